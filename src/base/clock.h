@@ -1,0 +1,22 @@
+/* clock: time as an argument. Floor 0.
+ *
+ * Nothing below floor 4 reads a clock: it is handed a struct when. A test or
+ * the simulation hands over any time it likes. */
+#ifndef MCPTALLY_BASE_CLOCK_H
+#define MCPTALLY_BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct when {
+    uint64_t mono; /* ns since some fixed point, never goes back (CLOCK_BOOTTIME: same across processes) */
+    uint64_t wall; /* ns since 1970-01-01 UTC; may jump */
+};
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+/* The real clocks; for floor 4 and above, the client and the commands. */
+struct when clock_now(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* hash: the one hash of the project, XXH3 with 64 bits. Floor 0.
+ * Its value is stored, so it must not change between releases. */
+#ifndef MCPTALLY_BASE_HASH_H
+#define MCPTALLY_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
+
+#endif

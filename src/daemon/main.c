@@ -1,0 +1,5 @@
+/* main: placeholder until the loop is in. */
+int main(void)
+{
+    return 0;
+}

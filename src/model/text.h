@@ -1,0 +1,23 @@
+/* text: what counts as good text and a good name. Floor 1. */
+#ifndef MCPTALLY_MODEL_TEXT_H
+#define MCPTALLY_MODEL_TEXT_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+/* Valid UTF-8, no NUL. Overlong forms and surrogates are invalid. */
+bool text_utf8(struct str s);
+
+/* The longest prefix of at most n bytes that does not split a character. */
+struct str text_cut(struct str s, size_t n);
+
+/* A label or attribute key: 1 to LIMIT_KEY bytes of printable ASCII without
+ * quotes, backslash or space. */
+bool text_key_ok(struct str key);
+
+/* An event, span or component name: 1 to LIMIT_NAME bytes, UTF-8, no control
+ * characters. */
+bool text_name_ok(struct str name);
+
+#endif

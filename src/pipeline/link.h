@@ -1,0 +1,60 @@
+/* link: one producer's connection, without its socket. Floor 3. No I/O, no clock.
+ *
+ * The edge (intake/) reads bytes and hands them over; what has to go back is
+ * appended to a buffer that the edge writes. Everything taken is applied and
+ * committed before link_feed() returns. */
+#ifndef MCPTALLY_PIPELINE_LINK_H
+#define MCPTALLY_PIPELINE_LINK_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "pipeline/pipeline.h"
+#include "wire/frame.h"
+
+struct peer { /* from SO_PEERCRED */
+    uint32_t uid, gid;
+    uint32_t pid;
+};
+
+enum link_state {
+    LINK_GREETING, /* connected; only HELLO is expected */
+    LINK_OPEN,     /* WELCOME was sent; a session is attached */
+    LINK_CLOSING,  /* a closing REJECT was sent; input is ignored */
+};
+
+struct link {
+    struct pipeline *pl;
+    struct frame_reader reader;
+    struct peer peer;
+    enum link_state state;
+    uint32_t session; /* index in the store */
+    uint16_t domain;
+    bool wants_ack;
+    uint64_t acked; /* newest sequence number acknowledged */
+    uint32_t *metrics; /* id -> metric index */
+    struct link_series *series; /* id -> series */
+    uint32_t nmetrics, nseries;
+};
+
+void link_init(struct link *l, struct pipeline *pl, const struct peer *peer);
+
+/* The connection ended. */
+void link_fini(struct link *l, struct when now);
+
+/* Takes bytes; 0, or -ERR_CLOSED when the connection is to be closed once `out`
+ * is written. */
+int link_feed(struct link *l, const uint8_t *p, size_t n, struct buf *out, struct when now);
+
+/* Appends an ACK when something was applied since the last one. */
+void link_ack(struct link *l, struct buf *out);
+
+/* Memory of a frame that has begun, bytes: what the partial-frame budget counts. */
+static inline size_t link_partial(const struct link *l)
+{
+    return l->reader.cap;
+}
+
+/* Ends a connection whose frame took too long: appends the REJECT. */
+void link_too_slow(struct link *l, struct buf *out);
+
+#endif

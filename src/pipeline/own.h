@@ -1,0 +1,146 @@
+/* own: the one table of metrics that the daemon declares about itself. Floor 3.
+ *
+ * They are ordinary series of the store, pinned, so they survive a restart, are
+ * rendered by the ordinary code and change inside the same batches as what they
+ * count. man/mcptally-metrics.7 comes from this table. A producer cannot define
+ * a metric that has one of these names. */
+#ifndef MCPTALLY_PIPELINE_OWN_H
+#define MCPTALLY_PIPELINE_OWN_H
+
+#include <stdint.h>
+
+#include "model/drop.h"
+#include "store/store.h"
+#include "wire/proto.h"
+
+/* Label dimensions: what the index of a series means, and its label key. */
+enum own_label {
+    OWN_NONE,
+    OWN_DOMAIN,   /* domain="0".. */
+    OWN_DROP,     /* domain="0"..,reason= drop_name(): index domain * DROP_MAX + reason */
+    OWN_REJECT,   /* reason= reject_name(): items' and frames' reasons, see own_reject_index() */
+    OWN_LOST,     /* reason= lost_name() */
+    OWN_CONSUMER, /* consumer= consumer_name() */
+    OWN_RING,     /* ring= events, spans */
+    OWN_PORT,     /* port= metrics, health */
+    OWN_STATE,    /* state= health_name() */
+    OWN_REDACT,   /* place= label, attribute, text */
+    OWN_INFO,     /* labels given at declaration (build_info, target_info) */
+};
+
+/* X(SYMBOL, "name", kind, type, "unit", label, "help") */
+#define OWN_TABLE(X)                                                                               \
+    X(BUILD_INFO, "mcptally_build_info", GAUGE, U64, "", OWN_INFO,                                 \
+      "Version of the daemon; always 1.")                                                          \
+    X(TARGET_INFO, "target_info", GAUGE, U64, "", OWN_INFO,                                        \
+      "The resource that this daemon runs on; always 1.")                                          \
+    X(RECEIVED, "mcptally_items_received", COUNTER, U64, "", OWN_DOMAIN,                           \
+      "Items received from producers, duplicates left out: applied plus dropped.")                 \
+    X(APPLIED, "mcptally_items_applied", COUNTER, U64, "", OWN_DOMAIN,                             \
+      "Items applied to the store.")                                                               \
+    X(DROPPED, "mcptally_items_dropped", COUNTER, U64, "", OWN_DROP,                               \
+      "Items received and not applied, by reason.")                                                \
+    X(DUPLICATES, "mcptally_items_duplicate", COUNTER, U64, "", OWN_DOMAIN,                        \
+      "Items sent again after a reconnect that had been applied already.")                         \
+    X(REJECTED, "mcptally_frames_rejected", COUNTER, U64, "", OWN_REJECT,                          \
+      "REJECT frames sent to producers, by reason.")                                               \
+    X(PRODUCER_LOST, "mcptally_producer_lost_items", COUNTER, U64, "", OWN_LOST,                   \
+      "Items that producers report to have dropped themselves, by reason.")                        \
+    X(REDACTED, "mcptally_redactions", COUNTER, U64, "", OWN_REDACT,                               \
+      "Values replaced by [REDACTED], by place.")                                                  \
+    X(SERIES_OVERFLOW, "mcptally_series_overflow", COUNTER, U64, "", OWN_DOMAIN,                   \
+      "Series definitions led to an overflow series by the cardinality limit.")                    \
+    X(SERIES_EXPIRED, "mcptally_series_expired", COUNTER, U64, "", OWN_NONE,                       \
+      "Series removed because they were idle.")                                                    \
+    X(RULE_MATCHES, "mcptally_rule_matches", COUNTER, U64, "", OWN_NONE,                           \
+      "Metric updates made from events by rules.")                                                 \
+    X(RULE_FAILURES, "mcptally_rule_failures", COUNTER, U64, "", OWN_NONE,                         \
+      "Rule applications that failed: measurement missing, or no room for the series.")            \
+    X(RING_APPENDED, "mcptally_ring_records_appended", COUNTER, U64, "", OWN_RING,                 \
+      "Records appended to a ring.")                                                               \
+    X(RING_READ, "mcptally_ring_records_read", COUNTER, U64, "", OWN_CONSUMER,                     \
+      "Ring records read by a consumer: delivered plus filtered plus failed plus in flight.")      \
+    X(RING_OVERRUN, "mcptally_ring_records_overrun", COUNTER, U64, "", OWN_CONSUMER,               \
+      "Ring records overwritten before a consumer read them.")                                     \
+    X(RING_WAITING, "mcptally_ring_records_waiting", GAUGE, U64, "", OWN_CONSUMER,                 \
+      "Ring records that a consumer has still to read.")                                           \
+    X(CONNECTIONS, "mcptally_connections", GAUGE, U64, "", OWN_DOMAIN,                             \
+      "Producer connections that are open.")                                                       \
+    X(ACCEPTED, "mcptally_connections_accepted", COUNTER, U64, "", OWN_NONE,                       \
+      "Producer connections accepted.")                                                            \
+    X(REFUSED, "mcptally_connections_refused", COUNTER, U64, "", OWN_NONE,                         \
+      "Producer connections refused by a budget or for want of descriptors.")                      \
+    X(PARTIAL_BYTES, "mcptally_partial_frame_bytes", GAUGE, U64, "By", OWN_NONE,                   \
+      "Memory held by frames that have begun and not ended.")                                      \
+    X(SESSIONS, "mcptally_sessions", GAUGE, U64, "", OWN_NONE,                                     \
+      "Producer sessions in the store, connected or kept for their return.")                       \
+    X(SERIES, "mcptally_series", GAUGE, U64, "", OWN_NONE, "Series in the store.")                 \
+    X(STORE_BYTES, "mcptally_store_size_bytes", GAUGE, U64, "By", OWN_NONE,                        \
+      "Configured size of the store.")                                                             \
+    X(STORE_RESERVED, "mcptally_store_reserved_bytes", GAUGE, U64, "By", OWN_NONE,                 \
+      "Bytes of the store that have memory behind them.")                                          \
+    X(STARTS, "mcptally_starts", COUNTER, U64, "", OWN_NONE,                                       \
+      "Times that a daemon attached to this store.")                                               \
+    X(ROLLBACKS, "mcptally_rollbacks", COUNTER, U64, "", OWN_NONE,                                 \
+      "Open batches that were rolled back at start.")                                              \
+    X(COMPONENTS, "mcptally_components", GAUGE, U64, "", OWN_STATE,                                \
+      "Watched components by health state.")                                                       \
+    X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
+      "HTTP requests answered, by port.")                                                          \
+    X(SCRAPE_SECONDS, "mcptally_scrape_duration_seconds", GAUGE, F64, "s", OWN_NONE,               \
+      "Time it took to render the newest metrics page.")                                           \
+    X(CALLBACK, "mcptally_callback_duration_seconds", HISTOGRAM, F64, "s", OWN_NONE,               \
+      "Time that one callback of the event loop held it.")                                         \
+    X(PROCESS_CPU, "process_cpu_seconds", COUNTER, F64, "s", OWN_NONE,                             \
+      "CPU time used by the daemon.")                                                              \
+    X(PROCESS_RSS, "process_resident_memory_bytes", GAUGE, U64, "By", OWN_NONE,                    \
+      "Resident memory of the daemon.")                                                            \
+    X(PROCESS_VIRTUAL, "process_virtual_memory_bytes", GAUGE, U64, "By", OWN_NONE,                 \
+      "Virtual memory of the daemon.")                                                             \
+    X(PROCESS_FDS, "process_open_fds", GAUGE, U64, "", OWN_NONE, "Open file descriptors.")         \
+    X(PROCESS_MAX_FDS, "process_max_fds", GAUGE, U64, "", OWN_NONE,                                \
+      "Largest number of file descriptors.")                                                       \
+    X(PROCESS_START, "process_start_time_seconds", GAUGE, F64, "s", OWN_NONE,                      \
+      "Start time of the daemon since 1970.")
+
+enum own_metric {
+#define X(sym, name, kind, type, unit, label, help) OWN_##sym,
+    OWN_TABLE(X)
+#undef X
+        OWN_MAX
+};
+
+struct own {
+    struct store *st;
+    unsigned domains;
+    uint32_t metric[OWN_MAX]; /* ids in the store */
+    uint64_t *cells[OWN_MAX]; /* offsets of the value cells by index; 0: not there yet */
+};
+
+/* Declares every metric of the table, and the series of those without a domain;
+ * a domain's come with own_domain(). Commits. 0, -ERR_FULL, -ERR_NOMEM. */
+int own_init(struct own *o, struct store *st, unsigned domains, struct when now);
+void own_fini(struct own *o);
+
+/* Makes the series of a domain that has its first session. Idempotent. */
+void own_domain(struct own *o, unsigned domain, struct when now);
+
+/* Adds to a counter, sets a gauge or a counter, inside the open batch. */
+void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);
+void own_set(struct own *o, enum own_metric m, unsigned index, uint64_t v);
+void own_setf(struct own *o, enum own_metric m, double v);
+void own_observe(struct own *o, enum own_metric m, double v);
+uint64_t own_get(const struct own *o, enum own_metric m, unsigned index);
+
+/* Gives an OWN_INFO metric its one series, {labels} 1, in place of older ones. */
+void own_info(struct own *o, enum own_metric m, struct str canonical_labels, struct when now);
+
+static inline unsigned own_drop_index(unsigned domain, unsigned reason)
+{
+    return domain * DROP_MAX + reason;
+}
+
+/* Index of a REJECT reason: the drop reasons, then the frames' from 256 on. */
+unsigned own_reject_index(unsigned reason);
+
+#endif

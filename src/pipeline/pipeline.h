@@ -1,0 +1,50 @@
+/* pipeline: what every input shares on its way into the store. Floor 3. */
+#ifndef MCPTALLY_PIPELINE_PIPELINE_H
+#define MCPTALLY_PIPELINE_PIPELINE_H
+
+#include "pipeline/own.h"
+#include "store/store.h"
+
+struct rules;
+struct redact;
+
+enum { DOMAINS_MAX = 64 };
+
+/* Settings, from the configuration; all reloadable but `domains`. */
+struct pipeline_options {
+    unsigned domains;            /* failure domains, 1 to DOMAINS_MAX (10) */
+    unsigned cardinality;        /* label sets per (metric, domain, service) before overflow (100) */
+    uint64_t series_idle;        /* ns without an update until a series expires (1 h) */
+    uint64_t gauge_grace;        /* ns a joined gauge keeps an ended session's part (30 s) */
+    uint64_t session_keep;       /* ns a session without BYE is kept (24 h) */
+    uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
+    uint32_t domain_series;      /* series of one domain (half of the store's) ; 0: no limit of its own */
+};
+
+struct pipeline {
+    struct store *st;
+    struct own own;
+    struct pipeline_options options;
+    const struct rules *rules;   /* event rules; NULL: none. Borrowed, may be replaced between feeds */
+    const struct redact *redact; /* NULL: none. Borrowed likewise */
+    uint32_t sweep_at;           /* where the idle sweep goes on */
+    uint32_t session_sweep_at;
+};
+
+void pipeline_defaults(struct pipeline_options *o);
+
+/* Declares the own metrics and ends the sessions of the daemon before. 0,
+ * -ERR_FULL, -ERR_NOMEM. */
+int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_options *o,
+                  struct when now);
+void pipeline_fini(struct pipeline *pl);
+
+/* A bounded step of the idle clock: expires series, sessions and gauge parts.
+ * To be called about once a second; looks at up to `units` records. Returns
+ * true when it wants to go on at once. */
+bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units);
+
+/* Brings the own gauges that are read off the store up to date; before a page. */
+void pipeline_refresh(struct pipeline *pl);
+
+#endif
