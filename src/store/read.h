@@ -108,10 +108,11 @@ struct ring_view {
 
 /* Copies the record at *position into `copy` (LIMIT_ITEM + 512 bytes) and moves
  * *position past it. Returns 1 and a view of the copy, 0 at the head, or
- * -ERR_RANGE when the record has been overwritten: *position is then the oldest
- * one left and *lost the records skipped. */
+ * -ERR_RANGE when the record has been overwritten: *position is then that of the
+ * oldest one left. The gap between the sequence numbers of two records that came
+ * in a row tells how many were lost between them. */
 int ring_read(const struct store *st, enum store_ring_id ring, uint64_t *position, void *copy,
-              size_t copy_size, struct ring_view *out, uint64_t *lost);
+              size_t copy_size, struct ring_view *out);
 
 uint64_t ring_tail(const struct store *st, enum store_ring_id ring); /* oldest position */
 uint64_t ring_head(const struct store *st, enum store_ring_id ring); /* next position */

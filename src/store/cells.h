@@ -1,0 +1,75 @@
+/* cells: what the 64-bit values of a series are, and how an update changes them. Floor 2.
+ *
+ * Word 0 of every run, the touch word, is series index << 32 | epoch of the newest update
+ * (0: dormant). An update compares the epoch and goes on; only an update of a
+ * new epoch, or of a dormant series, takes the slow way through series_touch().
+ *
+ *   counter, gauge last   touch, value
+ *   gauge sum, min, max   touch, first contribution
+ *   contribution          next, touch, session index << 32 | serial, value
+ *   histogram             touch, sum, nbounds << 48 | definition, nbounds+1 buckets [, sketch]
+ *   summary               touch, sum, count, sketch
+ */
+#ifndef MCPTALLY_STORE_CELLS_H
+#define MCPTALLY_STORE_CELLS_H
+
+#include <stdint.h>
+
+#include "model/metric.h"
+#include "store/commit.h"
+
+enum {
+    CELL_TOUCH = 0,
+    CELL_VALUE = 1,
+    CELL_PARTS = 1, /* first contribution */
+    CELL_SUM = 1,
+    CELL_BOUNDS = 2, /* histogram */
+    CELL_BUCKETS = 3,
+    CELL_COUNT = 2, /* summary */
+    CELL_SKETCH = 3,
+
+    PART_NEXT = 0,
+    PART_TOUCH = 1,
+    PART_OWNER = 2,
+    PART_VALUE = 3,
+    PART_WORDS = 4,
+};
+
+enum { CELL_BOUNDS_SHIFT = 48 };
+
+/* What an update does to the cells it is led to. */
+enum cell_op {
+    CELL_ADD_U64 = 1, /* counters */
+    CELL_ADD_F64,
+    CELL_SET,  /* gauge last */
+    CELL_PART, /* joined gauge: the cells are the session's contribution */
+    CELL_OBSERVE,
+    CELL_OBSERVE_SKETCH, /* histogram that keeps quantiles as well */
+    CELL_SUMMARIZE,
+};
+
+enum cell_op cell_op_of(enum metric_kind kind, enum value_type type, enum gauge_join join,
+                        unsigned flags);
+
+/* Words of a series' run. */
+uint64_t cell_words(enum metric_kind kind, unsigned flags, unsigned nbounds);
+
+/* Word 0 of `cells` says when it was last touched; for a contribution word 1. */
+static inline uint64_t cell_touch_offset(enum cell_op op, uint64_t cells)
+{
+    return cells + (op == CELL_PART ? PART_TOUCH : CELL_TOUCH) * sizeof(uint64_t);
+}
+
+/* Whether a value may be applied: 0, -ERR_NOTFINITE, or -ERR_RANGE for a
+ * negative increment. */
+int cell_check(enum cell_op op, enum value_type type, uint64_t bits);
+
+/* Applies one checked value, inside the open batch. `minute` is the time of the
+ * quantile windows, mono ns / 60 s. 0, or -ERR_FULL when a sketch cannot grow (the
+ * count and sum are kept all the same). */
+int cell_apply(struct store *st, enum cell_op op, uint64_t cells, uint64_t bits, uint64_t minute);
+
+/* Index of the bucket that v falls into: the first whose bound is >= v. */
+unsigned bucket_index(const double *bounds, unsigned nbounds, double v);
+
+#endif

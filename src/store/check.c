@@ -1,0 +1,191 @@
+/* store_check(): every structure of a segment, walked once. */
+#include <stdio.h>
+
+#include "store/read.h"
+#include "store/series.h"
+#include "store/space.h"
+
+enum { WORD = 8 };
+
+struct finding {
+    char *why;
+    size_t size;
+};
+
+#define BAD(f, ...) (snprintf((f)->why, (f)->size, __VA_ARGS__), -ERR_DAMAGED)
+
+static const char *const table_names[TABLE_MAX] = {"metrics", "series", "sessions", "parts"};
+
+static const struct record_head *record(const struct store *st, int t, uint64_t i)
+{
+    const uint64_t at = table_offset(st, (enum store_table_id)t, (uint32_t)i);
+    return store_at(st, at, sizeof(struct record_head));
+}
+
+/* Length of a free list of records; UINT64_MAX when it leaves the table or loops. */
+static uint64_t free_length(const struct store *st, int t, uint64_t i, uint64_t used)
+{
+    uint64_t n = 0;
+    for (; i; i = record(st, t, i)->link)
+        if (i >= used || ++n > used)
+            return UINT64_MAX;
+    return n;
+}
+
+static int check_chains(const struct store *st, int t, struct finding *f)
+{
+    static const enum store_section buckets[TABLE_MAX] = {
+        SECTION_BUCKETS_METRICS, SECTION_BUCKETS_SERIES, SECTION_BUCKETS_SESSIONS,
+        SECTION_BUCKETS_PARTS};
+    const struct table_head *h = &st->head->table[t];
+    const struct section_place *p = &st->head->section[buckets[t]];
+    uint64_t seen = 0;
+    if (h->buckets > p->size / WORD)
+        return BAD(f, "%s: %llu buckets", table_names[t], (unsigned long long)h->buckets);
+    for (uint64_t b = 0; b < h->buckets; b++) {
+        for (uint64_t i = store_get(st, p->offset + b * WORD); i; i = record(st, t, i)->link) {
+            if (i >= h->used || ++seen > h->used)
+                return BAD(f, "%s: hash chain %llu is broken", table_names[t],
+                           (unsigned long long)b);
+            if (record(st, t, i)->hash == 0)
+                return BAD(f, "%s: free record %llu in a chain", table_names[t],
+                           (unsigned long long)i);
+        }
+    }
+    if (seen != h->live)
+        return BAD(f, "%s: %llu in chains, %llu live", table_names[t], (unsigned long long)seen,
+                   (unsigned long long)h->live);
+    return 0;
+}
+
+static int check_table(const struct store *st, int t, struct finding *f)
+{
+    const struct table_head *h = &st->head->table[t];
+    if (h->used > table_capacity(st, (enum store_table_id)t) || h->live > h->used)
+        return BAD(f, "%s: %llu records", table_names[t], (unsigned long long)h->used);
+    const uint64_t free = free_length(st, t, h->free, h->used);
+    const uint64_t limbo = free_length(st, t, h->limbo, h->used);
+    if (free == UINT64_MAX || limbo == UINT64_MAX)
+        return BAD(f, "%s: free list is broken", table_names[t]);
+    if (h->used && h->live + free + limbo != h->used - 1)
+        return BAD(f, "%s: %llu live and %llu free of %llu", table_names[t],
+                   (unsigned long long)h->live, (unsigned long long)(free + limbo),
+                   (unsigned long long)h->used);
+    return check_chains(st, t, f);
+}
+
+/* Whether [at, at + bytes) lies in the part of the heap that is handed out. */
+static bool in_heap(const struct store *st, uint64_t at, uint64_t bytes)
+{
+    const struct section_place *p = &st->head->section[SECTION_HEAP];
+    const uint64_t end = p->offset + st->head->heap_used;
+    return at % WORD == 0 && at >= p->offset && at <= end && bytes <= end - at;
+}
+
+static bool text_ok(const struct store *st, uint64_t at)
+{
+    return in_heap(st, at, WORD) && in_heap(st, at, WORD + store_get(st, at));
+}
+
+static int check_heap(const struct store *st, struct finding *f)
+{
+    const struct store_head *h = st->head;
+    uint64_t n = 0;
+    if (h->heap_used > h->section[SECTION_HEAP].size || h->heap_live > h->heap_used)
+        return BAD(f, "heap: %llu bytes used", (unsigned long long)h->heap_used);
+    for (int c = 0; c < 2 * HEAP_CLASSES; c++) {
+        uint64_t at = c < HEAP_CLASSES ? h->heap_free[c] : h->heap_limbo[c - HEAP_CLASSES];
+        for (; at; at = store_get(st, at))
+            if (!in_heap(st, at, WORD) || ++n > h->heap_used / WORD)
+                return BAD(f, "heap: free list of class %d is broken", c % HEAP_CLASSES);
+    }
+    return 0;
+}
+
+static int check_metric(const struct store *st, uint32_t id, struct finding *f)
+{
+    struct metric_view m;
+    struct series_view s;
+    if (!table_get(st, TABLE_METRICS, id))
+        return 0;
+    if (!metric_read(st, id, &m) || m.family.n == 0)
+        return BAD(f, "metric %u cannot be read", id);
+    uint64_t n = 0;
+    for (uint32_t i = m.first; i; i = s.next)
+        if (++n > m.nseries || !series_read(st, i, &s) || s.metric != id)
+            return BAD(f, "metric %u: its list of series is broken", id);
+    return n == m.nseries ? 0 : BAD(f, "metric %u: %llu series of %u", id, (unsigned long long)n,
+                                    m.nseries);
+}
+
+static int check_series(const struct store *st, uint32_t id, struct finding *f)
+{
+    const struct series_rec *r = table_get(st, TABLE_SERIES, id);
+    struct series_view s;
+    struct metric_view m;
+    if (!r)
+        return 0;
+    if (!series_read(st, id, &s) || !text_ok(st, r->labels) || !metric_read(st, s.metric, &m))
+        return BAD(f, "series %u cannot be read", id);
+    if (s.flags & SERIES_GROUP)
+        return 0;
+    if (!in_heap(st, s.cells, cell_words(m.kind, m.flags, m.nbounds) * WORD) ||
+        store_get(st, s.cells) >> 32 != id)
+        return BAD(f, "series %u: its cells are not its own", id);
+    if (r->group && !table_get(st, TABLE_SERIES, (uint32_t)r->group))
+        return BAD(f, "series %u: its group is gone", id);
+    return 0;
+}
+
+static int check_ring(const struct store *st, enum store_ring_id ring, struct finding *f)
+{
+    const struct ring_head *h = &st->head->ring[ring];
+    const struct section_place *p =
+        &st->head->section[ring == RING_EVENTS ? SECTION_EVENTS : SECTION_SPANS];
+    if (h->tail > h->head || h->head - h->tail > p->size || h->tail_seq > h->head_seq)
+        return BAD(f, "ring %d: tail %llu, head %llu", ring, (unsigned long long)h->tail,
+                   (unsigned long long)h->head);
+    uint64_t seq = h->tail_seq;
+    for (uint64_t pos = h->tail; pos < h->head;) {
+        const struct ring_record *r =
+            store_at(st, p->offset + pos % p->size, 2 * sizeof(uint64_t));
+        if (!r || r->size < 16 || r->size % 16 || r->size > h->head - pos ||
+            r->size > p->size - pos % p->size || (r->kind && r->seq != ++seq))
+            return BAD(f, "ring %d: record at %llu is broken", ring, (unsigned long long)pos);
+        pos += r->size;
+    }
+    return seq == h->head_seq ? 0 : BAD(f, "ring %d: %llu records of %llu", ring,
+                                        (unsigned long long)seq, (unsigned long long)h->head_seq);
+}
+
+static int check_names(const struct store *st, struct finding *f)
+{
+    for (uint32_t i = 1; i < table_end(st, TABLE_SESSIONS); i++) {
+        const struct session_rec *r = table_get(st, TABLE_SESSIONS, i);
+        if (r && !text_ok(st, r->names))
+            return BAD(f, "session %u has no names", i);
+    }
+    for (uint32_t i = 1; i < table_end(st, TABLE_PARTS); i++) {
+        const struct part_rec *r = table_get(st, TABLE_PARTS, i);
+        if (r && (!text_ok(st, r->names) || (r->message && !text_ok(st, r->message))))
+            return BAD(f, "component %u has no names", i);
+    }
+    return 0;
+}
+
+int store_check(const struct store *st, char *why, size_t why_size)
+{
+    struct finding f = {why, why_size};
+    int r = check_heap(st, &f);
+    for (int t = 0; t < TABLE_MAX && r == 0; t++)
+        r = check_table(st, t, &f);
+    for (uint32_t i = 1; i < table_end(st, TABLE_METRICS) && r == 0; i++)
+        r = check_metric(st, i, &f);
+    for (uint32_t i = 1; i < table_end(st, TABLE_SERIES) && r == 0; i++)
+        r = check_series(st, i, &f);
+    if (r == 0)
+        r = check_names(st, &f);
+    if (r == 0)
+        r = check_ring(st, RING_EVENTS, &f);
+    return r == 0 ? check_ring(st, RING_SPANS, &f) : r;
+}

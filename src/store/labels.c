@@ -1,0 +1,97 @@
+/* Canonical label texts: made here, taken apart here. */
+#include "base/buf.h"
+#include "store/read.h"
+#include "store/series.h"
+#include "wire/decode.h"
+
+static char clean(char c, bool first)
+{
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    const bool digit = c >= '0' && c <= '9';
+    return letter || (digit && !first) ? c : '_';
+}
+
+/* Order of two keys as they will be written. */
+static int compare_keys(struct str a, struct str b)
+{
+    for (size_t i = 0; i < a.n && i < b.n; i++) {
+        const char x = clean(a.p[i], i == 0), y = clean(b.p[i], i == 0);
+        if (x != y)
+            return (unsigned char)x < (unsigned char)y ? -1 : 1;
+    }
+    return (a.n > b.n) - (a.n < b.n);
+}
+
+/* By insertion: there are at most LIMIT_LABELS, and mostly few. Stable. */
+static void sort(struct label *labels, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++) {
+        const struct label l = labels[i];
+        unsigned at = i;
+        for (; at > 0 && compare_keys(labels[at - 1].key, l.key) > 0; at--)
+            labels[at] = labels[at - 1];
+        labels[at] = l;
+    }
+}
+
+static void add_value(struct buf *to, struct str v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] == '\n') {
+            buf_adds(to, "\\n");
+            continue;
+        }
+        if (v.p[i] == '"' || v.p[i] == '\\')
+            buf_addc(to, '\\');
+        buf_addc(to, v.p[i]);
+    }
+}
+
+void labels_canonical(struct buf *to, struct label *labels, unsigned n)
+{
+    sort(labels, n);
+    const struct label *last = NULL;
+    bool any = false;
+    for (unsigned i = 0; i < n; i++) {
+        const struct label *l = &labels[i];
+        if (l->value.n == 0 || (last && compare_keys(last->key, l->key) == 0))
+            continue;
+        if (any)
+            buf_addc(to, ',');
+        for (size_t k = 0; k < l->key.n; k++)
+            buf_addc(to, clean(l->key.p[k], k == 0));
+        buf_adds(to, "=\"");
+        add_value(to, l->value);
+        buf_addc(to, '"');
+        last = l;
+        any = true;
+    }
+}
+
+bool labels_next(struct str *text, struct str *key, struct str *value)
+{
+    const char *eq = text->n ? memchr(text->p, '=', text->n) : NULL;
+    if (!eq || (size_t)(eq - text->p) + 2 > text->n || eq[1] != '"')
+        return false;
+    const char *end = text->p + text->n, *v = eq + 2, *q = v;
+    while (q < end && *q != '"')
+        q += *q == '\\' && q + 1 < end ? 2 : 1;
+    if (q >= end)
+        return false;
+    *key = (struct str){text->p, (size_t)(eq - text->p)};
+    *value = (struct str){v, (size_t)(q - v)};
+    q++;
+    if (q < end && *q == ',')
+        q++;
+    *text = (struct str){q, (size_t)(end - q)};
+    return true;
+}
+
+struct str labels_get(struct str text, struct str key)
+{
+    struct str k, v;
+    while (labels_next(&text, &k, &v))
+        if (str_eq(k, key))
+            return v;
+    return (struct str){0};
+}

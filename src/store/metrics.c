@@ -1,0 +1,147 @@
+/* The metrics' half of series.h: definitions, and which names clash. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "store/read.h"
+#include "store/series.h"
+#include "store/space.h"
+
+enum { WORD = 8, FAMILY_MAX = LIMIT_NAME + LIMIT_UNIT + 16 };
+
+/* ---- sample names ---- */
+
+static const char *const suffixes[] = {"",     "_total", "_created",  "_bucket",
+                                       "_sum", "_count", "_quantile", "_info"};
+
+enum { NSUFFIXES = sizeof suffixes / sizeof *suffixes };
+
+/* Whether a metric writes samples (or a family line) under family + suffix. */
+static bool writes(enum metric_kind kind, unsigned flags, unsigned suffix)
+{
+    static const uint8_t by_kind[] = {
+        [METRIC_COUNTER] = 1 << 0 | 1 << 1 | 1 << 2,
+        [METRIC_GAUGE] = 1 << 0,
+        [METRIC_HISTOGRAM] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5,
+        [METRIC_SUMMARY] = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5,
+    };
+    if (suffix == 6)
+        return flags & METRIC_QUANTILES;
+    return by_kind[kind] >> suffix & 1;
+}
+
+static bool taken_by(const struct store *st, struct str name, unsigned suffix)
+{
+    const struct str tail = str_of(suffixes[suffix]);
+    struct metric_view other;
+    if (name.n <= tail.n || memcmp(name.p + name.n - tail.n, tail.p, tail.n) != 0)
+        return false;
+    return metric_find(st, (struct str){name.p, name.n - tail.n}, &other) &&
+           writes(other.kind, other.flags, suffix);
+}
+
+/* Whether one of the names that the new metric would write is another's. */
+static bool clashes(const struct store *st, const struct metric_def *def, struct str family)
+{
+    char name[FAMILY_MAX + 16];
+    for (unsigned mine = 0; mine < NSUFFIXES; mine++) {
+        if (!writes(def->kind, def->flags, mine))
+            continue;
+        const size_t n = strlen(suffixes[mine]);
+        memcpy(name, family.p, family.n);
+        memcpy(name + family.n, suffixes[mine], n);
+        for (unsigned theirs = 0; theirs < NSUFFIXES; theirs++)
+            if (taken_by(st, (struct str){name, family.n + n}, theirs))
+                return true;
+    }
+    return false;
+}
+
+/* ---- definitions ---- */
+
+static uint64_t text_bytes(const struct metric_def *def, struct str family)
+{
+    return def->name.n + family.n + def->unit.n + def->help.n;
+}
+
+static uint64_t def_words(uint64_t nbounds, uint64_t text)
+{
+    return 1 + nbounds + (text + WORD - 1) / WORD;
+}
+
+static uint64_t def_new(struct store *st, const struct metric_def *def, struct str family)
+{
+    const uint64_t at = heap_alloc(st, def_words(def->nbounds, text_bytes(def, family)));
+    if (!at)
+        return 0;
+    struct metric_text *t = (struct metric_text *)(void *)store_word(st, at);
+    memcpy(t->bounds, def->bounds, def->nbounds * sizeof *def->bounds);
+    char *p = (char *)(t->bounds + def->nbounds);
+    const struct str texts[] = {def->name, family, def->unit, def->help};
+    for (size_t i = 0; i < 4; i++) {
+        memcpy(p, texts[i].p ? texts[i].p : "", texts[i].n);
+        p += texts[i].n;
+    }
+    store_set(st, at, def->name.n | family.n << 16 | def->unit.n << 32 | def->help.n << 48);
+    return at;
+}
+
+static uint64_t family_hash(const struct store *st, struct str family)
+{
+    return hash_bytes(family.p, family.n, st->head->store_id) | 1;
+}
+
+static int define_new(struct store *st, const struct metric_def *def, struct str family, bool own,
+                      uint32_t *out)
+{
+    if (clashes(st, def, family))
+        return -ERR_CONFLICT;
+    const uint32_t i = table_alloc(st, TABLE_METRICS);
+    if (!i)
+        return -ERR_FULL;
+    struct metric_rec *r =
+        (struct metric_rec *)(void *)store_word(st, table_offset(st, TABLE_METRICS, i));
+    r->traits = (uint64_t)def->kind | (uint64_t)def->type << 8 | (uint64_t)def->join << 16 |
+                (uint64_t)def->flags << 24 | (uint64_t)def->nbounds << 32;
+    r->own = own;
+    r->def = def_new(st, def, family);
+    if (r->def && table_insert(st, TABLE_METRICS, i, family_hash(st, family))) {
+        *out = i;
+        return 0;
+    }
+    if (r->def)
+        heap_free(st, r->def, def_words(def->nbounds, text_bytes(def, family)));
+    table_remove(st, TABLE_METRICS, i);
+    return -ERR_FULL;
+}
+
+int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out)
+{
+    struct buf family;
+    buf_init(&family, FAMILY_MAX);
+    metric_family_name(&family, def->name, def->unit, def->kind);
+    struct metric_view m;
+    int r = 0;
+    if (family.failed)
+        r = -ERR_NOMEM;
+    else if (!metric_find(st, buf_str(&family), &m))
+        r = define_new(st, def, buf_str(&family), own, out);
+    else if (m.own && !own)
+        r = -ERR_PERM;
+    else if (m.kind != def->kind || m.type != def->type || m.join != def->join)
+        r = -ERR_CONFLICT;
+    else
+        *out = m.id;
+    buf_fini(&family);
+    return r;
+}
+
+void metric_remove(struct store *st, uint32_t metric)
+{
+    struct metric_view m = {0};
+    const bool found = metric_read(st, metric, &m);
+    assert(found && m.nseries == 0);
+    const struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
+    heap_free(st, r->def, def_words(m.nbounds, m.name.n + m.family.n + m.unit.n + m.help.n));
+    table_remove(st, TABLE_METRICS, metric);
+}

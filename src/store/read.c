@@ -1,0 +1,264 @@
+#include "store/read.h"
+
+#include <math.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "store/series.h"
+#include "store/sketch.h"
+#include "store/space.h"
+
+enum { WORD = 8, CHAIN_MAX = 4096, PARTS_MAX = 65536 };
+
+static struct str text_at(const struct store *st, uint64_t offset)
+{
+    const struct text_blob *b = store_at(st, offset, sizeof *b);
+    if (!offset || !b || b->size > st->size - offset - sizeof *b)
+        return (struct str){0};
+    return (struct str){b->text, b->size};
+}
+
+/* The part of a text up to a NUL, which it is moved past. */
+static struct str cut_nul(struct str *text)
+{
+    const char *nul = text->n ? memchr(text->p, '\0', text->n) : NULL;
+    const size_t n = nul ? (size_t)(nul - text->p) : text->n;
+    const struct str head = {text->p, n};
+    *text = nul ? (struct str){nul + 1, text->n - n - 1} : (struct str){0};
+    return head;
+}
+
+/* ---- metrics ---- */
+
+uint32_t metric_ids(const struct store *st)
+{
+    return table_end(st, TABLE_METRICS);
+}
+
+bool metric_read(const struct store *st, uint32_t id, struct metric_view *out)
+{
+    const struct metric_rec *r = table_get(st, TABLE_METRICS, id);
+    if (!r)
+        return false;
+    const uint64_t traits = r->traits, nbounds = traits >> 32;
+    const struct metric_text *t = store_at(st, r->def, sizeof *t + nbounds * sizeof(double));
+    const unsigned kind = (unsigned)(traits & 0xff);
+    if (!r->def || !t || nbounds > LIMIT_BOUNDS || kind < METRIC_COUNTER || kind > METRIC_SUMMARY)
+        return false;
+    const uint64_t sizes = t->sizes;
+    const uint64_t n[4] = {sizes & 0xffff, sizes >> 16 & 0xffff, sizes >> 32 & 0xffff, sizes >> 48};
+    const char *p = (const char *)(t->bounds + nbounds);
+    const uint64_t at = (uint64_t)((const uint8_t *)p - st->base);
+    if (at > st->size || n[0] + n[1] + n[2] + n[3] > st->size - at)
+        return false;
+    *out = (struct metric_view){
+        .id = id,
+        .name = {p, n[0]},
+        .family = {p + n[0], n[1]},
+        .unit = {p + n[0] + n[1], n[2]},
+        .help = {p + n[0] + n[1] + n[2], n[3]},
+        .kind = (enum metric_kind)kind,
+        .type = (enum value_type)(traits >> 8 & 0xff),
+        .join = (enum gauge_join)(traits >> 16 & 0xff),
+        .flags = (unsigned)(traits >> 24 & 0xff),
+        .nbounds = (unsigned)nbounds,
+        .bounds = t->bounds,
+        .first = (uint32_t)r->first,
+        .nseries = (uint32_t)r->nseries,
+        .own = r->own != 0,
+    };
+    return true;
+}
+
+bool metric_find(const struct store *st, struct str family, struct metric_view *out)
+{
+    const uint64_t hash = hash_bytes(family.p, family.n, st->head->store_id) | 1;
+    uint32_t i = table_first(st, TABLE_METRICS, hash);
+    for (int n = 0; i && n < CHAIN_MAX; n++, i = table_next(st, TABLE_METRICS, i))
+        if (metric_read(st, i, out) && str_eq(out->family, family))
+            return true;
+    return false;
+}
+
+/* ---- series ---- */
+
+bool series_read(const struct store *st, uint32_t id, struct series_view *out)
+{
+    const struct series_rec *r = table_get(st, TABLE_SERIES, id);
+    if (!r)
+        return false;
+    const uint64_t metric = r->metric;
+    *out = (struct series_view){
+        .id = id,
+        .metric = (uint32_t)metric,
+        .labels = text_at(st, r->labels),
+        .created = r->created,
+        .next = (uint32_t)r->next,
+        .domain = (unsigned)(metric >> 32 & 0xffff),
+        .flags = (unsigned)(metric >> 48),
+        .cells = r->cells,
+    };
+    return true;
+}
+
+static double as_double(enum value_type type, uint64_t bits)
+{
+    return type == VALUE_U64 ? (double)bits : bits_f64(bits);
+}
+
+static bool owner_counts(const struct store *st, uint64_t owner)
+{
+    const struct session_rec *s = table_get(st, TABLE_SESSIONS, (uint32_t)(owner >> 32));
+    return s && (uint32_t)s->serial == (uint32_t)owner &&
+           !(s->who >> WHO_FLAGS_SHIFT & SESSION_SILENT);
+}
+
+static void join_value(struct sample *out, enum gauge_join join, double v)
+{
+    if (!out->present)
+        out->d = v;
+    else if (join == JOIN_SUM)
+        out->d += v;
+    else if (join == JOIN_MIN ? v < out->d : v > out->d)
+        out->d = v;
+    out->present = true;
+}
+
+static void read_joined(const struct store *st, const struct metric_view *m, uint64_t cells,
+                        struct sample *out)
+{
+    uint64_t part = store_get(st, cells + CELL_PARTS * WORD);
+    for (int n = 0; part && n < PARTS_MAX && store_at(st, part, PART_WORDS * WORD); n++) {
+        if (owner_counts(st, store_get(st, part + PART_OWNER * WORD)))
+            join_value(out, m->join, as_double(m->type, store_get(st, part + PART_VALUE * WORD)));
+        part = store_get(st, part);
+    }
+    out->u = out->d > 0 ? (uint64_t)out->d : 0;
+}
+
+static void read_histogram(const struct store *st, const struct metric_view *m, uint64_t cells,
+                           struct sample *out)
+{
+    for (unsigned i = 0; i <= m->nbounds; i++) {
+        out->buckets[i] = store_get(st, cells + (CELL_BUCKETS + i) * WORD);
+        out->count += out->buckets[i];
+    }
+    out->sum = bits_f64(store_get(st, cells + CELL_SUM * WORD));
+    out->present = true;
+}
+
+static uint64_t words_of(const struct metric_view *m)
+{
+    return cell_words(m->kind, m->flags, m->nbounds);
+}
+
+void series_sample(const struct store *st, const struct metric_view *m,
+                   const struct series_view *s, struct sample *out)
+{
+    out->u = 0;
+    out->d = 0;
+    out->present = false;
+    out->sum = 0;
+    out->count = 0;
+    if (!store_at(st, s->cells, words_of(m) * WORD) || !s->cells)
+        return;
+    if (m->kind == METRIC_HISTOGRAM) {
+        read_histogram(st, m, s->cells, out);
+    } else if (m->kind == METRIC_SUMMARY) {
+        out->count = store_get(st, s->cells + CELL_COUNT * WORD);
+        out->sum = bits_f64(store_get(st, s->cells + CELL_SUM * WORD));
+        out->present = true;
+    } else if (m->kind == METRIC_GAUGE && m->join != JOIN_LAST) {
+        read_joined(st, m, s->cells, out);
+    } else {
+        out->u = store_get(st, s->cells + CELL_VALUE * WORD);
+        out->d = as_double(m->type, out->u);
+        out->present = true;
+    }
+}
+
+double series_quantile(const struct store *st, const struct metric_view *m,
+                       const struct series_view *s, double q, uint64_t now_mono)
+{
+    const bool has = m->kind == METRIC_SUMMARY || m->flags & METRIC_QUANTILES;
+    if (!has || !s->cells || !store_at(st, s->cells, words_of(m) * WORD))
+        return NAN;
+    const uint64_t word = m->kind == METRIC_SUMMARY ? CELL_SKETCH : CELL_BUCKETS + m->nbounds + 1;
+    const uint64_t minute = now_mono / (60 * NS_PER_S);
+    return sketch_quantile(st, store_get(st, s->cells + word * WORD), q, minute);
+}
+
+double sample_quantile(const struct metric_view *m, const struct sample *s, double q)
+{
+    if (s->count == 0 || m->nbounds == 0)
+        return NAN;
+    const double rank = q * (double)s->count;
+    double below = 0;
+    for (unsigned i = 0; i < m->nbounds; i++) {
+        const double here = (double)s->buckets[i];
+        if (below + here >= rank && here > 0) {
+            const double low = i ? m->bounds[i - 1] : m->bounds[0] > 0 ? 0 : m->bounds[0];
+            return low + (m->bounds[i] - low) * (rank - below) / here;
+        }
+        below += here;
+    }
+    return m->bounds[m->nbounds - 1];
+}
+
+/* ---- sessions and parts ---- */
+
+uint32_t session_ids(const struct store *st)
+{
+    return table_end(st, TABLE_SESSIONS);
+}
+
+bool session_read(const struct store *st, uint32_t id, struct session_view *out)
+{
+    const struct session_rec *r = table_get(st, TABLE_SESSIONS, id);
+    if (!r)
+        return false;
+    struct str names = text_at(st, r->names);
+    *out = (struct session_view){
+        .id = id,
+        .session = {r->id[0], r->id[1]},
+        .uid = (uint32_t)r->who,
+        .domain = (unsigned)(r->who >> WHO_DOMAIN_SHIFT & 0xffff),
+        .applied = r->applied,
+        .items = r->items,
+        .since = r->since,
+        .connected = r->ended == 0,
+        .ended = r->ended,
+    };
+    out->service = cut_nul(&names);
+    out->instance = cut_nul(&names);
+    out->agent = names;
+    for (int i = 0; i < 4; i++)
+        out->lost[i] = r->lost[i];
+    return true;
+}
+
+uint32_t part_ids(const struct store *st)
+{
+    return table_end(st, TABLE_PARTS);
+}
+
+bool part_read(const struct store *st, uint32_t id, struct part_view *out)
+{
+    const struct part_rec *r = table_get(st, TABLE_PARTS, id);
+    if (!r)
+        return false;
+    struct str names = text_at(st, r->names);
+    *out = (struct part_view){
+        .message = text_at(st, r->message),
+        .state = (unsigned)(r->state & 0xff),
+        .reported_state = (unsigned)(r->state >> 8 & 0xff),
+        .failures = (unsigned)(r->state >> 16 & 0xffff),
+        .domain = (unsigned)(r->state >> 32),
+        .reported = r->reported,
+        .changed = r->changed,
+        .reports = r->reports,
+    };
+    out->service = cut_nul(&names);
+    out->component = names;
+    return true;
+}

@@ -1,0 +1,41 @@
+/* ring: the event bus, two rings of records with cursors. Floor 2; the writer's
+ * half. Reading is ring_read() in read.h.
+ *
+ * The tail moves in a commit of its own before anything there is overwritten, so
+ * a rollback never finds a record half gone, and a reader that copied one can
+ * tell whether it was still there. */
+#ifndef MCPTALLY_STORE_RING_H
+#define MCPTALLY_STORE_RING_H
+
+#include "base/str.h"
+#include "store/commit.h"
+
+struct ring_item {
+    unsigned kind; /* enum event_kind */
+    unsigned domain;
+    uint32_t session;
+    struct str service; /* at most LIMIT_SERVICE bytes */
+    struct str body;    /* at most LIMIT_ITEM bytes, redacted */
+    uint64_t received;  /* ns since 1970 */
+};
+
+/* Makes room for one record of any size. Called at an item boundary: it commits
+ * the open batch when it has to move the tail. */
+void ring_make_room(struct store *st, enum store_ring_id ring);
+
+/* Appends inside the open batch; ring_make_room() came before. 0, -ERR_RANGE when
+ * the record is too large, -ERR_FULL when pages cannot be had. */
+int ring_append(struct store *st, enum store_ring_id ring, const struct ring_item *item);
+
+/* A consumer's step: reads the record at its cursor as ring_read() does, and
+ * moves the cursor and its ledger (read, overrun) inside the open batch. The
+ * caller then says what became of it. */
+struct ring_view;
+int ring_consume(struct store *st, enum store_ring_id ring, enum store_consumer c, void *copy,
+                 size_t copy_size, struct ring_view *out);
+
+enum ring_outcome { RING_DELIVERED, RING_FILTERED, RING_FAILED };
+void ring_outcome(struct store *st, enum store_ring_id ring, enum store_consumer c,
+                  enum ring_outcome outcome);
+
+#endif

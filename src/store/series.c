@@ -1,0 +1,422 @@
+#include "store/series.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "store/read.h"
+#include "store/sketch.h"
+#include "store/space.h"
+
+enum { WORD = 8, DOMAIN_SHIFT = 32, FLAGS_SHIFT = 48, CHAIN_MAX = 4096 };
+
+static struct metric_rec *metric_at(const struct store *st, uint32_t i)
+{
+    return table_get(st, TABLE_METRICS, i);
+}
+
+static struct series_rec *series_at(const struct store *st, uint32_t i)
+{
+    return table_get(st, TABLE_SERIES, i);
+}
+
+static uint32_t metric_of(const struct series_rec *r)
+{
+    return (uint32_t)r->metric;
+}
+
+static unsigned flags_of(const struct series_rec *r)
+{
+    return (unsigned)(r->metric >> FLAGS_SHIFT);
+}
+
+static uint64_t with_flags(const struct series_rec *r, unsigned flags)
+{
+    return (r->metric & ((UINT64_C(1) << FLAGS_SHIFT) - 1)) | (uint64_t)flags << FLAGS_SHIFT;
+}
+
+/* ---- cells of a series ---- */
+
+static bool make_sketch(struct store *st, uint64_t cells, uint64_t word, struct when now)
+{
+    const uint64_t s = sketch_new(st, now.mono / (60 * NS_PER_S));
+    *store_word(st, cells + word * WORD) = s;
+    return s != 0;
+}
+
+/* Fresh cells, all zero; 0 when the heap is full. */
+static uint64_t cells_new(struct store *st, const struct metric_view *m, uint64_t def,
+                          uint32_t series, struct when now)
+{
+    const uint64_t words = cell_words(m->kind, m->flags, m->nbounds);
+    const uint64_t at = heap_alloc(st, words);
+    if (!at)
+        return 0;
+    memset(st->base + at + WORD, 0, (words - 1) * WORD);
+    bool ok = true;
+    if (m->kind == METRIC_HISTOGRAM)
+        *store_word(st, at + CELL_BOUNDS * WORD) = (uint64_t)m->nbounds << CELL_BOUNDS_SHIFT | def;
+    if (m->flags & METRIC_QUANTILES)
+        ok = make_sketch(st, at, CELL_BUCKETS + m->nbounds + 1, now);
+    if (m->kind == METRIC_SUMMARY)
+        ok = make_sketch(st, at, CELL_SKETCH, now);
+    store_set(st, at, (uint64_t)series << 32 | (uint32_t)st->head->epoch);
+    if (ok)
+        return at;
+    heap_free(st, at, words);
+    return 0;
+}
+
+static uint64_t sketch_word(const struct metric_view *m)
+{
+    if (m->kind == METRIC_SUMMARY)
+        return CELL_SKETCH;
+    return m->flags & METRIC_QUANTILES ? CELL_BUCKETS + m->nbounds + 1 : 0;
+}
+
+static void parts_free(struct store *st, uint64_t cells)
+{
+    uint64_t at = store_get(st, cells + CELL_PARTS * WORD);
+    store_set(st, cells + CELL_PARTS * WORD, 0);
+    while (at) {
+        const uint64_t next = store_get(st, at);
+        heap_free(st, at, PART_WORDS);
+        at = next;
+    }
+}
+
+static bool joined(const struct metric_view *m)
+{
+    return m->kind == METRIC_GAUGE && m->join != JOIN_LAST;
+}
+
+static void cells_free(struct store *st, const struct metric_view *m, uint64_t cells)
+{
+    const uint64_t sketch = sketch_word(m);
+    if (sketch)
+        sketch_free(st, store_get(st, cells + sketch * WORD));
+    if (joined(m))
+        parts_free(st, cells);
+    heap_free(st, cells, cell_words(m->kind, m->flags, m->nbounds));
+}
+
+/* Back to zero, but for what describes the cells. */
+static void cells_clear(struct store *st, const struct metric_view *m, uint64_t cells)
+{
+    const uint64_t words = cell_words(m->kind, m->flags, m->nbounds), sketch = sketch_word(m);
+    for (uint64_t w = CELL_VALUE; w < words; w++) {
+        if (w == sketch || (m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS) || joined(m))
+            continue;
+        if (store_get(st, cells + w * WORD))
+            store_set(st, cells + w * WORD, 0);
+    }
+}
+
+/* ---- finding ---- */
+
+static uint64_t series_hash(const struct store *st, uint32_t metric, struct str labels,
+                            unsigned group_domain)
+{
+    const uint64_t seed = st->head->store_id ^ ((uint64_t)metric << 8 | group_domain);
+    return hash_bytes(labels.p, labels.n, seed) | 1;
+}
+
+static struct str blob(const struct store *st, uint64_t at)
+{
+    const struct text_blob *b = store_at(st, at, sizeof *b);
+    return b ? (struct str){b->text, b->size} : (struct str){0};
+}
+
+static uint32_t find(const struct store *st, uint32_t metric, struct str labels, uint64_t hash,
+                     unsigned group)
+{
+    for (uint32_t i = table_first(st, TABLE_SERIES, hash), n = 0; i && n < CHAIN_MAX;
+         i = table_next(st, TABLE_SERIES, i), n++) {
+        const struct series_rec *r = series_at(st, i);
+        if (r && r->head.hash == hash && metric_of(r) == metric &&
+            (flags_of(r) & SERIES_GROUP) == group && str_eq(blob(st, r->labels), labels))
+            return i;
+    }
+    return 0;
+}
+
+uint32_t series_find(const struct store *st, uint32_t metric, struct str labels)
+{
+    return find(st, metric, labels, series_hash(st, metric, labels, 0), 0);
+}
+
+/* ---- groups: how many label sets a service has of a metric ---- */
+
+static uint32_t group_make(struct store *st, const struct series_ask *ask)
+{
+    const uint64_t hash = series_hash(st, ask->metric, ask->group, ask->domain + 1);
+    uint32_t g = find(st, ask->metric, ask->group, hash, SERIES_GROUP);
+    if (g)
+        return g;
+    g = table_alloc(st, TABLE_SERIES);
+    if (!g)
+        return 0;
+    struct series_rec *r =
+        (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, g));
+    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
+                (uint64_t)SERIES_GROUP << FLAGS_SHIFT;
+    r->labels = text_new(st, ask->group, (struct str){0}, (struct str){0});
+    r->cells = 0; /* here: how many live series it counts */
+    if (r->labels && table_insert(st, TABLE_SERIES, g, hash))
+        return g;
+    if (r->labels)
+        text_free(st, r->labels);
+    table_remove(st, TABLE_SERIES, g);
+    return 0;
+}
+
+static void group_count(struct store *st, uint64_t group, int change)
+{
+    struct series_rec *g = group ? series_at(st, (uint32_t)group) : NULL;
+    if (!g)
+        return;
+    STORE_SET(st, g->cells, g->cells + (uint64_t)(int64_t)change);
+    if (g->cells > 0 || g->next > 0)
+        return;
+    text_free(st, g->labels);
+    table_remove(st, TABLE_SERIES, (uint32_t)group);
+}
+
+/* A group's `next` counts the series, live or dormant, that point to it. */
+static void group_members(struct store *st, uint64_t group, int change)
+{
+    struct series_rec *g = group ? series_at(st, (uint32_t)group) : NULL;
+    if (g)
+        STORE_SET(st, g->next, g->next + (uint64_t)(int64_t)change);
+}
+
+/* ---- making ---- */
+
+static void link_to_metric(struct store *st, uint32_t metric, uint32_t series)
+{
+    struct metric_rec *m = metric_at(st, metric);
+    struct series_rec *r = series_at(st, series);
+    STORE_SET(st, r->prev, m->last);
+    STORE_SET(st, r->next, 0);
+    if (m->last) {
+        struct series_rec *before = series_at(st, (uint32_t)m->last);
+        STORE_SET(st, before->next, series);
+    } else {
+        STORE_SET(st, m->first, series);
+    }
+    STORE_SET(st, m->last, series);
+    STORE_ADD(st, m->nseries, 1);
+}
+
+static void unlink_from_metric(struct store *st, uint32_t metric, uint32_t series)
+{
+    struct metric_rec *m = metric_at(st, metric);
+    struct series_rec *r = series_at(st, series);
+    struct series_rec *prev = r->prev ? series_at(st, (uint32_t)r->prev) : NULL;
+    struct series_rec *next = r->next ? series_at(st, (uint32_t)r->next) : NULL;
+    if (prev)
+        STORE_SET(st, prev->next, r->next);
+    else
+        STORE_SET(st, m->first, r->next);
+    if (next)
+        STORE_SET(st, next->prev, r->prev);
+    else
+        STORE_SET(st, m->last, r->prev);
+    STORE_SET(st, m->nseries, m->nseries - 1);
+}
+
+/* A record with its label text and cells, in no list yet; 0 when full. */
+static uint32_t series_new(struct store *st, const struct series_ask *ask, struct str labels,
+                           unsigned flags, uint64_t group)
+{
+    struct metric_view m;
+    if (!metric_read(st, ask->metric, &m))
+        return 0;
+    const uint32_t i = table_alloc(st, TABLE_SERIES);
+    if (!i)
+        return 0;
+    struct series_rec *r =
+        (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, i));
+    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)flags << FLAGS_SHIFT;
+    r->created = ask->now.wall;
+    r->group = group;
+    r->labels = text_new(st, labels, (struct str){0}, (struct str){0});
+    r->cells =
+        r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
+    if (r->cells && table_insert(st, TABLE_SERIES, i, series_hash(st, ask->metric, labels, 0))) {
+        link_to_metric(st, ask->metric, i);
+        return i;
+    }
+    if (r->cells)
+        cells_free(st, &m, r->cells);
+    if (r->labels)
+        text_free(st, r->labels);
+    table_remove(st, TABLE_SERIES, i);
+    return 0;
+}
+
+static int make_overflow(struct store *st, const struct series_ask *ask, uint32_t *out)
+{
+    *out = series_find(st, ask->metric, ask->overflow);
+    if (!*out)
+        *out = series_new(st, ask, ask->overflow, SERIES_LIVE | SERIES_OVERFLOW, 0);
+    return *out ? 1 : -ERR_FULL;
+}
+
+int series_make(struct store *st, const struct series_ask *ask, uint32_t *out)
+{
+    *out = series_find(st, ask->metric, ask->labels);
+    if (*out)
+        return 0;
+    uint32_t group = 0;
+    if (ask->cardinality) {
+        group = group_make(st, ask);
+        if (!group)
+            return -ERR_FULL;
+        const struct series_rec *g = series_at(st, group);
+        if (g->cells >= ask->cardinality)
+            return make_overflow(st, ask, out);
+    }
+    *out = series_new(st, ask, ask->labels, SERIES_LIVE | ask->flags, group);
+    if (*out) {
+        group_members(st, group, 1);
+        group_count(st, group, 1);
+        return 0;
+    }
+    group_count(st, group, 0);
+    return -ERR_FULL;
+}
+
+/* ---- ids of connections ---- */
+
+void series_hold(struct store *st, uint32_t series)
+{
+    assert(series < st->refs_size);
+    st->refs[series]++;
+}
+
+void series_let_go(struct store *st, uint32_t series)
+{
+    assert(series < st->refs_size && st->refs[series] > 0);
+    st->refs[series]--;
+}
+
+static uint64_t find_part(struct store *st, uint64_t cells, uint64_t owner)
+{
+    uint64_t at = store_get(st, cells + CELL_PARTS * WORD);
+    while (at && store_get(st, at + PART_OWNER * WORD) != owner)
+        at = store_get(st, at);
+    return at;
+}
+
+static uint64_t make_part(struct store *st, uint64_t cells, uint64_t owner)
+{
+    uint64_t at = find_part(st, cells, owner);
+    if (at)
+        return at;
+    at = heap_alloc(st, PART_WORDS);
+    if (!at)
+        return 0;
+    *store_word(st, at + PART_TOUCH * WORD) = store_get(st, cells) & ~UINT64_C(0xffffffff);
+    *store_word(st, at + PART_OWNER * WORD) = owner;
+    *store_word(st, at + PART_VALUE * WORD) = 0;
+    store_set(st, at, store_get(st, cells + CELL_PARTS * WORD));
+    store_set(st, cells + CELL_PARTS * WORD, at);
+    return at;
+}
+
+static uint64_t owner_of(const struct store *st, uint32_t session)
+{
+    const struct session_rec *s = table_get(st, TABLE_SESSIONS, session);
+    return (uint64_t)session << 32 | (s ? (uint32_t)s->serial : 0);
+}
+
+enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, uint64_t *cells)
+{
+    const struct series_rec *r = series_at(st, series);
+    struct metric_view m = {0};
+    const bool found = metric_read(st, metric_of(r), &m);
+    assert(found);
+    *cells = r->cells;
+    if (joined(&m))
+        *cells = make_part(st, r->cells, owner_of(st, session));
+    return cell_op_of(m.kind, m.type, m.join, m.flags);
+}
+
+/* ---- life ---- */
+
+void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when now)
+{
+    const uint64_t at = cell_touch_offset(op, cells), old = store_get(st, at);
+    const uint32_t series = (uint32_t)(old >> 32);
+    const uint64_t fresh = (uint64_t)series << 32 | (uint32_t)st->head->epoch;
+    struct series_rec *r = series_at(st, series);
+    assert(r);
+    store_set(st, at, fresh);
+    if (at != r->cells)
+        store_set(st, r->cells, fresh);
+    if (flags_of(r) & SERIES_LIVE)
+        return;
+    STORE_SET(st, r->metric, with_flags(r, flags_of(r) | SERIES_LIVE));
+    STORE_SET(st, r->created, now.wall);
+    group_count(st, r->group, 1);
+}
+
+uint64_t series_age(const struct store *st, uint32_t series)
+{
+    const struct series_rec *r = series_at(st, series);
+    if (!r || flags_of(r) & (SERIES_PINNED | SERIES_GROUP))
+        return 0;
+    if (!(flags_of(r) & SERIES_LIVE))
+        return st->refs[series] ? 0 : UINT64_MAX;
+    return (uint32_t)((uint32_t)st->head->epoch - (uint32_t)store_get(st, r->cells));
+}
+
+bool series_expire(struct store *st, uint32_t series)
+{
+    struct series_rec *r = series_at(st, series);
+    struct metric_view m = {0};
+    const bool found = metric_read(st, metric_of(r), &m);
+    assert(found && !(flags_of(r) & SERIES_GROUP));
+    const uint64_t group = r->group;
+    const bool live = flags_of(r) & SERIES_LIVE;
+    if (st->refs[series]) {
+        cells_clear(st, &m, r->cells);
+        store_set(st, r->cells, (uint64_t)series << 32);
+        STORE_SET(st, r->metric, with_flags(r, flags_of(r) & ~(unsigned)SERIES_LIVE));
+        if (live)
+            group_count(st, group, -1);
+        return false;
+    }
+    unlink_from_metric(st, metric_of(r), series);
+    cells_free(st, &m, r->cells);
+    text_free(st, r->labels);
+    table_remove(st, TABLE_SERIES, series);
+    group_members(st, group, -1);
+    group_count(st, group, live ? -1 : 0);
+    return true;
+}
+
+static bool part_counts(const struct store *st, uint64_t owner)
+{
+    const struct session_rec *s = table_get(st, TABLE_SESSIONS, (uint32_t)(owner >> 32));
+    return s && (uint32_t)s->serial == (uint32_t)owner &&
+           !(s->who >> WHO_FLAGS_SHIFT & SESSION_SILENT);
+}
+
+void series_prune_parts(struct store *st, uint32_t series)
+{
+    const struct series_rec *r = series_at(st, series);
+    struct metric_view m;
+    if (!r || flags_of(r) & SERIES_GROUP || !metric_read(st, metric_of(r), &m) || !joined(&m))
+        return;
+    uint64_t at = r->cells + CELL_PARTS * WORD;
+    for (uint64_t part; (part = store_get(st, at)) != 0 && store_has_room(st);) {
+        if (part_counts(st, store_get(st, part + PART_OWNER * WORD))) {
+            at = part;
+            continue;
+        }
+        store_set(st, at, store_get(st, part));
+        heap_free(st, part, PART_WORDS);
+    }
+}

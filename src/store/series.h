@@ -1,0 +1,78 @@
+/* series: metrics, and their label sets. Floor 2. For the one writer; all inside
+ * the open batch.
+ *
+ * A series is (metric, canonical label text). When it is idle it expires: its
+ * values are gone, and the record goes too unless a connection still holds an id
+ * of it; then it is dormant and its next update begins it anew. */
+#ifndef MCPTALLY_STORE_SERIES_H
+#define MCPTALLY_STORE_SERIES_H
+
+#include "model/metric.h"
+#include "store/cells.h"
+#include "store/commit.h"
+
+/* Finds or creates a metric by its family name. 0 and its index, -ERR_CONFLICT
+ * when a metric of another kind, type or join has the name, or one that would
+ * write the same sample name; -ERR_PERM when it is the daemon's own and `own`
+ * is false; -ERR_FULL. Help and bounds of the first definition stay. */
+int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out);
+
+/* Removes a metric that has no series. */
+void metric_remove(struct store *st, uint32_t metric);
+
+/* Appends the canonical text of labels to `to`: sorted by key, keys with '_' for
+ * what Prometheus does not allow, values escaped, empty values left out. When
+ * two keys become one the first in order stays. */
+struct label;
+void labels_canonical(struct buf *to, struct label *labels, unsigned n);
+
+struct series_ask {
+    uint32_t metric;
+    struct str labels;    /* canonical, with the service's label in it */
+    struct str group;     /* canonical text of the service's label alone */
+    struct str overflow;  /* label set of the overflow series */
+    unsigned domain;
+    unsigned cardinality; /* label sets of one group; 0: no limit */
+    unsigned flags;       /* SERIES_PINNED or 0 */
+    struct when now;
+};
+
+/* The series of a label set, 0 when there is none. */
+uint32_t series_find(const struct store *st, uint32_t metric, struct str labels);
+
+/* Finds or creates it. 0; 1 when the limit led to the overflow series; -ERR_FULL. */
+int series_make(struct store *st, const struct series_ask *ask, uint32_t *out);
+
+/* A connection holds, or lets go of, an id of it. */
+void series_hold(struct store *st, uint32_t series);
+void series_let_go(struct store *st, uint32_t series);
+
+/* What an update of the series does, and where: its op, and in *cells the cells;
+ * for a joined gauge the contribution of that session, made when missing (0 when
+ * the heap is full). */
+enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, uint64_t *cells);
+
+/* Marks it updated in this epoch; brings a dormant one back. */
+void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when now);
+
+/* Whether the update can go straight to the cells. */
+static inline bool series_touched(const struct store *st, enum cell_op op, uint64_t cells)
+{
+    return (uint32_t)store_get(st, cell_touch_offset(op, cells)) == (uint32_t)st->head->epoch;
+}
+
+/* Epochs since the last update; 0 for a series that never expires. */
+uint64_t series_age(const struct store *st, uint32_t series);
+
+/* Ends it: true when the record is gone, false when it stays, dormant. */
+bool series_expire(struct store *st, uint32_t series);
+
+/* Removes the contributions of sessions that are silent or gone. */
+void series_prune_parts(struct store *st, uint32_t series);
+
+/* Flags of a session, upper bits of session_rec.who. */
+enum { SESSION_SILENT = 1 }; /* ended longer than the grace: its gauge parts do not count */
+
+enum { WHO_DOMAIN_SHIFT = 32, WHO_FLAGS_SHIFT = 48 };
+
+#endif

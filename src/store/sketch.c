@@ -1,0 +1,175 @@
+#include "store/sketch.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "store/space.h"
+
+enum { WORD = 8, MANTISSA_BITS = 52, SLOT_BITS = 6 };
+
+/* ---- where a value falls ---- */
+
+/* Key of a page: 0 for values that are not positive, else biased exponent + 1. */
+static uint64_t key_of(double v, unsigned *slot)
+{
+    *slot = 0;
+    if (!(v > 0))
+        return 0;
+    const uint64_t bits = f64_bits(v) >> (MANTISSA_BITS - SLOT_BITS);
+    *slot = (unsigned)(bits & (PAGE_SLOTS - 1));
+    return (bits >> SLOT_BITS) + 1;
+}
+
+static double middle_of(uint64_t key, unsigned slot)
+{
+    if (key == 0)
+        return 0;
+    const uint64_t low = ((key - 1) << SLOT_BITS | slot) << (MANTISSA_BITS - SLOT_BITS);
+    return bits_f64(low | UINT64_C(1) << (MANTISSA_BITS - SLOT_BITS - 1));
+}
+
+/* ---- pages ---- */
+
+static uint64_t find_page(const struct store *st, uint64_t first, uint64_t key, unsigned *pages)
+{
+    *pages = 0;
+    for (uint64_t p = first; p != 0 && *pages < SKETCH_PAGES; p = store_get(st, p)) {
+        if (!store_at(st, p, PAGE_WORDS * WORD))
+            return 0;
+        if (store_get(st, p + PAGE_KEY * WORD) == key)
+            return p;
+        ++*pages;
+    }
+    return 0;
+}
+
+static uint64_t add_page(struct store *st, uint64_t head, uint64_t key)
+{
+    const uint64_t p = heap_alloc(st, PAGE_WORDS);
+    if (!p)
+        return 0;
+    memset(st->base + p + WORD, 0, (PAGE_WORDS - 1) * WORD);
+    *store_word(st, p + PAGE_KEY * WORD) = key;
+    store_set(st, p, store_get(st, head));
+    store_set(st, head, p);
+    return p;
+}
+
+static void free_pages(struct store *st, uint64_t first)
+{
+    while (first) {
+        const uint64_t next = store_get(st, first);
+        heap_free(st, first, PAGE_WORDS);
+        first = next;
+    }
+}
+
+/* ---- windows ---- */
+
+uint64_t sketch_new(struct store *st, uint64_t minute)
+{
+    const uint64_t s = heap_alloc(st, SKETCH_WORDS);
+    if (!s)
+        return 0;
+    *store_word(st, s + SKETCH_NOW * WORD) = 0;
+    *store_word(st, s + SKETCH_BEFORE * WORD) = 0;
+    store_set(st, s, minute);
+    return s;
+}
+
+void sketch_free(struct store *st, uint64_t sketch)
+{
+    free_pages(st, store_get(st, sketch + SKETCH_NOW * WORD));
+    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
+    heap_free(st, sketch, SKETCH_WORDS);
+}
+
+static void turn_windows(struct store *st, uint64_t sketch, uint64_t minute)
+{
+    const uint64_t age = minute - store_get(st, sketch);
+    if (age == 0)
+        return;
+    uint64_t now = store_get(st, sketch + SKETCH_NOW * WORD);
+    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
+    if (age > 1) {
+        free_pages(st, now);
+        now = 0;
+    }
+    store_set(st, sketch + SKETCH_BEFORE * WORD, now);
+    store_set(st, sketch + SKETCH_NOW * WORD, 0);
+    store_set(st, sketch, minute);
+}
+
+int sketch_add(struct store *st, uint64_t sketch, double v, uint64_t minute)
+{
+    unsigned slot, pages;
+    const uint64_t key = key_of(v, &slot), head = sketch + SKETCH_NOW * WORD;
+    turn_windows(st, sketch, minute);
+    uint64_t page = find_page(st, store_get(st, head), key, &pages);
+    if (!page && pages < SKETCH_PAGES)
+        page = add_page(st, head, key);
+    if (!page)
+        return -ERR_FULL;
+    store_add(st, page + (PAGE_COUNTS + slot) * WORD, 1);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+struct gathered {
+    uint64_t page[2 * SKETCH_PAGES];
+    unsigned n;
+    uint64_t total;
+};
+
+static uint64_t page_total(const struct store *st, uint64_t page)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < PAGE_SLOTS; i++)
+        sum += store_get(st, page + (PAGE_COUNTS + i) * WORD);
+    return sum;
+}
+
+/* Pages in ascending order of their key. */
+static void gather(const struct store *st, uint64_t first, struct gathered *g)
+{
+    unsigned pages = 0;
+    for (uint64_t p = first; p != 0 && pages++ < SKETCH_PAGES; p = store_get(st, p)) {
+        if (!store_at(st, p, PAGE_WORDS * WORD))
+            return;
+        const uint64_t key = store_get(st, p + PAGE_KEY * WORD);
+        unsigned at = g->n++;
+        while (at > 0 && store_get(st, g->page[at - 1] + PAGE_KEY * WORD) > key) {
+            g->page[at] = g->page[at - 1];
+            at--;
+        }
+        g->page[at] = p;
+        g->total += page_total(st, p);
+    }
+}
+
+double sketch_quantile(const struct store *st, uint64_t sketch, double q, uint64_t minute)
+{
+    struct gathered g = {.n = 0};
+    if (!sketch || !store_at(st, sketch, SKETCH_WORDS * WORD))
+        return NAN;
+    const uint64_t age = minute - store_get(st, sketch);
+    if (age <= 1)
+        gather(st, store_get(st, sketch + SKETCH_NOW * WORD), &g);
+    if (age == 0)
+        gather(st, store_get(st, sketch + SKETCH_BEFORE * WORD), &g);
+    if (g.total == 0)
+        return NAN;
+    uint64_t rank = (uint64_t)ceil(q * (double)g.total);
+    rank = rank < 1 ? 1 : rank > g.total ? g.total : rank;
+    uint64_t seen = 0;
+    for (unsigned i = 0; i < g.n; i++) {
+        for (unsigned s = 0; s < PAGE_SLOTS; s++) {
+            seen += store_get(st, g.page[i] + (PAGE_COUNTS + s) * WORD);
+            if (seen >= rank)
+                return middle_of(store_get(st, g.page[i] + PAGE_KEY * WORD), s);
+        }
+    }
+    return NAN;
+}
