@@ -1,28 +1,47 @@
-# mcptally. Two commands do everything on a fresh machine: make demo, make check.
-#
-#   make                build build/mcptallyd, build/mcptally, build/libmcptally.{so,a}
-#   make check          install what is missing, build, run all tests
-#   make SAN=address,undefined check
-#   make CC=clang check
+#H Two commands do everything on a fresh Debian machine: make demo, make check.
+#H
+#H   make             build/mcptallyd, build/mcptally, build/libmcptally.so and .a
+#H   make demo        see it work: start, replay a recorded conversation, scrape
+#H   make check       every test, within 25 minutes; check-long: the long ones too
+#H   make lint        the rules of the tree; format: apply .clang-format
+#H   make unit        the unit tests alone
+#H   make bench       speed and memory, each beside its reference
+#H   make interop     against the real MCP servers and clients from npm
+#H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
+#H   make install     DESTDIR, prefix, bindir, sbindir, libdir ...; uninstall undoes it
+#H   make dist        build/mcptally-VERSION.tar.xz
+#H   make deps        install the Debian packages that are missing
+#H   make clean       remove build/; distclean: and the generated configure
+#H
+#H   make CC=clang check                 another compiler, in a folder of its own
+#H   make SAN=address,undefined check    with sanitizers, likewise
 
 .DEFAULT_GOAL := all
-SAN ?=
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
-comma := ,
 
-# ---- what configure found -------------------------------------------------
+# What building and testing need from Debian; the one list.
+DEBS := autoconf binutils check clang clang-format gcc g++ libc6-dev libevent-dev libjansson-dev \
+	libmicrohttpd-dev libxxhash-dev libyaml-dev make mandoc pkg-config prometheus python3 \
+	python3-prometheus-client python3-pytest python3-yaml xz-utils zlib1g-dev
+
+# ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
-BARE := deps clean distclean format help
+BARE := deps clean distclean format help check check-long demo interop
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
 
-build/config.mk: configure conf/config.mk.in
+build/config.mk: configure packaging/config.mk.in
 	@mkdir -p build
-	cd build && ../configure --quiet $(CONFIGURE_FLAGS)
+	cd build && env -u CC -u CFLAGS -u LDFLAGS ../configure --quiet $(CONFIGURE_FLAGS)
 
 configure: configure.ac
 	autoconf
+
+# ---- flags: each compiler and set of sanitizers builds in its own folder ----
+SAN ?=
+comma := ,
+SO_MAJOR = $(firstword $(subst ., ,$(VERSION)))
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),/clang)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CFLAGS ?= -O2 -g
@@ -33,36 +52,39 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Isrc/client $(WARN) $(HARDEN) $(SANFL
 	-DMCPTALLY_BUILD_VERSION='"$(VERSION)"' $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
-# ---- sources: a folder is a room; a new file needs no line here -----------
-ROOMS := base model wire store pipeline watch format intake serve export daemon client
+# ---- sources: a folder is a room; a new file needs no line here -------------
+ROOMS := base model wire store mcp pipeline watch format intake serve export daemon client
 MAINS := src/daemon/main.c
 CORE := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 CLI := $(wildcard src/cli/*.c)
 LIBRARY := $(wildcard src/client/*.c src/wire/*.c src/base/*.c src/model/*.c)
-UNIT := $(wildcard tests/unit/test_*.c)
-SIM := $(wildcard tests/sim/*.c)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 .PHONY: all
 all: $(B)/mcptallyd $(B)/mcptally $(B)/libmcptally.so $(B)/libmcptally.a
 
+define COMPILE
+@mkdir -p $(@D)
+$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+endef
+
 $(B)/obj/%.o: %.c build/config.mk
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE)
 
 $(B)/libcore.a: $(call obj,$(CORE))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/mcptallyd: $(call obj,src/daemon/main.c) $(B)/libcore.a
+$(B)/mcptallyd: $(call obj,$(MAINS)) $(B)/libcore.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 $(B)/mcptally: $(call obj,$(CLI)) $(B)/libcore.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS) -lpthread -lm
 
 $(B)/libmcptally.so: $(call obj,$(LIBRARY))
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.0 -o $@ $^ -lpthread -lm
+	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR) -o $@ $^ -lpthread -lm
+	@ln -sf libmcptally.so $(@D)/libmcptally.so.$(SO_MAJOR)
 
 # One object whose internal names are local, so that they cannot clash with the host's.
 $(B)/libmcptally.a: $(call obj,$(LIBRARY))
@@ -71,21 +93,119 @@ $(B)/libmcptally.a: $(call obj,$(LIBRARY))
 	@rm -f $@
 	ar rcs $@ $(B)/libmcptally.o
 
-# ---- tests ------------------------------------------------------------------
-UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
+# ---- test programs ----------------------------------------------------------
+CHECK_LIBS = $(shell pkg-config --libs check)
+UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+HELPERS := $(patsubst %.c,$(B)/%,$(wildcard tests/system/*.c))
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcore.a
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(DAEMON_LIBS) -lpthread -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS) -lpthread -lm
 
-.PHONY: unit
-unit: $(UNIT_BINS)
+# Programs of the system tests use the library as a stranger would: the header and the .so.
+$(B)/tests/system/%: $(B)/obj/tests/system/%.o $(B)/libmcptally.so
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' -lpthread
+
+# A fuzz target with a main() that replays files; with FUZZER set, with libFuzzer's.
+REPLAY = $(if $(findstring fuzzer,$(SAN)),,$(call obj,tests/fuzz/replay_main.c))
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
+	@mkdir -p $(@D)
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %/libcore.a,$^) \
+		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
+
+# The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM; its mutant leaves one
+# store_set out of the undo log, which the simulation must find. Both have objects of their own.
+SIM_ROOMS := base model wire store mcp pipeline watch format
+SIM_SOURCES := $(wildcard tests/sim/*.c $(SIM_ROOMS:%=src/%/*.c))
+$(B)/sim/%.o $(B)/mutant/%.o: DEFINES := -DMCPTALLY_SIM
+$(B)/mutant/%.o: DEFINES += -DSTORE_MUTANT
+$(B)/sim/%.o: %.c build/config.mk
+	$(COMPILE)
+$(B)/mutant/%.o: %.c build/config.mk
+	$(COMPILE)
+
+$(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+$(B)/mutant/sim: $(SIM_SOURCES:%.c=$(B)/mutant/%.o)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+
+.PHONY: test-programs unit
+test-programs: $(UNIT) $(FUZZ) $(HELPERS) $(if $(wildcard tests/sim/*.c),$(B)/sim/sim $(B)/mutant/sim)
+unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 
-.PHONY: clean distclean
+# ---- what is run --------------------------------------------------------------
+.PHONY: deps check check-long demo fuzz fuzz-run lint format
+deps:
+	@packaging/deps $(DEBS)
+
+RUN = env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES CC='$(CC)' SAN='$(SAN)' BUILD='$(B)'
+check check-long: deps
+	@$(RUN) tests/run $@
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(RUN) tests/demo/demo
+
+lint: deps
+	@tests/lint/lint
+
+format:
+	clang-format -i $$(find src tests -name '*.[ch]')
+
+# libFuzzer on every decoder, FUZZ_SECONDS each; `make check` replays the corpus only.
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZ)
+	@set -e; for t in $(notdir $^); do \
+		mkdir -p $(B)/found/$$t; \
+		$(B)/tests/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
+			-artifact_prefix=$(B)/found/$$t- $(B)/found/$$t tests/fuzz/corpus/$${t#fuzz_}; \
+	done
+
+# ---- installing -----------------------------------------------------------------
+# One table, mode:source:target; uninstall reads it too.
+SHARE = $(datadir)/mcptally
+INSTALLED = \
+	755:$(B)/mcptallyd:$(sbindir)/mcptallyd \
+	755:$(B)/mcptally:$(bindir)/mcptally \
+	755:$(B)/libmcptally.so:$(libdir)/libmcptally.so.$(VERSION) \
+	644:$(B)/libmcptally.a:$(libdir)/libmcptally.a \
+	644:$(B)/mcptally.pc:$(libdir)/pkgconfig/mcptally.pc \
+	644:src/client/mcptally.h:$(includedir)/mcptally.h \
+	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
+
+.PHONY: install uninstall dist
+install: all
+	@sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' \
+		-e 's|@includedir@|$(includedir)|' packaging/mcptally.pc.in >$(B)/mcptally.pc
+	@set -e; for i in $(INSTALLED); do \
+		(IFS=:; set -- $$i; echo "install: $(DESTDIR)$$3"; \
+		install -D -m $$1 "$$2" "$(DESTDIR)$$3"); \
+	done
+	ln -sf libmcptally.so.$(VERSION) $(DESTDIR)$(libdir)/libmcptally.so.$(SO_MAJOR)
+	ln -sf libmcptally.so.$(SO_MAJOR) $(DESTDIR)$(libdir)/libmcptally.so
+
+uninstall:
+	rm -f $(foreach i,$(INSTALLED),$(DESTDIR)$(lastword $(subst :, ,$i))) \
+		$(DESTDIR)$(libdir)/libmcptally.so.$(SO_MAJOR) $(DESTDIR)$(libdir)/libmcptally.so
+
+DIST = mcptally-$(VERSION)
+dist:
+	@if [ -d .git ]; then git archive --prefix=$(DIST)/ HEAD; \
+	else tar -c --transform 's|^|$(DIST)/|' $(TOP); fi | xz -9 >build/$(DIST).tar.xz
+	@echo build/$(DIST).tar.xz
+
+.PHONY: clean distclean help
 clean:
 	rm -rf build
 distclean: clean
 	rm -rf configure autom4te.cache
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+help:
+	@sed -n 's/^#H //p' Makefile
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
