@@ -40,7 +40,7 @@ void buf_addstr(struct buf *b, struct str s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_addu(struct buf *b, uint64_t v); /* decimal */
-void buf_addd(struct buf *b, double v);   /* shortest decimal that reads back equal; NaN +Inf -Inf */
+void buf_addd(struct buf *b, double v);   /* shortest that reads back equal; NaN +Inf -Inf */
 
 /* Removes the first n bytes. */
 void buf_drop(struct buf *b, size_t n);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct when {
-    uint64_t mono; /* ns since some fixed point, never goes back (CLOCK_BOOTTIME: same across processes) */
+    uint64_t mono; /* ns, never goes back (CLOCK_BOOTTIME: the same in every process) */
     uint64_t wall; /* ns since 1970-01-01 UTC; may jump */
 };
 

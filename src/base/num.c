@@ -41,8 +41,8 @@ static size_t literal(char *to, const char *z)
 /* A whole number n below 2^53 divided by 10^k (k up to 22) is one correctly
  * rounded division, so n/10^k == v proves that the decimal n·10^-k reads back
  * as v. The first k that does gives the shortest fixed form. */
-static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
-                              1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+static const double tens[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
+                              1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
 
 static size_t fixed(char *to, double v, bool negative)
 {

@@ -72,8 +72,8 @@ typedef struct mcptally_stats {
     uint64_t acknowledged; /* items the daemon has applied or rejected */
     uint64_t rejected;     /* items the daemon rejected */
     uint64_t lost_buffer, lost_queue, lost_expired, lost_invalid; /* never sent, by reason */
-    uint32_t connected;    /* 1 while welcome */
-    uint32_t last_reject;  /* reason number of the newest REJECT; see mcptally_reject_name */
+    uint32_t connected;                                           /* 1 while welcome */
+    uint32_t last_reject; /* reason number of the newest REJECT; see mcptally_reject_name */
 } mcptally_stats;
 
 MCPTALLY_API void mcptally_get_stats(mcptally *m, mcptally_stats *out);
@@ -126,7 +126,14 @@ MCPTALLY_API void mcptally_event(mcptally *m, const char *name,
                                  const mcptally_measure *measurements,
                                  const mcptally_label *metadata);
 
-enum { MCPTALLY_TRACE = 1, MCPTALLY_DEBUG = 5, MCPTALLY_INFO = 9, MCPTALLY_WARN = 13, MCPTALLY_ERROR = 17, MCPTALLY_FATAL = 21 };
+enum {
+    MCPTALLY_TRACE = 1,
+    MCPTALLY_DEBUG = 5,
+    MCPTALLY_INFO = 9,
+    MCPTALLY_WARN = 13,
+    MCPTALLY_ERROR = 17,
+    MCPTALLY_FATAL = 21,
+};
 
 MCPTALLY_API void mcptally_log(mcptally *m, int severity, const char *message,
                                const mcptally_label *attributes);
@@ -192,7 +199,7 @@ MCPTALLY_API void mcptally_track_leave(mcptally_track *t); /* end without an err
 
 #if defined(__GNUC__)
 #define MCPTALLY_TRACK_NAME2(line) mcptally_track_##line
-#define MCPTALLY_TRACK_NAME(line) MCPTALLY_TRACK_NAME2(line)
+#define MCPTALLY_TRACK_NAME(line)  MCPTALLY_TRACK_NAME2(line)
 #define MCPTALLY_TRACK(m, name)                                                                    \
     __attribute__((cleanup(mcptally_track_leave), unused)) mcptally_track MCPTALLY_TRACK_NAME(     \
         __LINE__) = mcptally_track_start((m), (name), NULL)

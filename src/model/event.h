@@ -10,8 +10,14 @@
 #include "base/str.h"
 #include "model/limits.h"
 
-/* The numbers of these enums are on the wire and in the store. */
-enum event_kind { EVENT_SPAN = 6, EVENT_NAMED = 7, EVENT_LOG = 8, EVENT_HEALTH = 9 }; /* = the frame types */
+/* The numbers of these enums are on the wire and in the store. The kinds are
+ * the numbers of the frame types. */
+enum event_kind {
+    EVENT_SPAN = 6,
+    EVENT_NAMED = 7,
+    EVENT_LOG = 8,
+    EVENT_HEALTH = 9,
+};
 
 enum attr_type { ATTR_STRING = 1, ATTR_BOOL, ATTR_I64, ATTR_F64 };
 
@@ -37,7 +43,14 @@ struct trace_ref {
 
 enum health_state { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_UNHEALTHY };
 
-enum span_kind { SPAN_UNSPECIFIED, SPAN_INTERNAL, SPAN_SERVER, SPAN_CLIENT, SPAN_PRODUCER, SPAN_CONSUMER };
+enum span_kind {
+    SPAN_UNSPECIFIED,
+    SPAN_INTERNAL,
+    SPAN_SERVER,
+    SPAN_CLIENT,
+    SPAN_PRODUCER,
+    SPAN_CONSUMER,
+};
 enum span_status { SPAN_UNSET, SPAN_OK, SPAN_ERROR };
 
 struct span_event {

@@ -71,12 +71,14 @@ struct str metric_unit_word(struct str unit)
     static const struct {
         const char *ucum, *word;
     } units[] = {
-        {"s", "seconds"},    {"ms", "milliseconds"}, {"us", "microseconds"}, {"ns", "nanoseconds"},
-        {"min", "minutes"},  {"h", "hours"},         {"d", "days"},          {"By", "bytes"},
-        {"KiBy", "kibibytes"}, {"MiBy", "mebibytes"}, {"GiBy", "gibibytes"}, {"kBy", "kilobytes"},
-        {"MBy", "megabytes"}, {"m", "meters"},       {"V", "volts"},         {"A", "amperes"},
-        {"J", "joules"},     {"W", "watts"},         {"g", "grams"},         {"Cel", "celsius"},
-        {"Hz", "hertz"},     {"%", "percent"},       {"1", "ratio"},
+        {"s", "seconds"},      {"ms", "milliseconds"}, {"us", "microseconds"},
+        {"ns", "nanoseconds"}, {"min", "minutes"},     {"h", "hours"},
+        {"d", "days"},         {"By", "bytes"},        {"KiBy", "kibibytes"},
+        {"MiBy", "mebibytes"}, {"GiBy", "gibibytes"},  {"kBy", "kilobytes"},
+        {"MBy", "megabytes"},  {"m", "meters"},        {"V", "volts"},
+        {"A", "amperes"},      {"J", "joules"},        {"W", "watts"},
+        {"g", "grams"},        {"Cel", "celsius"},     {"Hz", "hertz"},
+        {"%", "percent"},      {"1", "ratio"},
     };
     if (unit.n == 0 || unit.p[0] == '{')
         return (struct str){0};

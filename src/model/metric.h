@@ -38,7 +38,7 @@ struct metric_def {
     enum value_type type; /* f64 for histograms and summaries */
     enum gauge_join join; /* gauges only */
     unsigned flags;
-    unsigned nbounds; /* histograms only */
+    unsigned nbounds;            /* histograms only */
     double bounds[LIMIT_BOUNDS]; /* ascending, finite; +Inf is implied */
 };
 

@@ -20,9 +20,9 @@ struct frame {
 };
 
 struct frame_reader {
-    uint8_t *held;   /* the beginning of a frame, or NULL */
-    uint32_t have;   /* bytes in held */
-    uint32_t cap;    /* bytes allocated: what a budget counts */
+    uint8_t *held; /* the beginning of a frame, or NULL */
+    uint32_t have; /* bytes in held */
+    uint32_t cap;  /* bytes allocated: what a budget counts */
 };
 
 void frame_reader_init(struct frame_reader *r);

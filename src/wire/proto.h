@@ -79,9 +79,9 @@ enum lost_reason {
         LOST_MAX
 };
 
-const char *frame_type_name(unsigned type);     /* "hello" ...; "unknown" */
-const char *reject_name(unsigned reason);       /* drop and reject reasons alike; "unknown" */
-int reject_closes(unsigned reason);             /* 1 when the connection ends with it */
-const char *lost_name(unsigned reason);         /* "buffer_full" ...; "unknown" */
+const char *frame_type_name(unsigned type); /* "hello" ...; "unknown" */
+const char *reject_name(unsigned reason);   /* drop and reject reasons alike; "unknown" */
+int reject_closes(unsigned reason);         /* 1 when the connection ends with it */
+const char *lost_name(unsigned reason);     /* "buffer_full" ...; "unknown" */
 
 #endif
