@@ -131,8 +131,13 @@ $(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o)
 $(B)/mutant/sim: $(SIM_SOURCES:%.c=$(B)/mutant/%.o)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
-.PHONY: test-programs unit
-test-programs: $(UNIT) $(FUZZ) $(HELPERS) $(if $(wildcard tests/sim/*.c),$(B)/sim/sim $(B)/mutant/sim)
+.PHONY: unit-programs fuzz-programs sim-programs test-programs unit
+unit-programs: $(UNIT)
+fuzz-programs: $(FUZZ)
+sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim $(B)/mutant/sim)
+# Objects stay, also those that only one program needs.
+.SECONDARY:
+test-programs: unit-programs fuzz-programs sim-programs $(HELPERS)
 unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 
@@ -141,7 +146,8 @@ unit: $(UNIT)
 deps:
 	@packaging/deps $(DEBS)
 
-RUN = env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES CC='$(CC)' SAN='$(SAN)' BUILD='$(B)'
+# Only a compiler that was asked for: these goals run before configure has found one.
+RUN = env -u MAKEFLAGS -u MAKELEVEL SAN='$(SAN)' CC='$(if $(findstring command,$(origin CC)),$(CC))'
 check check-long: deps
 	@$(RUN) tests/run $@
 

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "base/str.h"
 #include "model/drop.h"
 #include "store/store.h"
 #include "wire/proto.h"
