@@ -1,0 +1,53 @@
+#include "cli/place.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+/* Fills every path from the directory; false when one is too long. */
+static bool fill(struct place *p, const char *dir, const char *below)
+{
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - sizeof "/control.sock";
+    const int n = snprintf(p->dir, sizeof p->dir, "%s%s", dir, below);
+    if (n < 0 || (size_t)n > most)
+        return false;
+    snprintf(p->control, sizeof p->control, "%s/control.sock", p->dir);
+    snprintf(p->events, sizeof p->events, "%s/events.sock", p->dir);
+    snprintf(p->store, sizeof p->store, "%s/store", p->dir);
+    return true;
+}
+
+static bool in_use(const struct place *p)
+{
+    return access(p->control, F_OK) == 0 || access(p->store, F_OK) == 0;
+}
+
+static bool search(struct place *p)
+{
+    char own[32];
+    const char *session = getenv("XDG_RUNTIME_DIR");
+    snprintf(own, sizeof own, "/mcptally-%u", (unsigned)geteuid());
+    const char *const candidates[][2] = {
+        {session && *session ? session : "/run", "/mcptally"},
+        {"/run", "/mcptally"},
+        {"/dev/shm", own},
+    };
+    const size_t n = sizeof candidates / sizeof *candidates;
+    for (size_t i = 0; i < n; i++)
+        if (fill(p, candidates[i][0], candidates[i][1]) && in_use(p))
+            return true;
+    return fill(p, candidates[0][0], candidates[0][1]);
+}
+
+int place_find(struct place *p, const char *asked)
+{
+    if (!asked)
+        asked = getenv("MCPTALLY_RUNTIME_DIR");
+    const bool found = asked && *asked ? fill(p, asked, "") : search(p);
+    return found ? 0 : -ERR_RANGE;
+}
