@@ -99,7 +99,11 @@ UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(patsubst %.c,$(B)/%,$(wildcard tests/system/*.c))
 
-$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcore.a
+$(B)/libcli.a: $(call obj,$(filter-out src/cli/main.c,$(CLI)))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcli.a $(B)/libcore.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS) -lpthread -lm
 
