@@ -11,15 +11,16 @@
 #include "pipeline/pipeline.h"
 #include "wire/frame.h"
 
-struct peer { /* from SO_PEERCRED */
-    uint32_t uid, gid;
-    uint32_t pid;
-};
-
 enum link_state {
     LINK_GREETING, /* connected; only HELLO is expected */
     LINK_OPEN,     /* WELCOME was sent; a session is attached */
     LINK_CLOSING,  /* a closing REJECT was sent; input is ignored */
+};
+
+/* What an id of this connection leads to: 8 bytes. */
+struct link_series {
+    uint32_t cells;  /* offset / 8; 0: the id is not defined, or was refused */
+    uint32_t target; /* series | op << 27 | f64 << 30; of a refused id the reason + 1 */
 };
 
 struct link {
@@ -30,10 +31,10 @@ struct link {
     uint32_t session; /* index in the store */
     uint16_t domain;
     bool wants_ack;
-    uint64_t acked; /* newest sequence number acknowledged */
-    uint32_t *metrics; /* id -> metric index */
+    uint64_t acked;     /* newest sequence number acknowledged */
+    uint32_t *metrics;  /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
-    uint32_t nmetrics, nseries;
+    uint32_t nmetrics, nseries; /* lengths of the two */
 };
 
 void link_init(struct link *l, struct pipeline *pl, const struct peer *peer);

@@ -123,8 +123,9 @@ struct own {
 int own_init(struct own *o, struct store *st, unsigned domains, struct when now);
 void own_fini(struct own *o);
 
-/* Makes the series of a domain that has its first session. Idempotent. */
-void own_domain(struct own *o, unsigned domain, struct when now);
+/* Makes the series of a domain that has its first session: its ledger. Idempotent.
+ * Commits. 0 or -ERR_FULL. */
+int own_domain(struct own *o, unsigned domain, struct when now);
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);

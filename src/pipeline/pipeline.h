@@ -2,11 +2,18 @@
 #ifndef MCPTALLY_PIPELINE_PIPELINE_H
 #define MCPTALLY_PIPELINE_PIPELINE_H
 
+#include "base/buf.h"
+#include "model/event.h"
 #include "pipeline/own.h"
 #include "store/store.h"
 
 struct rules;
 struct redact;
+
+struct peer { /* of a producer's connection, from SO_PEERCRED */
+    uint32_t uid, gid;
+    uint32_t pid;
+};
 
 enum { DOMAINS_MAX = 64 };
 
@@ -18,7 +25,10 @@ struct pipeline_options {
     uint64_t gauge_grace;        /* ns a joined gauge keeps an ended session's part (30 s) */
     uint64_t session_keep;       /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
-    uint32_t domain_series;      /* series of one domain (half of the store's) ; 0: no limit of its own */
+    /* The configured mapping of producers to domains; NULL: a hash of uid and service. */
+    unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
+                              struct str asked);
+    void *choose_arg;
 };
 
 struct pipeline {
@@ -27,8 +37,12 @@ struct pipeline {
     struct pipeline_options options;
     const struct rules *rules;   /* event rules; NULL: none. Borrowed, may be replaced between feeds */
     const struct redact *redact; /* NULL: none. Borrowed likewise */
-    uint32_t sweep_at;           /* where the idle sweep goes on */
-    uint32_t session_sweep_at;
+    uint16_t *attached;          /* per session: links that have it now */
+    uint32_t domain_sessions[DOMAINS_MAX]; /* links attached, by domain */
+    uint32_t series_at, session_at, metric_at; /* where the sweeps go on */
+    uint64_t epoch_next;         /* mono ns of the idle clock's next step */
+    struct buf labels, group, overflow, redacted, body; /* scratch */
+    struct event event;
 };
 
 void pipeline_defaults(struct pipeline_options *o);

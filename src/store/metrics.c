@@ -136,12 +136,25 @@ int metric_define(struct store *st, const struct metric_def *def, bool own, uint
     return r;
 }
 
-void metric_remove(struct store *st, uint32_t metric)
+void metric_hold(struct store *st, uint32_t metric)
 {
-    struct metric_view m = {0};
-    const bool found = metric_read(st, metric, &m);
-    assert(found && m.nseries == 0);
+    assert(metric < st->metric_refs_size);
+    st->metric_refs[metric]++;
+}
+
+void metric_let_go(struct store *st, uint32_t metric)
+{
+    assert(metric < st->metric_refs_size && st->metric_refs[metric] > 0);
+    st->metric_refs[metric]--;
+}
+
+bool metric_remove(struct store *st, uint32_t metric)
+{
+    struct metric_view m;
+    if (!metric_read(st, metric, &m) || m.own || m.nseries || st->metric_refs[metric])
+        return false;
     const struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
     heap_free(st, r->def, def_words(m.nbounds, m.name.n + m.family.n + m.unit.n + m.help.n));
     table_remove(st, TABLE_METRICS, metric);
+    return true;
 }

@@ -29,11 +29,17 @@ static struct ring_record *record_at(const struct store *st, enum store_ring_id 
 
 /* ---- writing ---- */
 
+bool ring_has_room(const struct store *st, enum store_ring_id ring)
+{
+    const struct ring_head *h = &st->head->ring[ring];
+    return capacity(st, ring) - (h->head - h->tail) >= ROOM;
+}
+
 void ring_make_room(struct store *st, enum store_ring_id ring)
 {
     struct ring_head *h = &st->head->ring[ring];
     const uint64_t size = capacity(st, ring);
-    if (size - (h->head - h->tail) >= ROOM)
+    if (ring_has_room(st, ring))
         return;
     store_commit(st);
     uint64_t tail = h->tail, seq = h->tail_seq;

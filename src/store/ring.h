@@ -19,6 +19,9 @@ struct ring_item {
     uint64_t received;  /* ns since 1970 */
 };
 
+/* Whether one more record of any size fits without moving the tail. */
+bool ring_has_room(const struct store *st, enum store_ring_id ring);
+
 /* Makes room for one record of any size. Called at an item boundary: it commits
  * the open batch when it has to move the tail. */
 void ring_make_room(struct store *st, enum store_ring_id ring);

@@ -266,8 +266,11 @@ static int make_overflow(struct store *st, const struct series_ask *ask, uint32_
 int series_make(struct store *st, const struct series_ask *ask, uint32_t *out)
 {
     *out = series_find(st, ask->metric, ask->labels);
-    if (*out)
+    if (*out) {
+        if (ask->flags & SERIES_PINNED)
+            series_pin(st, *out, true);
         return 0;
+    }
     uint32_t group = 0;
     if (ask->cardinality) {
         group = group_make(st, ask);
@@ -360,6 +363,13 @@ void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when
     STORE_SET(st, r->metric, with_flags(r, flags_of(r) | SERIES_LIVE));
     STORE_SET(st, r->created, now.wall);
     group_count(st, r->group, 1);
+}
+
+void series_pin(struct store *st, uint32_t series, bool pinned)
+{
+    const struct series_rec *r = series_at(st, series);
+    const unsigned others = flags_of(r) & ~(unsigned)SERIES_PINNED;
+    STORE_SET(st, r->metric, with_flags(r, pinned ? others | SERIES_PINNED : others));
 }
 
 uint64_t series_age(const struct store *st, uint32_t series)

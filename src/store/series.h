@@ -17,8 +17,13 @@
  * is false; -ERR_FULL. Help and bounds of the first definition stay. */
 int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out);
 
-/* Removes a metric that has no series. */
-void metric_remove(struct store *st, uint32_t metric);
+/* A connection holds, or lets go of, an id of it. */
+void metric_hold(struct store *st, uint32_t metric);
+void metric_let_go(struct store *st, uint32_t metric);
+
+/* Removes a metric that is nobody's: without series, ids, or a place in the
+ * daemon's own table. False when it stays. */
+bool metric_remove(struct store *st, uint32_t metric);
 
 /* Appends the canonical text of labels to `to`: sorted by key, keys with '_' for
  * what Prometheus does not allow, values escaped, empty values left out. When
@@ -63,6 +68,9 @@ static inline bool series_touched(const struct store *st, enum cell_op op, uint6
 
 /* Epochs since the last update; 0 for a series that never expires. */
 uint64_t series_age(const struct store *st, uint32_t series);
+
+/* Whether it never expires. */
+void series_pin(struct store *st, uint32_t series, bool pinned);
 
 /* Ends it: true when the record is gone, false when it stays, dormant. */
 bool series_expire(struct store *st, uint32_t series);

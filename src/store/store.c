@@ -103,8 +103,10 @@ static int bind_writer(struct store *st)
     st->undo = (struct undo_entry *)(void *)(st->base + undo->offset);
     st->undo_max = undo->size / sizeof(struct undo_entry);
     st->refs_size = table_capacity(st, TABLE_SERIES);
+    st->metric_refs_size = table_capacity(st, TABLE_METRICS);
     st->refs = calloc(st->refs_size, sizeof *st->refs);
-    return st->refs ? 0 : -ERR_NOMEM;
+    st->metric_refs = calloc(st->metric_refs_size, sizeof *st->metric_refs);
+    return st->refs && st->metric_refs ? 0 : -ERR_NOMEM;
 }
 
 static void note_start(struct store *st, struct when now)
@@ -219,6 +221,7 @@ void store_detach(struct store *st, bool clean)
         st->head->domain_in_hand = 0;
     }
     free(st->refs);
+    free(st->metric_refs);
     *st = (struct store){0};
 }
 

@@ -1,0 +1,428 @@
+#include "pipeline/link.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "pipeline/apply.h"
+#include "pipeline/naming.h"
+#include "store/read.h"
+#include "store/session.h"
+#include "store/space.h"
+#include "wire/encode.h"
+
+enum {
+    LINK_REFUSED = 1 << 30, /* in metrics[]: the definition was refused; the reason is below */
+    FIRST_IDS = 16,
+};
+
+void link_init(struct link *l, struct pipeline *pl, const struct peer *peer)
+{
+    *l = (struct link){.pl = pl, .peer = *peer, .state = LINK_GREETING};
+    frame_reader_init(&l->reader);
+}
+
+/* ---- ids ---- */
+
+static void release_ids(struct link *l)
+{
+    struct store *st = l->pl->st;
+    for (uint32_t i = 0; i < l->nseries; i++)
+        if (l->series[i].cells)
+            series_let_go(st, l->series[i].target & ((1u << LINK_SERIES_BITS) - 1));
+    for (uint32_t i = 0; i < l->nmetrics; i++)
+        if (l->metrics[i] && l->metrics[i] < LINK_REFUSED)
+            metric_let_go(st, l->metrics[i]);
+    free(l->series);
+    free(l->metrics);
+    l->series = NULL;
+    l->metrics = NULL;
+    l->nseries = l->nmetrics = 0;
+}
+
+/* Makes an array of ids reach `id`: 0, -ERR_FULL above the budget, -ERR_NOMEM. */
+static int reach(void **ids, uint32_t *n, size_t size, uint32_t id, uint32_t budget)
+{
+    if (id < *n)
+        return 0;
+    if (id >= budget)
+        return -ERR_FULL;
+    uint32_t want = *n ? *n : FIRST_IDS;
+    while (want <= id)
+        want *= 2;
+    if (want > budget)
+        want = budget;
+    uint8_t *p = realloc(*ids, want * size);
+    if (!p)
+        return -ERR_NOMEM;
+    memset(p + *n * size, 0, (want - *n) * size);
+    *ids = p;
+    *n = want;
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static void reject(struct link *l, struct buf *out, const struct reject *r)
+{
+    own_add(&l->pl->own, OWN_REJECTED, own_reject_index(r->reason), 1);
+    store_commit(l->pl->st);
+    encode_reject(out, r);
+}
+
+/* A fault that ends the connection. */
+static int close_with(struct link *l, struct buf *out, unsigned reason, unsigned type)
+{
+    const struct reject r = {.reason = (uint16_t)reason, .type = (uint8_t)type};
+    reject(l, out, &r);
+    l->state = LINK_CLOSING;
+    return -ERR_CLOSED;
+}
+
+void link_too_slow(struct link *l, struct buf *out)
+{
+    (void)close_with(l, out, REJECT_SLOW_FRAME, 0);
+}
+
+static void reject_definition(struct link *l, struct buf *out, unsigned type, uint32_t id,
+                              enum drop_reason why)
+{
+    const struct reject r = {.id = id, .reason = (uint16_t)why, .type = (uint8_t)type};
+    reject(l, out, &r);
+}
+
+static void reject_items(struct link *l, struct buf *out, unsigned type, const struct tally *t)
+{
+    for (unsigned why = 0; why < DROP_MAX; why++) {
+        if (t->all_dropped[why] == 0)
+            continue;
+        const struct reject r = {
+            .first = t->first_dropped[why],
+            .count = t->all_dropped[why],
+            .reason = (uint16_t)why,
+            .type = (uint8_t)type,
+        };
+        reject(l, out, &r);
+    }
+}
+
+/* ---- HELLO ---- */
+
+/* The domain that a producer falls into: as the configuration says, else by a
+ * hash of user and service name. */
+static unsigned domain_of(const struct link *l, const struct hello *h)
+{
+    const struct pipeline_options *o = &l->pl->options;
+    if (o->choose_domain)
+        return o->choose_domain(o->choose_arg, &l->peer, h->service, h->domain) % o->domains;
+    return (unsigned)(hash_bytes(h->service.p, h->service.n, l->peer.uid) % o->domains);
+}
+
+static uint32_t new_session(struct link *l, const struct hello *h, enum session_known *known,
+                            struct when now)
+{
+    struct store *st = l->pl->st;
+    *known = h->store_id == st->head->store_id ? SESSION_EXPIRED : SESSION_NEW;
+    const struct session_ask ask = {
+        .id = h->session,
+        .uid = l->peer.uid,
+        .domain = domain_of(l, h),
+        .service = h->service,
+        .instance = h->instance,
+        .agent = h->agent,
+        .applied = (*known == SESSION_EXPIRED ? h->next : h->first) - 1,
+        .now = now,
+    };
+    return session_make(st, &ask);
+}
+
+/* False when the domain's ledger cannot be made. */
+static bool attach(struct link *l, uint32_t session, struct when now)
+{
+    struct pipeline *pl = l->pl;
+    unsigned domain = (unsigned)(session_at(pl->st, session)->who >> WHO_DOMAIN_SHIFT & 0xffff);
+    if (domain >= pl->options.domains)
+        domain = 0; /* there are fewer domains than when the session began */
+    if (own_domain(&pl->own, domain, now) < 0)
+        return false;
+    l->session = session;
+    l->domain = (uint16_t)domain;
+    pl->attached[session]++;
+    pl->domain_sessions[l->domain]++;
+    session_set_ended(pl->st, session, 0);
+    store_commit(pl->st);
+    l->state = LINK_OPEN;
+    return true;
+}
+
+static int on_hello(struct link *l, const struct frame *f, struct buf *out, struct when now)
+{
+    struct store *st = l->pl->st;
+    struct hello h;
+    enum session_known known = SESSION_KNOWN;
+    if (decode_hello(f->payload, f->size, &h) < 0)
+        return close_with(l, out, REJECT_BAD_CONTROL, FRAME_HELLO);
+    if (h.version != PROTO_VERSION)
+        return close_with(l, out, REJECT_VERSION, FRAME_HELLO);
+    uint32_t session = session_find(st, h.session);
+    if (session && (uint32_t)session_at(st, session)->who != l->peer.uid)
+        return close_with(l, out, REJECT_OWNER, FRAME_HELLO);
+    if (!session)
+        session = new_session(l, &h, &known, now);
+    if (!session || !attach(l, session, now))
+        return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
+    l->wants_ack = h.capabilities & HELLO_WANTS_ACK;
+    l->acked = session_at(st, session)->applied;
+    const struct welcome w = {
+        .version = PROTO_VERSION,
+        .known = known,
+        .store_id = st->head->store_id,
+        .applied = l->acked,
+        .max_frame = LIMIT_FRAME,
+        .max_ids = l->pl->options.ids_per_connection,
+    };
+    encode_welcome(out, &w);
+    return 0;
+}
+
+void link_fini(struct link *l, struct when now)
+{
+    struct pipeline *pl = l->pl;
+    release_ids(l);
+    frame_reader_fini(&l->reader);
+    if (!l->session)
+        return;
+    pl->domain_sessions[l->domain]--;
+    if (--pl->attached[l->session] == 0 && table_get(pl->st, TABLE_SESSIONS, l->session))
+        session_set_ended(pl->st, l->session, now.mono ? now.mono : 1);
+    store_commit(pl->st);
+    l->session = 0;
+}
+
+/* ---- definitions ---- */
+
+static enum drop_reason why_refused(int err)
+{
+    return err == -ERR_PERM ? DROP_RESERVED : drop_of_error(err);
+}
+
+static void on_define_metric(struct link *l, const struct frame *f, struct buf *out)
+{
+    struct store *st = l->pl->st;
+    struct metric_def def;
+    uint32_t id = 0, metric;
+    int r = decode_metric(f->payload, f->size, &id, &def);
+    if (r < 0) {
+        reject_definition(l, out, f->type, id, drop_of_error(r));
+        return;
+    }
+    if (reach((void **)&l->metrics, &l->nmetrics, sizeof *l->metrics, id,
+              l->pl->options.ids_per_connection) < 0) {
+        reject_definition(l, out, f->type, id, DROP_IDS_FULL);
+        return;
+    }
+    if (l->metrics[id] && l->metrics[id] < LINK_REFUSED)
+        metric_let_go(st, l->metrics[id]);
+    l->metrics[id] = 0;
+    r = metric_define(st, &def, false, &metric);
+    store_commit(st);
+    if (r < 0) {
+        const enum drop_reason why = r == -ERR_FULL ? DROP_METRICS_FULL : why_refused(r);
+        l->metrics[id] = LINK_REFUSED + (uint32_t)why;
+        reject_definition(l, out, f->type, id, why);
+        return;
+    }
+    metric_hold(st, metric);
+    l->metrics[id] = metric;
+}
+
+/* The series that a definition means; -1 - reason when there is none. */
+static int make_series(struct link *l, const struct series_def *def, struct when now,
+                       uint32_t *series)
+{
+    struct pipeline *pl = l->pl;
+    if (def->metric_id >= l->nmetrics || l->metrics[def->metric_id] == 0)
+        return -1 - DROP_UNKNOWN_ID;
+    const uint32_t metric = l->metrics[def->metric_id];
+    if (metric >= LINK_REFUSED)
+        return -1 - (int)(metric - LINK_REFUSED);
+    struct series_ask ask = {.metric = metric, .domain = l->domain, .now = now};
+    if (naming_ask(pl, l->session, def->labels, def->nlabels, &ask) < 0)
+        return -1 - DROP_LIMIT;
+    const int r = series_make(pl->st, &ask, series);
+    if (r < 0)
+        return -1 - DROP_SERIES_FULL;
+    if (r > 0)
+        own_add(&pl->own, OWN_SERIES_OVERFLOW, l->domain, 1);
+    return 0;
+}
+
+static bool aim(struct link *l, struct link_series *at, uint32_t series)
+{
+    struct store *st = l->pl->st;
+    struct series_view s;
+    struct metric_view m;
+    uint64_t cells;
+    const enum cell_op op = series_target(st, series, l->session, &cells);
+    if (!cells || !series_read(st, series, &s) || !metric_read(st, s.metric, &m))
+        return false;
+    at->cells = (uint32_t)(cells / sizeof(uint64_t));
+    at->target = series | (uint32_t)op << LINK_SERIES_BITS | (m.type == VALUE_F64 ? LINK_F64 : 0);
+    series_hold(st, series);
+    return true;
+}
+
+static void forget_id(struct link *l, uint32_t id)
+{
+    if (l->series[id].cells)
+        series_let_go(l->pl->st, l->series[id].target & ((1u << LINK_SERIES_BITS) - 1));
+    l->series[id] = (struct link_series){0};
+}
+
+static void on_define_series(struct link *l, const struct frame *f, struct buf *out,
+                             struct when now)
+{
+    struct series_def def = {0};
+    uint32_t series;
+    int r = decode_series(f->payload, f->size, &def);
+    if (r < 0) {
+        reject_definition(l, out, f->type, def.id, drop_of_error(r));
+        return;
+    }
+    if (reach((void **)&l->series, &l->nseries, sizeof *l->series, def.id,
+              l->pl->options.ids_per_connection) < 0) {
+        reject_definition(l, out, f->type, def.id, DROP_IDS_FULL);
+        return;
+    }
+    forget_id(l, def.id);
+    r = make_series(l, &def, now, &series);
+    if (r == 0 && !aim(l, &l->series[def.id], series))
+        r = -1 - DROP_SERIES_FULL;
+    if (r < 0) {
+        l->series[def.id].target = (uint32_t)-r; /* reason + 1 */
+        reject_definition(l, out, f->type, def.id, (enum drop_reason)(-1 - r));
+    }
+    store_commit(l->pl->st);
+}
+
+/* ---- sequenced frames ---- */
+
+static int on_batch(struct link *l, const struct frame *f, struct buf *out, struct when now)
+{
+    struct batch b;
+    struct tally t = {0};
+    const int r = decode_batch(f->type, f->payload, f->size, &b);
+    if (r == -ERR_SHORT)
+        return close_with(l, out, REJECT_BAD_CONTROL, f->type);
+    if (b.first > session_at(l->pl->st, l->session)->applied + 1)
+        return close_with(l, out, REJECT_GAP, f->type);
+    if (r < 0)
+        apply_drop(l, &b, drop_of_error(r), &t);
+    else if (f->type == FRAME_UPDATE)
+        apply_updates(l, &b, &t, now);
+    else
+        apply_items(l, (enum event_kind)f->type, &b, &t, now);
+    reject_items(l, out, f->type, &t);
+    return 0;
+}
+
+static int on_lost(struct link *l, const struct frame *f, struct buf *out)
+{
+    struct store *st = l->pl->st;
+    struct session_rec *s = session_at(st, l->session);
+    struct lost lost;
+    if (decode_lost(f->payload, f->size, &lost) < 0)
+        return close_with(l, out, REJECT_BAD_CONTROL, FRAME_LOST);
+    for (unsigned i = 0; i < LOST_MAX; i++) {
+        if (lost.total[i] <= s->lost[i])
+            continue; /* a running total never falls */
+        own_add(&l->pl->own, OWN_PRODUCER_LOST, i, lost.total[i] - s->lost[i]);
+        STORE_SET(st, s->lost[i], lost.total[i]);
+    }
+    store_commit(st);
+    return 0;
+}
+
+/* The session will not come back: what it holds is freed at the end of the link. */
+static void on_bye(struct link *l)
+{
+    struct pipeline *pl = l->pl;
+    release_ids(l);
+    if (pl->attached[l->session] > 1)
+        return; /* another connection of the session is still being read */
+    session_forget(pl->st, l->session);
+    store_commit(pl->st);
+    pl->attached[l->session] = 0;
+    pl->domain_sessions[l->domain]--;
+    l->session = 0;
+    l->state = LINK_CLOSING;
+}
+
+/* ---- frames ---- */
+
+static int on_open_frame(struct link *l, const struct frame *f, struct buf *out, struct when now)
+{
+    switch (f->type) {
+    case FRAME_HELLO:
+        return close_with(l, out, REJECT_HELLO, f->type);
+    case FRAME_DEFINE_METRIC:
+        on_define_metric(l, f, out);
+        return 0;
+    case FRAME_DEFINE_SERIES:
+        on_define_series(l, f, out, now);
+        return 0;
+    case FRAME_UPDATE:
+    case FRAME_SPAN:
+    case FRAME_EVENT:
+    case FRAME_LOG:
+    case FRAME_HEALTH:
+        return on_batch(l, f, out, now);
+    case FRAME_LOST:
+        return on_lost(l, f, out);
+    case FRAME_BYE:
+        link_ack(l, out);
+        on_bye(l);
+        return -ERR_CLOSED;
+    default:
+        return close_with(l, out, REJECT_TYPE, f->type);
+    }
+}
+
+static int on_frame(struct link *l, const struct frame *f, struct buf *out, struct when now)
+{
+    if (l->state == LINK_OPEN)
+        return on_open_frame(l, f, out, now);
+    if (f->type == FRAME_HELLO)
+        return on_hello(l, f, out, now);
+    return close_with(l, out, REJECT_HELLO, f->type);
+}
+
+int link_feed(struct link *l, const uint8_t *p, size_t n, struct buf *out, struct when now)
+{
+    struct frame f;
+    int r = l->state == LINK_CLOSING ? -ERR_CLOSED : 0;
+    while (r == 0) {
+        const int got = frame_reader_next(&l->reader, &p, &n, &f);
+        if (got == 0)
+            return 0;
+        if (got < 0)
+            return close_with(l, out, got == -ERR_NOMEM ? REJECT_REFUSED : (unsigned)-got, 0);
+        if (l->session)
+            l->pl->st->head->domain_in_hand = l->domain + 1u;
+        r = on_frame(l, &f, out, now);
+        l->pl->st->head->domain_in_hand = 0;
+    }
+    return r;
+}
+
+void link_ack(struct link *l, struct buf *out)
+{
+    if (l->state != LINK_OPEN || !l->wants_ack)
+        return;
+    const uint64_t applied = session_at(l->pl->st, l->session)->applied;
+    if (applied == l->acked)
+        return;
+    encode_ack(out, applied);
+    l->acked = applied;
+}

@@ -1,0 +1,48 @@
+#include "pipeline/naming.h"
+
+#include "pipeline/redact.h"
+#include "store/read.h"
+
+static const struct label overflow_mark = {{"otel_metric_overflow", 20}, {"true", 4}};
+
+static void redact_labels(struct pipeline *pl, struct label *labels, unsigned n)
+{
+    for (unsigned i = 0; i < n && pl->redact; i++) {
+        if (!redact_value(pl->redact, labels[i].key, labels[i].value))
+            continue;
+        labels[i].value = REDACTED;
+        own_add(&pl->own, OWN_REDACTED, REDACT_LABEL, 1);
+    }
+}
+
+int naming_ask(struct pipeline *pl, uint32_t session, const struct label *labels, unsigned n,
+               struct series_ask *ask)
+{
+    struct label all[LIMIT_LABELS + 1];
+    struct session_view s;
+    if (!session_read(pl->st, session, &s))
+        return -ERR_NOTFOUND;
+    const struct label service = {STR("service_name"), s.service};
+    buf_reset(&pl->labels);
+    buf_reset(&pl->group);
+    buf_reset(&pl->overflow);
+
+    all[0] = service; /* first: a label of the same name from the producer yields */
+    memcpy(all + 1, labels, n * sizeof *labels);
+    redact_labels(pl, all + 1, n);
+    labels_canonical(&pl->labels, all, n + 1);
+
+    all[0] = service;
+    labels_canonical(&pl->group, all, 1);
+    all[0] = service;
+    all[1] = overflow_mark;
+    labels_canonical(&pl->overflow, all, 2);
+
+    if (pl->labels.failed || pl->group.failed || pl->overflow.failed)
+        return -ERR_RANGE;
+    ask->labels = buf_str(&pl->labels);
+    ask->group = buf_str(&pl->group);
+    ask->overflow = buf_str(&pl->overflow);
+    ask->cardinality = pl->options.cardinality;
+    return 0;
+}

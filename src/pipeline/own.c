@@ -1,0 +1,286 @@
+#include "pipeline/own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "model/event.h"
+#include "store/cells.h"
+#include "store/read.h"
+#include "store/series.h"
+
+enum { WORD = 8, REJECT_FIRST = 256, REJECTS = DROP_MAX + REJECT_END - REJECT_FIRST };
+
+struct row {
+    const char *name, *unit, *help;
+    enum metric_kind kind;
+    enum value_type type;
+    enum own_label label;
+};
+
+static const struct row rows[OWN_MAX] = {
+#define X(sym, nam, knd, typ, unt, lab, hlp)                                                       \
+    {nam, unt, hlp, METRIC_##knd, VALUE_##typ, lab},
+    OWN_TABLE(X)
+#undef X
+};
+
+static const double callback_bounds[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005,
+                                         0.001,   0.0025,   0.005,   0.01,   0.1,     1};
+enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
+
+static const char *const ring_names[RING_MAX] = {"events", "spans"};
+static const char *const port_names[] = {"metrics", "health"};
+static const char *const place_names[] = {"label", "attribute", "text"};
+
+/* ---- label dimensions ---- */
+
+unsigned own_reject_index(unsigned reason)
+{
+    return reason < REJECT_FIRST ? reason : DROP_MAX + reason - REJECT_FIRST;
+}
+
+static unsigned reject_of_index(unsigned index)
+{
+    return index < DROP_MAX ? index : index - DROP_MAX + REJECT_FIRST;
+}
+
+/* How many series a metric of this label has, all domains together. */
+static unsigned dimension(enum own_label label, unsigned domains)
+{
+    switch (label) {
+    case OWN_DOMAIN:
+        return domains;
+    case OWN_DROP:
+        return domains * DROP_MAX;
+    case OWN_REJECT:
+        return REJECTS;
+    case OWN_LOST:
+        return LOST_MAX;
+    case OWN_CONSUMER:
+        return CONSUMER_MAX;
+    case OWN_RING:
+        return RING_MAX;
+    case OWN_PORT:
+        return sizeof port_names / sizeof *port_names;
+    case OWN_STATE:
+        return HEALTH_UNHEALTHY + 1;
+    case OWN_REDACT:
+        return sizeof place_names / sizeof *place_names;
+    case OWN_NONE:
+    case OWN_INFO:
+        break;
+    }
+    return 1;
+}
+
+/* The canonical label text of one series. */
+static struct str label_text(enum own_label label, unsigned i, char *to, size_t size)
+{
+    int n = 0;
+    switch (label) {
+    case OWN_DOMAIN:
+        n = snprintf(to, size, "domain=\"%u\"", i);
+        break;
+    case OWN_DROP:
+        n = snprintf(to, size, "domain=\"%u\",reason=\"%s\"", i / DROP_MAX,
+                     drop_name(i % DROP_MAX));
+        break;
+    case OWN_REJECT:
+        n = snprintf(to, size, "reason=\"%s\"", reject_name(reject_of_index(i)));
+        break;
+    case OWN_LOST:
+        n = snprintf(to, size, "reason=\"%s\"", lost_name(i));
+        break;
+    case OWN_CONSUMER:
+        n = snprintf(to, size, "consumer=\"%s\"", consumer_name(i));
+        break;
+    case OWN_RING:
+        n = snprintf(to, size, "ring=\"%s\"", ring_names[i]);
+        break;
+    case OWN_PORT:
+        n = snprintf(to, size, "port=\"%s\"", port_names[i]);
+        break;
+    case OWN_STATE:
+        n = snprintf(to, size, "state=\"%s\"", health_name(i));
+        break;
+    case OWN_REDACT:
+        n = snprintf(to, size, "place=\"%s\"", place_names[i]);
+        break;
+    case OWN_NONE:
+    case OWN_INFO:
+        break;
+    }
+    assert(n >= 0 && (size_t)n < size);
+    return (struct str){to, (size_t)n};
+}
+
+/* ---- declaring ---- */
+
+static int make_series(struct own *o, uint32_t metric, struct str labels, struct when now,
+                       uint64_t *cells)
+{
+    const struct series_ask ask = {
+        .metric = metric, .labels = labels, .flags = SERIES_PINNED, .now = now};
+    struct series_view s;
+    uint32_t i;
+    const int r = series_make(o->st, &ask, &i);
+    if (r < 0)
+        return r;
+    if (!series_read(o->st, i, &s))
+        return -ERR_DAMAGED;
+    *cells = s.cells;
+    store_commit(o->st);
+    return 0;
+}
+
+static int declare(struct own *o, enum own_metric m)
+{
+    const struct row *row = &rows[m];
+    struct metric_def def = {
+        .name = str_of(row->name),
+        .unit = str_of(row->unit),
+        .help = str_of(row->help),
+        .kind = row->kind,
+        .type = row->type,
+    };
+    if (row->kind == METRIC_HISTOGRAM) {
+        def.nbounds = CALLBACK_BOUNDS;
+        memcpy(def.bounds, callback_bounds, sizeof callback_bounds);
+    }
+    const int r = metric_define(o->st, &def, true, &o->metric[m]);
+    store_commit(o->st);
+    return r;
+}
+
+/* Series [first, first + n) of one metric. */
+static int declare_series(struct own *o, enum own_metric m, unsigned first, unsigned n,
+                          struct when now)
+{
+    char text[128];
+    for (unsigned i = first; i < first + n; i++) {
+        const struct str labels = label_text(rows[m].label, i, text, sizeof text);
+        const int r = make_series(o, o->metric[m], labels, now, &o->cells[m][i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static bool by_domain(enum own_label label)
+{
+    return label == OWN_DOMAIN || label == OWN_DROP;
+}
+
+/* The own series of a daemon before that this one does not have (another
+ * version's info, a label value that is gone) would stay for ever: unpin them. */
+static void unpin_all(struct store *st)
+{
+    struct metric_view m;
+    struct series_view s;
+    for (uint32_t id = 1; id < metric_ids(st); id++) {
+        if (!metric_read(st, id, &m) || !m.own)
+            continue;
+        for (uint32_t i = m.first; i && series_read(st, i, &s); i = s.next) {
+            if (!(s.flags & SERIES_PINNED))
+                continue;
+            series_pin(st, i, false);
+            if (!store_has_room(st))
+                store_commit(st);
+        }
+    }
+    store_commit(st);
+}
+
+/* The ledgers of the domains that had one go on. */
+static int resume_domains(struct own *o, struct when now)
+{
+    char text[128];
+    for (unsigned d = 0; d < o->domains; d++) {
+        const struct str labels = label_text(OWN_DOMAIN, d, text, sizeof text);
+        if (!series_find(o->st, o->metric[OWN_RECEIVED], labels))
+            continue;
+        const int r = own_domain(o, d, now);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
+{
+    *o = (struct own){.st = st, .domains = domains};
+    unpin_all(st);
+    for (int m = 0; m < OWN_MAX; m++) {
+        const unsigned n = dimension(rows[m].label, domains);
+        o->cells[m] = calloc(n, sizeof *o->cells[m]);
+        if (!o->cells[m])
+            return -ERR_NOMEM;
+        int r = declare(o, (enum own_metric)m);
+        if (r == 0 && !by_domain(rows[m].label) && rows[m].label != OWN_INFO)
+            r = declare_series(o, (enum own_metric)m, 0, n, now);
+        if (r < 0)
+            return r;
+    }
+    return resume_domains(o, now);
+}
+
+void own_fini(struct own *o)
+{
+    for (int m = 0; m < OWN_MAX; m++)
+        free(o->cells[m]);
+    *o = (struct own){0};
+}
+
+int own_domain(struct own *o, unsigned domain, struct when now)
+{
+    int r = 0;
+    for (int m = 0; m < OWN_MAX && r == 0; m++) {
+        const unsigned each = rows[m].label == OWN_DROP ? DROP_MAX : 1;
+        if (by_domain(rows[m].label) && o->cells[m][domain * each + each - 1] == 0)
+            r = declare_series(o, (enum own_metric)m, domain * each, each, now);
+    }
+    return r;
+}
+
+void own_info(struct own *o, enum own_metric m, struct str canonical_labels, struct when now)
+{
+    uint64_t cells;
+    if (make_series(o, o->metric[m], canonical_labels, now, &cells) < 0)
+        return;
+    o->cells[m][0] = cells;
+    own_set(o, m, 0, 1);
+    store_commit(o->st);
+}
+
+/* ---- changing ---- */
+
+void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n)
+{
+    const uint64_t cells = o->cells[m][index];
+    if (cells)
+        store_add(o->st, cells + CELL_VALUE * WORD, n);
+}
+
+void own_set(struct own *o, enum own_metric m, unsigned index, uint64_t v)
+{
+    const uint64_t cells = o->cells[m][index];
+    if (cells && store_get(o->st, cells + CELL_VALUE * WORD) != v)
+        store_set(o->st, cells + CELL_VALUE * WORD, v);
+}
+
+void own_setf(struct own *o, enum own_metric m, double v)
+{
+    own_set(o, m, 0, f64_bits(v));
+}
+
+void own_observe(struct own *o, enum own_metric m, double v)
+{
+    (void)cell_apply(o->st, CELL_OBSERVE, o->cells[m][0], f64_bits(v), 0);
+}
+
+uint64_t own_get(const struct own *o, enum own_metric m, unsigned index)
+{
+    const uint64_t cells = o->cells[m][index];
+    return cells ? store_get(o->st, cells + CELL_VALUE * WORD) : 0;
+}

@@ -1,0 +1,153 @@
+#include "pipeline/pipeline.h"
+
+#include <stdlib.h>
+
+#include "model/limits.h"
+#include "store/read.h"
+#include "store/series.h"
+#include "store/session.h"
+#include "store/space.h"
+
+enum { IDLE_EPOCHS = 8 }; /* steps of the idle clock in one idle time */
+
+void pipeline_defaults(struct pipeline_options *o)
+{
+    *o = (struct pipeline_options){
+        .domains = 10,
+        .cardinality = 100,
+        .series_idle = 3600 * NS_PER_S,
+        .gauge_grace = 30 * NS_PER_S,
+        .session_keep = 24 * 3600 * NS_PER_S,
+        .ids_per_connection = 4096,
+    };
+}
+
+/* The connections of the daemon before are gone. */
+static void end_sessions(struct store *st, struct when now)
+{
+    for (uint32_t i = 1; i < session_ids(st); i++) {
+        const struct session_rec *r = table_get(st, TABLE_SESSIONS, i);
+        if (r && r->ended == 0)
+            session_set_ended(st, i, now.mono);
+        if (!store_has_room(st))
+            store_commit(st);
+    }
+    store_commit(st);
+}
+
+int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_options *o,
+                  struct when now)
+{
+    *pl = (struct pipeline){.st = st, .options = *o};
+    buf_init(&pl->labels, LIMIT_LABEL_BYTES);
+    buf_init(&pl->group, LIMIT_LABEL_BYTES);
+    buf_init(&pl->overflow, LIMIT_LABEL_BYTES);
+    buf_init(&pl->redacted, 4 * LIMIT_ITEM);
+    buf_init(&pl->body, LIMIT_ITEM);
+    pl->epoch_next = now.mono + o->series_idle / IDLE_EPOCHS;
+    pl->attached = calloc(table_capacity(st, TABLE_SESSIONS), sizeof *pl->attached);
+    const int r = pl->attached ? own_init(&pl->own, st, o->domains, now) : -ERR_NOMEM;
+    if (r < 0) {
+        pipeline_fini(pl);
+        return r;
+    }
+    end_sessions(st, now);
+    own_set(&pl->own, OWN_STARTS, 0, st->head->starts);
+    own_set(&pl->own, OWN_ROLLBACKS, 0, st->head->rollbacks);
+    store_commit(st);
+    return 0;
+}
+
+void pipeline_fini(struct pipeline *pl)
+{
+    own_fini(&pl->own);
+    free(pl->attached);
+    buf_fini(&pl->labels);
+    buf_fini(&pl->group);
+    buf_fini(&pl->overflow);
+    buf_fini(&pl->redacted);
+    buf_fini(&pl->body);
+}
+
+/* ---- the idle sweep ---- */
+
+static void sweep_series(struct pipeline *pl, uint32_t series)
+{
+    struct store *st = pl->st;
+    if (series_age(st, series) <= IDLE_EPOCHS) {
+        series_prune_parts(st, series);
+        return;
+    }
+    series_expire(st, series);
+    own_add(&pl->own, OWN_SERIES_EXPIRED, 0, 1);
+}
+
+static void sweep_session(struct pipeline *pl, uint32_t session, struct when now)
+{
+    struct store *st = pl->st;
+    const struct session_rec *r = table_get(st, TABLE_SESSIONS, session);
+    if (!r || r->ended == 0 || now.mono < r->ended)
+        return;
+    const uint64_t age = now.mono - r->ended;
+    const bool silent = r->who >> WHO_FLAGS_SHIFT & SESSION_SILENT;
+    if (age > pl->options.session_keep)
+        session_forget(st, session);
+    else if (age > pl->options.gauge_grace && !silent)
+        session_set_silent(st, session);
+}
+
+/* One step of a sweep over indexes 1 to end - 1; false after the last. */
+static bool advance(uint32_t *at, uint32_t end)
+{
+    if (++*at < end)
+        return true;
+    *at = 0;
+    return false;
+}
+
+/* Each index once a round; a commit wherever the log is nearly full. */
+bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
+{
+    struct store *st = pl->st;
+    if (now.mono >= pl->epoch_next) {
+        STORE_ADD(st, st->head->epoch, 1);
+        pl->epoch_next = now.mono + pl->options.series_idle / IDLE_EPOCHS;
+    }
+    bool more_series = true, more_sessions = true, more_metrics = true;
+    for (unsigned n = 0; n < units && (more_series || more_sessions || more_metrics); n++) {
+        if (more_series && (more_series = advance(&pl->series_at, table_end(st, TABLE_SERIES))))
+            sweep_series(pl, pl->series_at);
+        if (more_sessions && (more_sessions = advance(&pl->session_at, session_ids(st))))
+            sweep_session(pl, pl->session_at, now);
+        if (more_metrics && (more_metrics = advance(&pl->metric_at, metric_ids(st))))
+            metric_remove(st, pl->metric_at);
+        if (!store_has_room(st))
+            store_commit(st);
+    }
+    store_commit(st);
+    return more_series || more_sessions || more_metrics;
+}
+
+/* ---- figures that are read off the store ---- */
+
+void pipeline_refresh(struct pipeline *pl)
+{
+    struct store *st = pl->st;
+    struct own *o = &pl->own;
+    struct consumer_view c;
+    for (unsigned d = 0; d < pl->options.domains; d++)
+        own_set(o, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
+    own_set(o, OWN_SESSIONS, 0, st->head->table[TABLE_SESSIONS].live);
+    own_set(o, OWN_SERIES, 0, st->head->table[TABLE_SERIES].live);
+    own_set(o, OWN_STORE_BYTES, 0, st->size);
+    own_set(o, OWN_STORE_RESERVED, 0, store_bytes_reserved(st));
+    for (unsigned r = 0; r < RING_MAX; r++)
+        own_set(o, OWN_RING_APPENDED, r, st->head->ring[r].head_seq);
+    for (unsigned i = 0; i < CONSUMER_MAX; i++) {
+        consumer_read(st, RING_EVENTS, (enum store_consumer)i, &c);
+        own_set(o, OWN_RING_READ, i, c.read);
+        own_set(o, OWN_RING_OVERRUN, i, c.overrun);
+        own_set(o, OWN_RING_WAITING, i, c.waiting);
+    }
+    store_commit(st);
+}
