@@ -1,0 +1,108 @@
+#include "format/prom.h"
+
+#include <limits.h>
+
+/* Lines that looking at a series or a metric without showing it counts for. */
+enum { SKIP_COST = 1 };
+
+const char *prom_content_type(enum prom_format format)
+{
+    return format == PROM_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                      : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+void prom_begin(struct prom_page *page, const struct store *st, enum prom_format format,
+                uint64_t now_mono)
+{
+    *page = (struct prom_page){
+        .st = st, .format = format, .now_mono = now_mono, .own = true, .metric = 1};
+}
+
+/* A metric's second family comes after its first, then the next metric. */
+static void next_family(struct prom_page *page)
+{
+    page->quantile = !page->quantile;
+    if (!page->quantile)
+        page->metric++;
+    page->series = 0;
+    page->visited = 0;
+    page->headed = false;
+}
+
+static void spend(unsigned *lines, unsigned used)
+{
+    *lines -= used < *lines ? used : *lines;
+}
+
+static unsigned show_series(struct prom_page *page, const struct prom_family *f,
+                            const struct series_view *s, struct buf *to)
+{
+    struct sample sample;
+    if (!prom_family_shows(f, page->st, s, &sample))
+        return SKIP_COST;
+    if (!page->headed)
+        prom_family_head(f, to);
+    page->headed = true;
+    return SKIP_COST + prom_family_series(f, page->st, s, &sample, to);
+}
+
+/* The next series of the family in hand. A record that is not, or no longer, of
+ * the metric ends the list. */
+static bool next_series(struct prom_page *page, const struct prom_family *f, struct series_view *s)
+{
+    const uint64_t all = page->st->head->table[TABLE_SERIES].used;
+    return page->series && page->visited++ < all && series_read(page->st, page->series, s) &&
+           s->metric == f->m.id;
+}
+
+/* True when the family is finished, false when the lines ran out before. */
+static bool show_family(struct prom_page *page, const struct prom_family *f, struct buf *to,
+                        unsigned *lines)
+{
+    struct series_view s;
+    if (page->visited == 0)
+        page->series = f->m.first;
+    while (*lines > 0) {
+        if (!next_series(page, f, &s))
+            return true;
+        spend(lines, show_series(page, f, &s, to));
+        page->series = s.next;
+    }
+    return false;
+}
+
+/* Whether the metric in hand belongs in this pass and has the family in hand. */
+static bool prepare(const struct prom_page *page, struct prom_family *f)
+{
+    struct metric_view m;
+    return metric_read(page->st, page->metric, &m) && m.own == page->own && m.nseries > 0 &&
+           prom_family_init(f, &m, page->format, page->quantile, page->now_mono);
+}
+
+/* True when all is shown, false when the lines ran out before. */
+static bool show_metrics(struct prom_page *page, struct buf *to, unsigned lines)
+{
+    struct prom_family f;
+    while (page->metric < metric_ids(page->st)) {
+        if (lines == 0 || (prepare(page, &f) && !show_family(page, &f, to, &lines)))
+            return false;
+        spend(&lines, SKIP_COST);
+        next_family(page);
+    }
+    return true;
+}
+
+bool prom_step(struct prom_page *page, struct buf *to, unsigned lines)
+{
+    if (page->own) {
+        show_metrics(page, to, UINT_MAX);
+        *page = (struct prom_page){
+            .st = page->st, .format = page->format, .now_mono = page->now_mono, .metric = 1};
+        return true;
+    }
+    if (!show_metrics(page, to, lines ? lines : 1))
+        return true;
+    if (page->format == PROM_OPENMETRICS)
+        buf_adds(to, "# EOF\n");
+    return false;
+}

@@ -1,0 +1,308 @@
+#include "format/prom_family.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+
+static const struct {
+    const char *type[2]; /* by enum prom_format */
+    struct str suffix;   /* of its plain samples, and in 0.0.4 of the family itself */
+} shapes[] = {
+    [SHAPE_COUNTER] = {{"counter", "counter"}, {"_total", 6}},
+    [SHAPE_GAUGE] = {{"gauge", "gauge"}, {"", 0}},
+    [SHAPE_INFO] = {{"gauge", "info"}, {"_info", 5}},
+    [SHAPE_HISTOGRAM] = {{"histogram", "histogram"}, {"", 0}},
+    [SHAPE_SUMMARY] = {{"summary", "summary"}, {"", 0}},
+    [SHAPE_QUANTILE] = {{"gauge", "gauge"}, {"", 0}},
+};
+
+static const struct {
+    double q;
+    struct str label;
+} quantiles[] = {
+    {0.5, {"quantile=\"0.5\"", 14}},
+    {0.9, {"quantile=\"0.9\"", 14}},
+    {0.95, {"quantile=\"0.95\"", 15}},
+    {0.99, {"quantile=\"0.99\"", 15}},
+};
+
+enum { NQUANTILES = sizeof quantiles / sizeof *quantiles };
+
+/* ---- numbers ---- */
+
+size_t prom_canonical(char *to, double v)
+{
+    if (!isfinite(v) || v == 0) {
+        const char *word = v == 0 ? "0.0" : isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf";
+        return (size_t)snprintf(to, NUM_F64_MAX, "%s", word);
+    }
+    char text[NUM_F64_MAX];
+    int digits = 0;
+    do
+        snprintf(text, sizeof text, "%.*e", digits, v);
+    while (strtod(text, NULL) != v && ++digits < 17);
+    const int exponent = atoi(strchr(text, 'e') + 1);
+    if (exponent < -4 || exponent > 5)
+        return (size_t)snprintf(to, NUM_F64_MAX, "%s", text);
+    const int decimals = digits > exponent ? digits - exponent : 1;
+    return (size_t)snprintf(to, NUM_F64_MAX, "%.*f", decimals, v);
+}
+
+/* ---- a family ---- */
+
+static bool ends_with(struct str s, struct str tail)
+{
+    return s.n > tail.n && memcmp(s.p + s.n - tail.n, tail.p, tail.n) == 0;
+}
+
+static enum prom_shape shape_of(const struct metric_view *m)
+{
+    switch (m->kind) {
+    case METRIC_COUNTER:
+        return SHAPE_COUNTER;
+    case METRIC_HISTOGRAM:
+        return SHAPE_HISTOGRAM;
+    case METRIC_SUMMARY:
+        return SHAPE_SUMMARY;
+    case METRIC_GAUGE:
+        break;
+    }
+    return m->own && ends_with(m->family, STR("_info")) ? SHAPE_INFO : SHAPE_GAUGE;
+}
+
+static void init_bounds(struct prom_family *f)
+{
+    for (unsigned i = 0; i <= f->m.nbounds; i++) {
+        char *p = f->le[i];
+        memcpy(p, "le=\"", 4);
+        const size_t n = 4 + prom_canonical(p + 4, i < f->m.nbounds ? f->m.bounds[i] : INFINITY);
+        p[n] = '"';
+        f->le_size[i] = (uint8_t)(n + 1);
+    }
+}
+
+bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum prom_format format,
+                      bool quantile, uint64_t now_mono)
+{
+    if (quantile && !(m->flags & METRIC_QUANTILES))
+        return false;
+    struct str name = m->family;
+    if (name.n > LIMIT_NAME + LIMIT_UNIT + 1)
+        return false;
+    f->m = *m;
+    f->format = format;
+    f->now_mono = now_mono;
+    f->shape = quantile ? SHAPE_QUANTILE : shape_of(m);
+    if (f->shape == SHAPE_INFO)
+        name.n -= shapes[SHAPE_INFO].suffix.n;
+    memcpy(f->name, name.p, name.n);
+    f->name_size = name.n;
+    if (quantile) {
+        memcpy(f->name + name.n, "_quantile", 9);
+        f->name_size += 9;
+    }
+    if (f->shape == SHAPE_HISTOGRAM)
+        init_bounds(f);
+    return true;
+}
+
+/* ---- its head ---- */
+
+static void add_escaped(struct buf *to, struct str s, bool quotes)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\n') {
+            buf_adds(to, "\\n");
+            continue;
+        }
+        if (s.p[i] == '\\' || (quotes && s.p[i] == '"'))
+            buf_addc(to, '\\');
+        buf_addc(to, s.p[i]);
+    }
+}
+
+static void add_comment(const struct prom_family *f, struct buf *to, const char *word)
+{
+    buf_adds(to, word);
+    buf_add(to, f->name, f->name_size);
+    if (f->format == PROM_TEXT)
+        buf_addstr(to, shapes[f->shape].suffix);
+    buf_addc(to, ' ');
+}
+
+/* OpenMetrics takes a unit only when the name ends in it. */
+static bool unit_shows(const struct prom_family *f, struct str word)
+{
+    const struct str name = {f->name, f->name_size};
+    const bool typed = f->shape != SHAPE_INFO && f->shape != SHAPE_QUANTILE;
+    return f->format == PROM_OPENMETRICS && typed && word.n && ends_with(name, word) &&
+           name.p[name.n - word.n - 1] == '_';
+}
+
+void prom_family_head(const struct prom_family *f, struct buf *to)
+{
+    if (f->m.help.n) {
+        add_comment(f, to, "# HELP ");
+        add_escaped(to, f->m.help, f->format == PROM_OPENMETRICS);
+        buf_addc(to, '\n');
+    }
+    add_comment(f, to, "# TYPE ");
+    buf_adds(to, shapes[f->shape].type[f->format]);
+    buf_addc(to, '\n');
+    const struct str word = metric_unit_word(f->m.unit);
+    if (!unit_shows(f, word))
+        return;
+    add_comment(f, to, "# UNIT ");
+    buf_addstr(to, word);
+    buf_addc(to, '\n');
+}
+
+/* ---- its samples: straight into the buffer, whose room is asked for once ---- */
+
+static inline char *put(char *p, const char *from, size_t n)
+{
+    memcpy(p, from, n);
+    return p + n;
+}
+
+/* name suffix{labels,extra} and a space */
+static inline char *put_name(char *p, const struct prom_family *f, struct str suffix,
+                             struct str labels, struct str extra)
+{
+    p = put(p, f->name, f->name_size);
+    p = put(p, suffix.p, suffix.n);
+    if (labels.n || extra.n) {
+        *p++ = '{';
+        p = put(p, labels.p, labels.n);
+        if (labels.n && extra.n)
+            *p++ = ',';
+        p = put(p, extra.p, extra.n);
+        *p++ = '}';
+    }
+    *p++ = ' ';
+    return p;
+}
+
+static inline char *put_u64(char *p, uint64_t v)
+{
+    p += num_u64(p, v);
+    *p++ = '\n';
+    return p;
+}
+
+static inline char *put_f64(char *p, double v)
+{
+    p += num_f64(p, v);
+    *p++ = '\n';
+    return p;
+}
+
+/* Bytes that one line may take at most. */
+static size_t line_room(const struct prom_family *f, struct str labels)
+{
+    return f->name_size + labels.n + PROM_LE_MAX + NUM_F64_MAX + 32;
+}
+
+static const struct str nothing = {"", 0};
+
+/* Seconds with three decimals: what Prometheus keeps of a time. */
+static char *put_created(char *p, const struct prom_family *f, const struct series_view *s)
+{
+    p = put_name(p, f, STR("_created"), s->labels, nothing);
+    p += num_u64(p, s->created / NS_PER_S);
+    const unsigned ms = (unsigned)(s->created % NS_PER_S / NS_PER_MS);
+    *p++ = '.';
+    *p++ = (char)('0' + ms / 100);
+    *p++ = (char)('0' + ms / 10 % 10);
+    *p++ = (char)('0' + ms % 10);
+    *p++ = '\n';
+    return p;
+}
+
+static char *put_value(char *p, const struct prom_family *f, const struct series_view *s,
+                       const struct sample *v)
+{
+    p = put_name(p, f, shapes[f->shape].suffix, s->labels, nothing);
+    const bool whole = f->m.type == VALUE_U64 && f->m.join == JOIN_LAST;
+    return whole ? put_u64(p, v->u) : put_f64(p, v->d);
+}
+
+static char *put_buckets(char *p, const struct prom_family *f, const struct series_view *s,
+                         const struct sample *v)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i <= f->m.nbounds; i++) {
+        sum += v->buckets[i];
+        p = put_name(p, f, STR("_bucket"), s->labels, (struct str){f->le[i], f->le_size[i]});
+        p = put_u64(p, sum);
+    }
+    return p;
+}
+
+/* OpenMetrics has no sum, and so no count, where observations may be negative. */
+static bool has_sum(const struct prom_family *f)
+{
+    return f->format == PROM_TEXT || f->shape != SHAPE_HISTOGRAM || f->m.bounds[0] >= 0;
+}
+
+static char *put_sum(char *p, const struct prom_family *f, const struct series_view *s,
+                     const struct sample *v)
+{
+    if (!has_sum(f))
+        return p;
+    p = put_name(p, f, STR("_sum"), s->labels, nothing);
+    p = put_f64(p, v->sum);
+    p = put_name(p, f, STR("_count"), s->labels, nothing);
+    return put_u64(p, v->count);
+}
+
+static char *put_quantiles(char *p, const struct prom_family *f, const struct store *st,
+                           const struct series_view *s)
+{
+    for (int i = 0; i < NQUANTILES; i++) {
+        p = put_name(p, f, nothing, s->labels, quantiles[i].label);
+        p = put_f64(p, series_quantile(st, &f->m, s, quantiles[i].q, f->now_mono));
+    }
+    return p;
+}
+
+bool prom_family_shows(const struct prom_family *f, const struct store *st,
+                       const struct series_view *s, struct sample *out)
+{
+    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
+        return false;
+    series_sample(st, &f->m, s, out);
+    if (f->shape == SHAPE_QUANTILE)
+        return !isnan(series_quantile(st, &f->m, s, 0.5, f->now_mono));
+    return out->present;
+}
+
+unsigned prom_family_series(const struct prom_family *f, const struct store *st,
+                            const struct series_view *s, const struct sample *sample,
+                            struct buf *to)
+{
+    const bool created =
+        f->format == PROM_OPENMETRICS &&
+        (f->shape == SHAPE_COUNTER || f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY);
+    const unsigned lines =
+        f->shape == SHAPE_HISTOGRAM ? f->m.nbounds + 4 : (unsigned)NQUANTILES + 3;
+    const bool plain = f->shape <= SHAPE_INFO;
+    char *p = buf_room(to, line_room(f, s->labels) * (plain ? 2 : lines));
+    char *const start = p;
+    if (!p)
+        return 0;
+    if (plain)
+        p = put_value(p, f, s, sample);
+    if (f->shape == SHAPE_HISTOGRAM)
+        p = put_buckets(p, f, s, sample);
+    if (f->shape == SHAPE_SUMMARY || f->shape == SHAPE_QUANTILE)
+        p = put_quantiles(p, f, st, s);
+    if (f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY)
+        p = put_sum(p, f, s, sample);
+    if (created)
+        p = put_created(p, f, s);
+    buf_added(to, (size_t)(p - start));
+    return plain ? 1u + created : lines;
+}

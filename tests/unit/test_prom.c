@@ -1,0 +1,342 @@
+/* What a page says, to the byte, in both formats; and that slices change nothing. */
+#include "format/prom.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+#include "memory_store.h"
+#include "store/session.h"
+
+static struct memory_store ms;
+static struct buf page;
+
+static void setup(void)
+{
+    memory_store_init(&ms);
+    buf_init(&page, 64 << 20);
+}
+
+static void teardown(void)
+{
+    buf_fini(&page);
+    memory_store_fini(&ms);
+}
+
+/* The whole page, in slices of so many lines. */
+static const char *render(enum prom_format format, unsigned lines)
+{
+    struct prom_page at;
+    buf_reset(&page);
+    prom_begin(&at, &ms.st, format, memory_store_now.mono);
+    while (prom_step(&at, &page, lines))
+        ;
+    buf_addc(&page, '\0');
+    ck_assert(!page.failed);
+    return page.p;
+}
+
+static void check_page(enum prom_format format, const char *expected)
+{
+    ck_assert_str_eq(render(format, 1000), expected);
+    ck_assert_str_eq(render(format, 1), expected);
+    ck_assert_str_eq(render(format, 3), expected);
+}
+
+static uint32_t counter(const char *name, const char *labels, uint64_t v)
+{
+    const struct metric_def def = {
+        .name = str_of(name), .kind = METRIC_COUNTER, .type = VALUE_U64, .help = STR("Some help.")};
+    const uint32_t s = memory_store_series(&ms, memory_store_metric(&ms, &def, false), labels);
+    memory_store_update(&ms, s, 0, v);
+    return s;
+}
+
+START_TEST(an_empty_store_is_an_empty_page)
+{
+    check_page(PROM_TEXT, "");
+    check_page(PROM_OPENMETRICS, "# EOF\n");
+}
+END_TEST
+
+START_TEST(a_counter_in_both_formats)
+{
+    counter("tool.calls", "service=\"a\",tool=\"x\"", 3);
+    counter("tool.calls", "service=\"a\",tool=\"y\"", UINT64_MAX);
+    check_page(PROM_TEXT, "# HELP tool_calls_total Some help.\n"
+                          "# TYPE tool_calls_total counter\n"
+                          "tool_calls_total{service=\"a\",tool=\"x\"} 3\n"
+                          "tool_calls_total{service=\"a\",tool=\"y\"} 18446744073709551615\n");
+    check_page(PROM_OPENMETRICS, "# HELP tool_calls Some help.\n"
+                                 "# TYPE tool_calls counter\n"
+                                 "tool_calls_total{service=\"a\",tool=\"x\"} 3\n"
+                                 "tool_calls_created{service=\"a\",tool=\"x\"} 1700000000.250\n"
+                                 "tool_calls_total{service=\"a\",tool=\"y\"} 18446744073709551615\n"
+                                 "tool_calls_created{service=\"a\",tool=\"y\"} 1700000000.250\n"
+                                 "# EOF\n");
+}
+END_TEST
+
+START_TEST(a_gauge_with_a_unit_and_no_labels)
+{
+    const struct metric_def def = {.name = STR("queue.age"),
+                                   .unit = STR("s"),
+                                   .help = STR("A \"quoted\" \\ help\nof two lines."),
+                                   .kind = METRIC_GAUGE,
+                                   .type = VALUE_F64};
+    const uint32_t s = memory_store_series(&ms, memory_store_metric(&ms, &def, false), "");
+    memory_store_update(&ms, s, 0, f64_bits(-0.25));
+    check_page(PROM_TEXT, "# HELP queue_age_seconds A \"quoted\" \\\\ help\\nof two lines.\n"
+                          "# TYPE queue_age_seconds gauge\n"
+                          "queue_age_seconds -0.25\n");
+    check_page(PROM_OPENMETRICS,
+               "# HELP queue_age_seconds A \\\"quoted\\\" \\\\ help\\nof two lines.\n"
+               "# TYPE queue_age_seconds gauge\n"
+               "# UNIT queue_age_seconds seconds\n"
+               "queue_age_seconds -0.25\n"
+               "# EOF\n");
+}
+END_TEST
+
+START_TEST(a_unit_that_is_no_suffix_is_not_told)
+{
+    const struct metric_def def = {
+        .name = STR("errors"), .unit = STR("1"), .kind = METRIC_COUNTER, .type = VALUE_U64};
+    memory_store_series(&ms, memory_store_metric(&ms, &def, false), "");
+    check_page(PROM_OPENMETRICS, "# TYPE errors counter\n"
+                                 "errors_total 0\n"
+                                 "errors_created 1700000000.250\n"
+                                 "# EOF\n");
+}
+END_TEST
+
+static uint32_t histogram(const char *name, unsigned flags, double b0, double b1)
+{
+    const struct metric_def def = {.name = str_of(name),
+                                   .kind = METRIC_HISTOGRAM,
+                                   .type = VALUE_F64,
+                                   .flags = flags,
+                                   .nbounds = 2,
+                                   .bounds = {b0, b1}};
+    return memory_store_metric(&ms, &def, false);
+}
+
+START_TEST(histogram_buckets_add_up)
+{
+    const uint32_t s = memory_store_series(&ms, histogram("h", 0, 0.5, 1), "service=\"a\"");
+    const double values[] = {0.25, 0.5, 0.75, 8};
+    for (size_t i = 0; i < 4; i++)
+        memory_store_update(&ms, s, 0, f64_bits(values[i]));
+    check_page(PROM_TEXT, "# TYPE h histogram\n"
+                          "h_bucket{service=\"a\",le=\"0.5\"} 2\n"
+                          "h_bucket{service=\"a\",le=\"1.0\"} 3\n"
+                          "h_bucket{service=\"a\",le=\"+Inf\"} 4\n"
+                          "h_sum{service=\"a\"} 9.5\n"
+                          "h_count{service=\"a\"} 4\n");
+    check_page(PROM_OPENMETRICS, "# TYPE h histogram\n"
+                                 "h_bucket{service=\"a\",le=\"0.5\"} 2\n"
+                                 "h_bucket{service=\"a\",le=\"1.0\"} 3\n"
+                                 "h_bucket{service=\"a\",le=\"+Inf\"} 4\n"
+                                 "h_sum{service=\"a\"} 9.5\n"
+                                 "h_count{service=\"a\"} 4\n"
+                                 "h_created{service=\"a\"} 1700000000.250\n"
+                                 "# EOF\n");
+}
+END_TEST
+
+START_TEST(openmetrics_has_no_sum_over_negative_buckets)
+{
+    memory_store_series(&ms, histogram("h", 0, -1, 1), "");
+    check_page(PROM_OPENMETRICS, "# TYPE h histogram\n"
+                                 "h_bucket{le=\"-1.0\"} 0\n"
+                                 "h_bucket{le=\"1.0\"} 0\n"
+                                 "h_bucket{le=\"+Inf\"} 0\n"
+                                 "h_created 1700000000.250\n"
+                                 "# EOF\n");
+    ck_assert_ptr_nonnull(strstr(render(PROM_TEXT, 9), "h_sum 0\nh_count 0\n"));
+}
+END_TEST
+
+START_TEST(a_summary_has_quantiles)
+{
+    const struct metric_def def = {
+        .name = STR("wait"), .unit = STR("s"), .kind = METRIC_SUMMARY, .type = VALUE_F64};
+    const uint32_t m = memory_store_metric(&ms, &def, false);
+    memory_store_series(&ms, m, "service=\"a\"");
+    check_page(PROM_TEXT, "# TYPE wait_seconds summary\n"
+                          "wait_seconds{service=\"a\",quantile=\"0.5\"} NaN\n"
+                          "wait_seconds{service=\"a\",quantile=\"0.9\"} NaN\n"
+                          "wait_seconds{service=\"a\",quantile=\"0.95\"} NaN\n"
+                          "wait_seconds{service=\"a\",quantile=\"0.99\"} NaN\n"
+                          "wait_seconds_sum{service=\"a\"} 0\n"
+                          "wait_seconds_count{service=\"a\"} 0\n");
+}
+END_TEST
+
+START_TEST(quantiles_of_a_histogram_are_a_family_of_their_own)
+{
+    const uint32_t m = histogram("h", METRIC_QUANTILES, 1, 2);
+    memory_store_update(&ms, memory_store_series(&ms, m, "i=\"1\""), 0, f64_bits(1.0));
+    memory_store_series(&ms, m, "i=\"2\"");
+    const char *text = render(PROM_TEXT, 1);
+    const char *second = strstr(text, "# TYPE h_quantile gauge\n");
+    ck_assert_ptr_nonnull(second);
+    ck_assert_ptr_null(strstr(second, "h_bucket"));
+    ck_assert_ptr_nonnull(strstr(second, "h_quantile{i=\"1\",quantile=\"0.99\"} "));
+    ck_assert_ptr_null(strstr(text, "i=\"2\",quantile"));
+}
+END_TEST
+
+START_TEST(a_joined_gauge_without_sessions_is_left_out)
+{
+    const struct metric_def def = {
+        .name = STR("busy"), .kind = METRIC_GAUGE, .type = VALUE_U64, .join = JOIN_SUM};
+    const uint32_t s = memory_store_series(&ms, memory_store_metric(&ms, &def, false), "");
+    check_page(PROM_TEXT, "");
+    const uint8_t id[16] = {1};
+    const struct session_ask ask = {.id = id,
+                                    .service = STR("a"),
+                                    .instance = STR(""),
+                                    .agent = STR(""),
+                                    .now = memory_store_now};
+    const uint32_t session = session_make(&ms.st, &ask);
+    store_commit(&ms.st);
+    memory_store_update(&ms, s, session, 7);
+    check_page(PROM_TEXT, "# TYPE busy gauge\nbusy 7\n");
+}
+END_TEST
+
+START_TEST(a_dormant_series_is_left_out)
+{
+    const uint32_t s = counter("gone", "", 1);
+    series_hold(&ms.st, s);
+    ck_assert(!series_expire(&ms.st, s));
+    store_commit(&ms.st);
+    check_page(PROM_TEXT, "");
+}
+END_TEST
+
+START_TEST(own_metrics_come_first_and_in_one_slice)
+{
+    counter("a", "", 1);
+    const struct metric_def own = {
+        .name = STR("mcptally_x"), .kind = METRIC_COUNTER, .type = VALUE_U64};
+    const uint32_t m = memory_store_metric(&ms, &own, true);
+    memory_store_series(&ms, m, "i=\"1\"");
+    memory_store_series(&ms, m, "i=\"2\"");
+    struct prom_page at;
+    prom_begin(&at, &ms.st, PROM_TEXT, 0);
+    ck_assert(prom_step(&at, &page, 1));
+    buf_addc(&page, '\0');
+    ck_assert_str_eq(page.p, "# TYPE mcptally_x_total counter\n"
+                             "mcptally_x_total{i=\"1\"} 0\n"
+                             "mcptally_x_total{i=\"2\"} 0\n");
+}
+END_TEST
+
+START_TEST(info_is_a_gauge_in_text_and_an_info_in_openmetrics)
+{
+    const struct metric_def def = {
+        .name = STR("target_info"), .help = STR("H."), .kind = METRIC_GAUGE, .type = VALUE_U64};
+    const uint32_t s =
+        memory_store_series(&ms, memory_store_metric(&ms, &def, true), "host_name=\"n\"");
+    memory_store_update(&ms, s, 0, 1);
+    check_page(PROM_TEXT, "# HELP target_info H.\n"
+                          "# TYPE target_info gauge\n"
+                          "target_info{host_name=\"n\"} 1\n");
+    check_page(PROM_OPENMETRICS, "# HELP target H.\n"
+                                 "# TYPE target info\n"
+                                 "target_info{host_name=\"n\"} 1\n"
+                                 "# EOF\n");
+}
+END_TEST
+
+START_TEST(a_slice_is_bounded)
+{
+    char labels[32];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(labels, sizeof labels, "i=\"%d\"", i);
+        counter("many", labels, 1);
+    }
+    struct prom_page at;
+    unsigned slices = 0;
+    prom_begin(&at, &ms.st, PROM_TEXT, 0);
+    for (bool more = true; more; slices++) {
+        buf_reset(&page);
+        more = prom_step(&at, &page, 256);
+        size_t lines = 0;
+        for (size_t i = 0; i < page.n; i++)
+            lines += page.p[i] == '\n';
+        ck_assert_uint_le(lines, 256 + 2);
+    }
+    ck_assert_uint_ge(slices, 5000 / 256);
+}
+END_TEST
+
+START_TEST(a_full_buffer_shows)
+{
+    counter("tool.calls", "service=\"a\"", 3);
+    struct buf small;
+    buf_init(&small, 16);
+    struct prom_page at;
+    prom_begin(&at, &ms.st, PROM_TEXT, 0);
+    while (prom_step(&at, &small, 100))
+        ;
+    ck_assert(small.failed);
+    ck_assert_uint_le(small.n, 16);
+    buf_fini(&small);
+}
+END_TEST
+
+START_TEST(canonical_numbers)
+{
+    static const struct {
+        double v;
+        const char *text;
+    } cases[] = {
+        {0, "0.0"},        {1, "1.0"},
+        {0.005, "0.005"},  {2.5, "2.5"},
+        {10, "10.0"},      {100000, "100000.0"},
+        {1e6, "1e+06"},    {1e-4, "0.0001"},
+        {1e-5, "1e-05"},   {1234567, "1.234567e+06"},
+        {-0.5, "-0.5"},    {123.456, "123.456"},
+        {1e100, "1e+100"}, {INFINITY, "+Inf"},
+        {120, "120.0"},    {0.1 + 0.2, "0.30000000000000004"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[NUM_F64_MAX + 1];
+        text[prom_canonical(text, cases[i].v)] = '\0';
+        ck_assert_str_eq(text, cases[i].text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("prom");
+    TCase *t = tcase_create("page");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, an_empty_store_is_an_empty_page);
+    tcase_add_test(t, a_counter_in_both_formats);
+    tcase_add_test(t, a_gauge_with_a_unit_and_no_labels);
+    tcase_add_test(t, a_unit_that_is_no_suffix_is_not_told);
+    tcase_add_test(t, histogram_buckets_add_up);
+    tcase_add_test(t, openmetrics_has_no_sum_over_negative_buckets);
+    tcase_add_test(t, a_summary_has_quantiles);
+    tcase_add_test(t, quantiles_of_a_histogram_are_a_family_of_their_own);
+    tcase_add_test(t, a_joined_gauge_without_sessions_is_left_out);
+    tcase_add_test(t, a_dormant_series_is_left_out);
+    tcase_add_test(t, own_metrics_come_first_and_in_one_slice);
+    tcase_add_test(t, info_is_a_gauge_in_text_and_an_info_in_openmetrics);
+    tcase_add_test(t, a_slice_is_bounded);
+    tcase_add_test(t, a_full_buffer_shows);
+    tcase_add_test(t, canonical_numbers);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
