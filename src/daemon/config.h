@@ -1,0 +1,93 @@
+/* config: the daemon's configuration. Floor 5, and known to floor 5 only: the
+ * rooms below have option structs of their own, which options.c fills.
+ *
+ * Precedence: defaults, then the file, then overrides (-o). Every value in a
+ * struct config has passed its checks; strings are never NULL. */
+#ifndef MCPTALLY_DAEMON_CONFIG_H
+#define MCPTALLY_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/config_lists.h"
+#include "daemon/config_rules.h"
+#include "daemon/config_table.h"
+#include "daemon/faults.h"
+
+#define CONFIG_FILE "/etc/mcptally/mcptallyd.yaml"
+
+enum config_type {
+#define X(type, expected) CONFIG_##type,
+    CONFIG_TYPE_TABLE(X)
+#undef X
+};
+
+enum config_key {
+#define X(type, field, key, dflt, least, most, when, help) KEY_##field,
+    CONFIG_TABLE(X)
+#undef X
+        CONFIG_KEYS
+};
+
+/* The C type of each config type's field. */
+#define CONFIG_C_BOOL     bool
+#define CONFIG_C_COUNT    uint64_t
+#define CONFIG_C_SIZE     uint64_t
+#define CONFIG_C_DURATION uint64_t
+#define CONFIG_C_RATIO    double
+#define CONFIG_C_MODE     uint64_t
+#define CONFIG_C_LEVEL    uint64_t
+#define CONFIG_C_TEXT     char *
+#define CONFIG_C_PATH     char *
+#define CONFIG_C_ADDRESS  char *
+#define CONFIG_C_LIST     struct config_list
+#define CONFIG_C_MAPPING  struct config_mapping
+#define CONFIG_C_RULES    struct config_rules
+
+struct config {
+#define X(type, field, key, dflt, least, most, when, help) CONFIG_C_##type field;
+    CONFIG_TABLE(X)
+#undef X
+    struct place set_at[CONFIG_KEYS]; /* where a key was set; at.file NULL: nowhere */
+};
+
+/* Whether SIGHUP is enough for a key, or a start is needed. */
+enum config_when { CONFIG_RELOAD, CONFIG_RESTART };
+
+/* A row of the table, as data. */
+struct config_row {
+    const char *key;
+    enum config_type type;
+    enum config_when when;
+    size_t offset; /* of the field in struct config */
+    const char *dflt;
+    uint64_t least, most; /* both 0: no range */
+    const char *help;
+};
+
+const struct config_row *config_row(enum config_key key);
+const char *config_expected(enum config_type type);
+
+/* Every key at its default. */
+void config_init(struct config *c);
+void config_fini(struct config *c);
+
+/* Reads a file over what is there. False after faults; c is then good for
+ * config_fini() only. `file` must outlive c. */
+bool config_read(struct config *c, const char *file, struct faults *f);
+
+/* The same for text that is in memory. */
+bool config_parse(struct config *c, const char *file, const void *text, size_t n, struct faults *f);
+
+/* Applies "key=value"; a list's items are separated by commas. */
+bool config_override(struct config *c, const char *assignment, struct faults *f);
+
+/* Checks that hold between keys; to be called last. */
+bool config_finish(struct config *c, struct faults *f);
+
+/* Appends the keys whose values differ and that need a restart, separated by
+ * ", ", and puts a's values of them into b. Returns how many there are. */
+unsigned config_keep_fixed(struct config *a, struct config *b, struct buf *names);
+
+#endif

@@ -1,0 +1,125 @@
+/* config_table: the one table of configuration keys. Floor 5.
+ *
+ * From it come struct config, the parser, defaults and range checks, the sample
+ * configuration (conf/mcptallyd.yaml) and section KEYS of mcptallyd.yaml(5). A
+ * new key is a new row here and a use in options.c. Rows of one section stand
+ * together. */
+#ifndef MCPTALLY_DAEMON_CONFIG_TABLE_H
+#define MCPTALLY_DAEMON_CONFIG_TABLE_H
+
+#include "base/clock.h"
+#include "pipeline/pipeline.h"
+#include "store/store.h"
+
+/* X(TYPE, "what is expected") */
+#define CONFIG_TYPE_TABLE(X)                                                                       \
+    X(BOOL, "true or false")                                                                       \
+    X(COUNT, "a whole number")                                                                     \
+    X(SIZE, "a size such as 65536, 64KiB, 8MiB or 1GiB")                                           \
+    X(DURATION, "a duration such as 500ms, 30s, 5m, 1h, 1d or 0")                                  \
+    X(RATIO, "a percentage such as 85% or a ratio such as 0.85")                                   \
+    X(MODE, "an octal file mode such as 0660")                                                     \
+    X(LEVEL, "error, warning, info or debug")                                                      \
+    X(TEXT, "text")                                                                                \
+    X(PATH, "a path")                                                                              \
+    X(ADDRESS, "an IP address and a port such as 127.0.0.1:9090, [::1]:9090 or *:9090, or off")    \
+    X(LIST, "a list of texts")                                                                     \
+    X(MAPPING, "a list of maps with uid, exe, service and domain")                                 \
+    X(RULES, "a list of maps, one a rule")
+
+#define CONFIG_MINUTE (60 * NS_PER_S)
+#define CONFIG_HOUR   (60 * CONFIG_MINUTE)
+#define CONFIG_DAY    (24 * CONFIG_HOUR)
+
+/* X(TYPE, field, "key", "default", least, most, RELOAD or RESTART, "help")
+ * Durations are in ns, sizes in bytes, limits of ratios in percent. A RELOAD key takes
+ * effect at SIGHUP; the others at the next start. */
+#define CONFIG_TABLE(X)                                                                            \
+    X(PATH, runtime_dir, "runtime_dir", "", 0, 0, RESTART,                                         \
+      "Directory of the sockets and the store. Empty: $RUNTIME_DIRECTORY, /run/mcptally for "      \
+      "root, $XDG_RUNTIME_DIR/mcptally, or /dev/shm/mcptally-UID.")                                \
+    X(PATH, state_dir, "state_dir", "", 0, 0, RESTART,                                             \
+      "Directory of what outlives a boot. Empty: $STATE_DIRECTORY, /var/lib/mcptally for root, "   \
+      "$XDG_STATE_HOME/mcptally, or ~/.local/state/mcptally.")                                     \
+    X(LEVEL, log_level, "log.level", "info", 0, 0, RELOAD,                                         \
+      "Least important log lines that are written.")                                               \
+    X(PATH, socket_path, "socket.path", "events.sock", 0, 0, RESTART,                              \
+      "Socket that producers connect to; a relative path begins in the runtime directory.")        \
+    X(MODE, socket_mode, "socket.mode", "0660", 0, 0777, RESTART, "Its file mode.")                \
+    X(TEXT, socket_group, "socket.group", "", 0, 0, RESTART,                                       \
+      "Its group, by name or number. Empty: the daemon's own.")                                    \
+    X(PATH, control_path, "control.path", "control.sock", 0, 0, RESTART,                           \
+      "Socket that answers mcptally(1).")                                                          \
+    X(MODE, control_mode, "control.mode", "0660", 0, 0777, RESTART, "Its file mode.")              \
+    X(TEXT, control_group, "control.group", "", 0, 0, RESTART,                                     \
+      "Its group, by name or number. Empty: the daemon's own.")                                    \
+    X(ADDRESS, listen_metrics, "listen.metrics", "127.0.0.1:9090", 0, 0, RESTART,                  \
+      "Where /metrics is served. Port 0 picks a free one, which mcptally status shows.")           \
+    X(ADDRESS, listen_health, "listen.health", "127.0.0.1:9091", 0, 0, RESTART,                    \
+      "Where /health and its kin are served.")                                                     \
+    X(SIZE, store_size, "store.size", "64MiB", STORE_MIN, UINT64_C(64) << 30, RESTART,             \
+      "Size of the shared memory that holds all state. Memory follows use. A store that is there " \
+      "keeps its size until it is removed or the machine boots.")                                  \
+    X(COUNT, limits_connections, "limits.connections", "20000", 1, 1000000, RELOAD,                \
+      "Producer connections at one time.")                                                         \
+    X(COUNT, limits_connections_per_domain, "limits.connections_per_domain", "2000", 1, 1000000,   \
+      RELOAD, "The same in one failure domain.")                                                   \
+    X(SIZE, limits_partial_frame_bytes, "limits.partial_frame_bytes", "8MiB", 1 << 20,             \
+      UINT64_C(1) << 32, RELOAD,                                                                   \
+      "Memory of frames that have begun and not ended, all connections together.")                 \
+    X(DURATION, limits_partial_frame_timeout, "limits.partial_frame_timeout", "5s",                \
+      100 * NS_PER_MS, CONFIG_HOUR, RELOAD,                                                        \
+      "Time from the first byte of a frame to its last, after which the connection is closed.")    \
+    X(COUNT, limits_ids_per_connection, "limits.ids_per_connection", "4096", 16, 1 << 20, RELOAD,  \
+      "Series, and metrics, that one connection may define.")                                      \
+    X(COUNT, domains_count, "domains.count", "10", 1, DOMAINS_MAX, RESTART,                        \
+      "Failure domains. Each has its own budgets; a flood in one loses nothing of the others.")    \
+    X(MAPPING, domains_mapping, "domains.mapping", "", 0, 0, RELOAD,                               \
+      "Which producers belong to which domain. A producer that no entry names goes by a hash of "  \
+      "its uid and service name.")                                                                 \
+    X(COUNT, series_cardinality, "series.cardinality", "100", 1, 1000000, RELOAD,                  \
+      "Label sets of one metric in one domain and service; further ones go to an overflow "        \
+      "series.")                                                                                   \
+    X(COUNT, series_per_domain, "series.per_domain", "0", 0, 100000000, RELOAD,                    \
+      "Series of one domain. 0: half of what the store has room for.")                             \
+    X(DURATION, series_idle, "series.idle", "1h", NS_PER_S, 366 * CONFIG_DAY, RELOAD,              \
+      "Time without an update after which a series is removed.")                                   \
+    X(DURATION, gauge_grace, "gauge.grace", "30s", 0, CONFIG_DAY, RELOAD,                          \
+      "Time that a sum, min or max gauge keeps the part of a session whose connection has "        \
+      "ended, so that a restart makes no dip.")                                                    \
+    X(DURATION, session_keep, "session.keep", "24h", CONFIG_MINUTE, 366 * CONFIG_DAY, RELOAD,      \
+      "Time that a session without BYE is kept for its producer's return.")                        \
+    X(DURATION, metrics_cache_ttl, "metrics.cache_ttl", "0", 0, CONFIG_HOUR, RELOAD,               \
+      "Time for which a rendered metrics page is served again. 0: every scrape is fresh.")         \
+    X(COUNT, metrics_connections, "metrics.connections", "32", 1, 1000, RESTART,                   \
+      "HTTP connections to the metrics port at one time.")                                         \
+    X(COUNT, health_connections, "health.connections", "32", 1, 1000, RESTART,                     \
+      "HTTP connections to the health port at one time.")                                          \
+    X(DURATION, health_interval, "health.interval", "30s", NS_PER_S, CONFIG_DAY, RELOAD,           \
+      "How often a component is expected to report.")                                              \
+    X(DURATION, health_timeout, "health.timeout", "5s", 0, CONFIG_DAY, RELOAD,                     \
+      "Time beyond the interval after which a missing report is a failure.")                       \
+    X(COUNT, health_failures, "health.failures", "3", 1, 1000, RELOAD,                             \
+      "Failures in a row that make a component unhealthy.")                                        \
+    X(DURATION, health_recovery, "health.recovery", "10s", 0, CONFIG_DAY, RELOAD,                  \
+      "Time that good reports must last before an unhealthy component is healthy again.")          \
+    X(RATIO, health_memory_warning, "health.memory_warning", "85%", 1, 100, RELOAD,                \
+      "Use of the machine's or the control group's memory that is a warning.")                     \
+    X(RATIO, health_memory_critical, "health.memory_critical", "95%", 1, 100, RELOAD,              \
+      "The same for a failure.")                                                                   \
+    X(LIST, health_readiness, "health.readiness", "", 0, 0, RELOAD,                                \
+      "Components that have to be healthy for /health/ready to pass. Empty: none; readiness is "   \
+      "then the daemon's own.")                                                                    \
+    X(BOOL, redaction_enabled, "redaction.enabled", "true", 0, 0, RELOAD,                          \
+      "Whether what looks like a secret is replaced by [REDACTED] before it is stored.")           \
+    X(LIST, redaction_keys, "redaction.keys", "", 0, 0, RELOAD,                                    \
+      "Keys whose values are secret, beside the built-in ones.")                                   \
+    X(LIST, redaction_allow, "redaction.allow", "", 0, 0, RELOAD,                                  \
+      "Whole keys whose values are not secret although the key looks like it.")                    \
+    X(LIST, rules_files, "rules_files", "", 0, 0, RELOAD,                                          \
+      "Files with event rules, each a list as under rules. A relative path begins in the "         \
+      "directory of the configuration file; * and ? match.")                                       \
+    X(RULES, rules, "rules", "", 0, 0, RELOAD,                                                     \
+      "Event rules: which named events make which metrics.")
+
+#endif

@@ -1,0 +1,51 @@
+/* notify: what systemd is told and what it hands over. Floor 5.
+ *
+ * sd_notify(3) and sd_listen_fds(3) are a datagram and two variables; both are
+ * spoken here without the library. Without NOTIFY_SOCKET nothing is sent. */
+#ifndef MCPTALLY_DAEMON_NOTIFY_H
+#define MCPTALLY_DAEMON_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct notify {
+    int fd; /* datagram socket, or -1 */
+    struct sockaddr_un to;
+    socklen_t to_size;
+    uint64_t watchdog; /* ns between two pings that systemd expects, 0: none */
+};
+
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
+void notify_init(struct notify *n);
+void notify_fini(struct notify *n);
+
+/* Sends lines such as "READY=1\nSTATUS=..."; never waits, a failure is ignored:
+ * there is nobody else to tell. */
+void notify_send(const struct notify *n, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A descriptor that systemd or another parent passed (LISTEN_FDS, LISTEN_PID,
+ * LISTEN_FDNAMES). */
+enum { PASSED_MAX = 8, PASSED_NAME = 32 };
+
+struct passed {
+    struct {
+        char name[PASSED_NAME];
+        int fd;
+    } fds[PASSED_MAX];
+    unsigned n;
+};
+
+/* Takes what was passed to this process: marks it close-on-exec and clears the
+ * variables. Descriptors beyond PASSED_MAX are closed. */
+void passed_init(struct passed *p);
+
+/* The listening stream socket of that name, or -1. The caller owns it then. */
+int passed_take(struct passed *p, const char *name);
+
+/* Closes those that nobody took; returns how many, and appends their names. */
+unsigned passed_fini(struct passed *p, char *names, size_t size);
+
+#endif
