@@ -204,9 +204,10 @@ uninstall:
 		$(DESTDIR)$(libdir)/libmcptally.so.$(SO_MAJOR) $(DESTDIR)$(libdir)/libmcptally.so
 
 DIST = mcptally-$(VERSION)
+TOP := Makefile configure.ac src conf systemd tests man packaging README COPYING
 dist:
-	@if [ -d .git ]; then git archive --prefix=$(DIST)/ HEAD; \
-	else tar -c --transform 's|^|$(DIST)/|' $(TOP); fi | xz -9 >build/$(DIST).tar.xz
+	@if [ -e .git ]; then git archive --prefix=$(DIST)/ HEAD; \
+	else tar -c --transform 's|^|$(DIST)/|' $(wildcard $(TOP)); fi | xz -9 >build/$(DIST).tar.xz
 	@echo build/$(DIST).tar.xz
 
 .PHONY: clean distclean help
