@@ -41,6 +41,9 @@
     X(PATH, state_dir, "state_dir", "", 0, 0, RESTART,                                             \
       "Directory of what outlives a boot. Empty: $STATE_DIRECTORY, /var/lib/mcptally for root, "   \
       "$XDG_STATE_HOME/mcptally, or ~/.local/state/mcptally.")                                     \
+    X(BOOL, start_ladder, "start.ladder", "true", 0, 0, RESTART,                                   \
+      "Whether a daemon that is started again and again in a few seconds waits before it "         \
+      "serves, and at last sets the store aside.")                                                 \
     X(LEVEL, log_level, "log.level", "info", 0, 0, RELOAD,                                         \
       "Least important log lines that are written.")                                               \
     X(PATH, socket_path, "socket.path", "events.sock", 0, 0, RESTART,                              \
