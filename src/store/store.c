@@ -134,7 +134,7 @@ int store_create(struct store *st, void *mem, size_t size, const struct store_id
     h->size = size;
     memcpy(h->boot_id, me->boot_id, sizeof h->boot_id);
     h->store_id = me->store_id;
-    h->created = now.wall;
+    h->created = me->created ? me->created : now.wall;
     place_sections(h, size);
     h->epoch = 1;
     h->commit = UINT64_C(1) << COMMIT_SHIFT;

@@ -19,6 +19,7 @@ typedef int store_reserve(void *arg, uint64_t offset, uint64_t size);
 struct store_identity {
     uint64_t boot_id[2]; /* of this boot */
     uint64_t store_id;   /* random, for a new store; never 0 */
+    uint64_t created;    /* ns since 1970; 0: now */
 };
 
 struct store {

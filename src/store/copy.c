@@ -1,0 +1,435 @@
+#include "store/copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "store/cells.h"
+#include "store/read.h"
+#include "store/ring.h"
+#include "store/series.h"
+#include "store/session.h"
+#include "store/sketch.h"
+#include "store/space.h"
+
+enum { WORD = 8 };
+
+/* Record sizes of every version, oldest first. A version whose head differs, or
+ * whose records grew elsewhere than at their end, will need a walk of its own. */
+static const struct {
+    uint64_t record[TABLE_MAX];
+} versions[STORE_VERSION + 1] = {
+    /* 0: series had no group, sessions no time of birth, parts no count */
+    [0] = {{sizeof(struct metric_rec), sizeof(struct series_rec) - WORD,
+            sizeof(struct session_rec) - WORD, sizeof(struct part_rec) - WORD}},
+    [1] = {{sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
+            sizeof(struct part_rec)}},
+};
+
+static const enum store_section section_of_table[TABLE_MAX] = {
+    SECTION_METRICS, SECTION_SERIES, SECTION_SESSIONS, SECTION_PARTS};
+
+/* The copying in hand. */
+struct copying {
+    struct store from; /* a reader; only its head, texts and cells are used as they are */
+    struct store *to;
+    const uint64_t *record; /* sizes, by table */
+    uint32_t *metric;       /* new index by old; 0: none */
+    uint32_t *session;
+    struct when now;
+};
+
+/* ---- the old store ---- */
+
+static int known(const void *mem, size_t size)
+{
+    const struct store_head *h = mem;
+    if (size < STORE_HEAD_SIZE || h->magic != STORE_MAGIC)
+        return -ERR_DAMAGED;
+    if (h->version > STORE_VERSION)
+        return -ERR_VERSION;
+    const uint64_t sum = hash_bytes(h, offsetof(struct store_head, static_sum), h->version);
+    if (h->static_sum != sum || h->size > size)
+        return -ERR_DAMAGED;
+    for (int s = 0; s < SECTION_MAX; s++)
+        if (h->section[s].offset > h->size || h->section[s].size > h->size - h->section[s].offset)
+            return -ERR_DAMAGED;
+    return 0;
+}
+
+int store_identify(const void *mem, size_t size, struct store_identity *out)
+{
+    const struct store_head *h = mem;
+    const int r = known(mem, size);
+    if (r < 0)
+        return r;
+    memcpy(out->boot_id, h->boot_id, sizeof out->boot_id);
+    out->store_id = h->store_id;
+    out->created = h->created;
+    return 0;
+}
+
+static void bind_old(struct store *from, const void *old)
+{
+    *from = (struct store){.base = (uint8_t *)(uintptr_t)old};
+    from->head = (struct store_head *)(void *)from->base;
+    from->size = from->head->size;
+}
+
+int store_rollback_old(void *old, size_t old_size)
+{
+    struct store from;
+    const int r = known(old, old_size);
+    if (r < 0)
+        return r;
+    bind_old(&from, old);
+    return store_rollback(&from);
+}
+
+/* Loads record i into `out`, which is a record of today, zero at the end. */
+static bool load(const struct copying *c, enum store_table_id t, uint32_t i, void *out)
+{
+    const uint64_t size = c->record[t];
+    const struct section_place *p = &c->from.head->section[section_of_table[t]];
+    if (i == 0 || i >= c->from.head->table[t].used || (i + 1) * size > p->size)
+        return false;
+    memcpy(out, c->from.base + p->offset + i * size, size);
+    return ((const struct record_head *)out)->hash != 0;
+}
+
+static struct str text_of(const struct copying *c, uint64_t at)
+{
+    const struct text_blob *b = store_at(&c->from, at, sizeof *b);
+    if (!at || !b || b->size > c->from.size - at - sizeof *b)
+        return (struct str){0};
+    return (struct str){b->text, b->size};
+}
+
+static uint32_t used(const struct copying *c, enum store_table_id t)
+{
+    return (uint32_t)c->from.head->table[t].used;
+}
+
+/* ---- metrics ---- */
+
+static int copy_metric(struct copying *c, uint32_t i)
+{
+    struct metric_view m;
+    if (!metric_read(&c->from, i, &m))
+        return table_get(&c->from, TABLE_METRICS, i) ? -ERR_DAMAGED : 0;
+    struct metric_def def = {
+        .name = m.name,
+        .unit = m.unit,
+        .help = m.help,
+        .kind = m.kind,
+        .type = m.type,
+        .join = m.join,
+        .flags = m.flags,
+        .nbounds = m.nbounds,
+    };
+    memcpy(def.bounds, m.bounds, m.nbounds * sizeof *def.bounds);
+    const int r = metric_define(c->to, &def, m.own, &c->metric[i]);
+    store_commit(c->to);
+    return r;
+}
+
+/* ---- sessions ---- */
+
+static struct str part(struct str *names)
+{
+    const char *nul = names->n ? memchr(names->p, '\0', names->n) : NULL;
+    const struct str head = {names->p, nul ? (size_t)(nul - names->p) : names->n};
+    *names = nul ? (struct str){nul + 1, names->n - head.n - 1} : (struct str){0};
+    return head;
+}
+
+static int copy_session(struct copying *c, uint32_t i)
+{
+    struct session_rec old = {0};
+    if (!load(c, TABLE_SESSIONS, i, &old))
+        return 0;
+    struct str names = text_of(c, old.names);
+    const struct str service = part(&names), instance = part(&names);
+    const struct session_ask ask = {
+        .id = (const uint8_t *)old.id,
+        .uid = (uint32_t)old.who,
+        .domain = (unsigned)(old.who >> WHO_DOMAIN_SHIFT & 0xffff),
+        .service = service,
+        .instance = instance,
+        .agent = names,
+        .applied = old.applied,
+        .now = c->now,
+    };
+    c->session[i] = session_make(c->to, &ask);
+    if (!c->session[i])
+        return -ERR_FULL;
+    struct session_rec *r = session_at(c->to, c->session[i]);
+    STORE_SET(c->to, r->who, old.who);
+    STORE_SET(c->to, r->items, old.items);
+    STORE_SET(c->to, r->ended, old.ended ? old.ended : c->now.mono);
+    for (int k = 0; k < 4; k++)
+        STORE_SET(c->to, r->lost[k], old.lost[k]);
+    if (old.since)
+        STORE_SET(c->to, r->since, old.since);
+    store_commit(c->to);
+    return 0;
+}
+
+/* ---- cells ---- */
+
+static uint64_t copy_pages(struct copying *c, uint64_t page)
+{
+    uint64_t first = 0;
+    for (int n = 0; page && n < SKETCH_PAGES; n++) {
+        if (!store_at(&c->from, page, PAGE_WORDS * WORD))
+            break;
+        const uint64_t to = heap_alloc(c->to, PAGE_WORDS);
+        if (!to)
+            break; /* quantiles of the last minute; not worth the store */
+        memcpy(c->to->base + to + WORD, c->from.base + page + WORD, (PAGE_WORDS - 1) * WORD);
+        store_set(c->to, to, first);
+        first = to;
+        page = store_get(&c->from, page);
+    }
+    return first;
+}
+
+static void copy_sketch(struct copying *c, uint64_t from, uint64_t to)
+{
+    if (!store_at(&c->from, from, SKETCH_WORDS * WORD))
+        return;
+    const uint64_t now = copy_pages(c, store_get(&c->from, from + SKETCH_NOW * WORD));
+    const uint64_t before = copy_pages(c, store_get(&c->from, from + SKETCH_BEFORE * WORD));
+    store_set(c->to, to, store_get(&c->from, from));
+    store_set(c->to, to + SKETCH_NOW * WORD, now);
+    store_set(c->to, to + SKETCH_BEFORE * WORD, before);
+}
+
+static int copy_parts(struct copying *c, uint64_t part_at, uint32_t series)
+{
+    for (uint32_t n = 0; part_at && n < used(c, TABLE_SESSIONS); n++) {
+        if (!store_at(&c->from, part_at, PART_WORDS * WORD))
+            return -ERR_DAMAGED;
+        const uint32_t old = (uint32_t)(store_get(&c->from, part_at + PART_OWNER * WORD) >> 32);
+        const uint32_t session = old < used(c, TABLE_SESSIONS) ? c->session[old] : 0;
+        uint64_t cells = 0;
+        if (session)
+            (void)series_target(c->to, series, session, &cells);
+        if (session && !cells)
+            return -ERR_FULL;
+        if (session)
+            store_set(c->to, cells + PART_VALUE * WORD,
+                      store_get(&c->from, part_at + PART_VALUE * WORD));
+        part_at = store_get(&c->from, part_at);
+    }
+    return 0;
+}
+
+/* Word by word, but for what points elsewhere. */
+static int copy_cells(struct copying *c, const struct metric_view *m, uint64_t from, uint64_t to,
+                      uint32_t series)
+{
+    const uint64_t words = cell_words(m->kind, m->flags, m->nbounds);
+    const bool joined = m->kind == METRIC_GAUGE && m->join != JOIN_LAST;
+    uint64_t sketch = m->kind == METRIC_SUMMARY ? CELL_SKETCH : 0;
+    if (m->flags & METRIC_QUANTILES)
+        sketch = words - 1;
+    if (!store_at(&c->from, from, words * WORD))
+        return -ERR_DAMAGED;
+    if (joined)
+        return copy_parts(c, store_get(&c->from, from + CELL_PARTS * WORD), series);
+    for (uint64_t w = CELL_VALUE; w < words; w++)
+        if (w != sketch && !(m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS))
+            store_set(c->to, to + w * WORD, store_get(&c->from, from + w * WORD));
+    const uint64_t touch = store_get(&c->from, from) & UINT64_C(0xffffffff);
+    store_set(c->to, to, (uint64_t)series << 32 | touch);
+    if (sketch)
+        copy_sketch(c, store_get(&c->from, from + sketch * WORD),
+                    store_get(c->to, to + sketch * WORD));
+    return 0;
+}
+
+/* ---- series ---- */
+
+/* The group's text is the service's label alone, as naming it again would give. */
+static struct str group_text(struct str labels, char *to, size_t size)
+{
+    const struct str value = labels_get(labels, STR("service_name"));
+    const size_t n = sizeof "service_name=\"\"" - 1 + value.n;
+    if (!value.p || n >= size)
+        return (struct str){0};
+    memcpy(to, "service_name=\"", 14);
+    memcpy(to + 14, value.p, value.n);
+    to[n - 1] = '"';
+    return (struct str){to, n};
+}
+
+static int copy_series(struct copying *c, const struct metric_view *m, const struct series_rec *old)
+{
+    char group[LIMIT_LABEL_BYTES];
+    const unsigned flags = (unsigned)(old->metric >> 48);
+    const struct str labels = text_of(c, old->labels);
+    struct series_ask ask = {
+        .metric = c->metric[m->id],
+        .labels = labels,
+        .group = group_text(labels, group, sizeof group),
+        .domain = (unsigned)(old->metric >> 32 & 0xffff),
+        .flags = flags & (SERIES_PINNED | SERIES_OVERFLOW),
+        .now = {.mono = c->now.mono, .wall = old->created},
+    };
+    if (ask.group.n && !ask.flags)
+        ask.cardinality = UINT32_MAX;
+    struct series_view s;
+    uint32_t i;
+    const int r = series_make(c->to, &ask, &i);
+    if (r < 0 || !series_read(c->to, i, &s))
+        return -ERR_FULL;
+    const int bad = copy_cells(c, m, old->cells, s.cells, i);
+    store_commit(c->to);
+    return bad;
+}
+
+static int copy_metric_series(struct copying *c, uint32_t metric)
+{
+    struct metric_view m;
+    struct series_rec old = {0};
+    if (!c->metric[metric] || !metric_read(&c->from, metric, &m))
+        return 0;
+    uint32_t n = 0;
+    for (uint32_t i = m.first; i; i = (uint32_t)old.next) {
+        if (!load(c, TABLE_SERIES, i, &old) || ++n > used(c, TABLE_SERIES))
+            return -ERR_DAMAGED;
+        if (!(old.metric >> 48 & SERIES_LIVE))
+            continue; /* dormant: no value, and no connection any more */
+        const int r = copy_series(c, &m, &old);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- components and rings ---- */
+
+static int copy_component(struct copying *c, uint32_t i)
+{
+    struct part_rec old = {0};
+    if (!load(c, TABLE_PARTS, i, &old))
+        return 0;
+    const uint32_t k = table_alloc(c->to, TABLE_PARTS);
+    if (!k)
+        return -ERR_FULL;
+    struct part_rec *r = (struct part_rec *)(void *)store_word(c->to, table_offset(c->to, TABLE_PARTS, k));
+    const struct str none = {0}, message = text_of(c, old.message);
+    const struct record_head head = r->head;
+    *r = old;
+    r->head = head;
+    r->names = text_new(c->to, text_of(c, old.names), none, none);
+    r->message = message.n ? text_new(c->to, message, none, none) : 0;
+    if (!r->names || !table_insert(c->to, TABLE_PARTS, k, old.head.hash))
+        return -ERR_FULL;
+    store_commit(c->to);
+    return 0;
+}
+
+/* A consumer that had read up to this record goes on from here. */
+static void place_cursors(struct copying *c, enum store_ring_id ring, uint64_t next_seq)
+{
+    struct ring_head *h = &c->to->head->ring[ring];
+    for (int k = 0; k < CONSUMER_ROOM; k++)
+        if (h->consumer[k].read + h->consumer[k].overrun + 1 >= next_seq)
+            STORE_SET(c->to, h->consumer[k].cursor, h->head);
+}
+
+static int copy_ring(struct copying *c, enum store_ring_id ring)
+{
+    char *copy = aligned_alloc(16, (LIMIT_ITEM + 512 + 15) / 16 * 16);
+    const struct ring_head *old = &c->from.head->ring[ring];
+    struct ring_head *h = &c->to->head->ring[ring];
+    if (!copy)
+        return -ERR_NOMEM;
+    STORE_SET(c->to, h->tail_seq, old->tail_seq);
+    STORE_SET(c->to, h->head_seq, old->tail_seq);
+    for (int k = 0; k < CONSUMER_ROOM; k++) {
+        uint64_t *to = &h->consumer[k].cursor;
+        const uint64_t *from = &old->consumer[k].cursor;
+        for (size_t w = 1; w < sizeof h->consumer[k] / WORD; w++)
+            STORE_SET(c->to, to[w], from[w]);
+        if (h->consumer[k].read + h->consumer[k].overrun < old->tail_seq)
+            STORE_SET(c->to, h->consumer[k].overrun, old->tail_seq - h->consumer[k].read);
+    }
+    store_commit(c->to);
+    uint64_t pos = old->tail;
+    struct ring_view v;
+    int r;
+    while ((r = ring_read(&c->from, ring, &pos, copy, LIMIT_ITEM + 512, &v)) == 1) {
+        const struct ring_item item = {
+            .kind = v.kind,
+            .domain = v.domain,
+            .session = v.session < used(c, TABLE_SESSIONS) ? c->session[v.session] : 0,
+            .service = v.service,
+            .body = v.body,
+            .received = v.received,
+        };
+        ring_make_room(c->to, ring);
+        place_cursors(c, ring, v.seq);
+        r = ring_append(c->to, ring, &item);
+        store_commit(c->to);
+        if (r < 0)
+            break;
+    }
+    place_cursors(c, ring, h->head_seq + 1);
+    store_commit(c->to);
+    free(copy);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static int each(struct copying *c, enum store_table_id t, int (*copy)(struct copying *, uint32_t))
+{
+    int r = 0;
+    for (uint32_t i = 1; i < used(c, t) && r >= 0; i++)
+        r = copy(c, i);
+    return r;
+}
+
+static int copy_all(struct copying *c)
+{
+    struct store_head *h = c->to->head;
+    STORE_SET(c->to, h->epoch, c->from.head->epoch);
+    store_commit(c->to);
+    h->starts = c->from.head->starts;
+    h->rollbacks = c->from.head->rollbacks;
+    memcpy(h->start_at, c->from.head->start_at, sizeof h->start_at);
+    int r = each(c, TABLE_METRICS, copy_metric);
+    if (r == 0)
+        r = each(c, TABLE_SESSIONS, copy_session);
+    if (r == 0)
+        r = each(c, TABLE_METRICS, copy_metric_series);
+    if (r == 0)
+        r = each(c, TABLE_PARTS, copy_component);
+    for (int ring = 0; ring < RING_MAX && r == 0; ring++)
+        r = copy_ring(c, (enum store_ring_id)ring);
+    return r;
+}
+
+int store_copy(const void *old, size_t old_size, struct store *to, struct when now)
+{
+    int r = known(old, old_size);
+    if (r < 0)
+        return r;
+    struct copying c = {.to = to, .now = now};
+    bind_old(&c.from, old);
+    c.record = versions[c.from.head->version].record;
+    for (int t = 0; t < TABLE_MAX; t++)
+        if (used(&c, (enum store_table_id)t) * c.record[t] >
+            c.from.head->section[section_of_table[t]].size)
+            return -ERR_DAMAGED;
+    c.metric = calloc(used(&c, TABLE_METRICS) + 1, sizeof *c.metric);
+    c.session = calloc(used(&c, TABLE_SESSIONS) + 1, sizeof *c.session);
+    r = c.metric && c.session ? copy_all(&c) : -ERR_NOMEM;
+    store_commit(to);
+    free(c.metric);
+    free(c.session);
+    return r;
+}

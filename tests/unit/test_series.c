@@ -1,0 +1,436 @@
+/* Metrics, series, cells, and the copy into another store. */
+#include "store_fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "store/copy.h"
+#include "store/read.h"
+#include "store/ring.h"
+#include "store/series.h"
+#include "store/session.h"
+#include "wire/decode.h"
+
+static struct world w;
+
+static void setup(void)
+{
+    world_init(&w, STORE_MIN);
+}
+
+static void teardown(void)
+{
+    world_fini(&w);
+}
+
+/* ---- helpers ---- */
+
+static struct metric_def def_of(const char *name, enum metric_kind kind, enum value_type type)
+{
+    struct metric_def d = {.name = str_of(name), .kind = kind, .type = type};
+    if (kind == METRIC_HISTOGRAM) {
+        d.nbounds = 3;
+        d.bounds[0] = 1;
+        d.bounds[1] = 2;
+        d.bounds[2] = 5;
+    }
+    return d;
+}
+
+static uint32_t metric(const char *name, enum metric_kind kind, enum value_type type)
+{
+    const struct metric_def d = def_of(name, kind, type);
+    uint32_t id = 0;
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &id), 0);
+    store_commit(&w.st);
+    return id;
+}
+
+static int make(uint32_t m, const char *labels, unsigned cardinality, uint32_t *out)
+{
+    const struct series_ask ask = {
+        .metric = m,
+        .labels = str_of(labels),
+        .group = STR("service_name=\"s\""),
+        .overflow = STR("otel_metric_overflow=\"true\",service_name=\"s\""),
+        .cardinality = cardinality,
+        .now = w.now,
+    };
+    const int r = series_make(&w.st, &ask, out);
+    store_commit(&w.st);
+    return r;
+}
+
+static uint32_t series(uint32_t m, const char *labels)
+{
+    uint32_t i = 0;
+    ck_assert_int_eq(make(m, labels, 100, &i), 0);
+    return i;
+}
+
+static void update_by(uint32_t i, uint32_t session, uint64_t bits)
+{
+    uint64_t cells;
+    const enum cell_op op = series_target(&w.st, i, session, &cells);
+    if (!series_touched(&w.st, op, cells))
+        series_touch(&w.st, op, cells, w.now);
+    ck_assert_int_eq(cell_apply(&w.st, op, cells, bits, w.now.mono / (60 * NS_PER_S)), 0);
+    store_commit(&w.st);
+}
+
+static void update(uint32_t i, uint64_t bits)
+{
+    update_by(i, 0, bits);
+}
+
+static struct sample sample_of(const struct store *st, uint32_t i)
+{
+    struct metric_view m;
+    struct series_view s;
+    struct sample v;
+    ck_assert(series_read(st, i, &s));
+    ck_assert(metric_read(st, s.metric, &m));
+    series_sample(st, &m, &s, &v);
+    return v;
+}
+
+static uint32_t session(uint8_t number)
+{
+    const uint8_t id[16] = {number};
+    const struct session_ask ask = {.id = id, .service = STR("s"), .now = w.now};
+    const uint32_t i = session_make(&w.st, &ask);
+    ck_assert_uint_ne(i, 0);
+    store_commit(&w.st);
+    return i;
+}
+
+/* ---- definitions ---- */
+
+START_TEST(a_metric_is_its_family)
+{
+    const uint32_t a = metric("http.requests", METRIC_COUNTER, VALUE_U64);
+    ck_assert_uint_eq(metric("http_requests_total", METRIC_COUNTER, VALUE_U64), a);
+    struct metric_view m;
+    ck_assert(metric_find(&w.st, STR("http_requests"), &m));
+    ck_assert(str_eq(m.name, STR("http.requests")));
+}
+END_TEST
+
+static const struct {
+    const char *first, *second;
+    enum metric_kind a, b;
+    int expect;
+} clashes[] = {
+    {"x", "x", METRIC_COUNTER, METRIC_GAUGE, -ERR_CONFLICT},
+    {"x", "x_total", METRIC_COUNTER, METRIC_GAUGE, -ERR_CONFLICT},
+    {"x_total", "x", METRIC_GAUGE, METRIC_COUNTER, -ERR_CONFLICT},
+    {"x", "x_count", METRIC_HISTOGRAM, METRIC_GAUGE, -ERR_CONFLICT},
+    {"x_bucket", "x", METRIC_GAUGE, METRIC_HISTOGRAM, -ERR_CONFLICT},
+    {"x_sum", "x", METRIC_GAUGE, METRIC_SUMMARY, -ERR_CONFLICT},
+    {"x", "x_created", METRIC_COUNTER, METRIC_GAUGE, -ERR_CONFLICT},
+    {"x", "x_bucket", METRIC_SUMMARY, METRIC_GAUGE, 0},
+    {"x", "x_count", METRIC_GAUGE, METRIC_GAUGE, 0},
+    {"a", "b", METRIC_COUNTER, METRIC_HISTOGRAM, 0},
+};
+
+START_TEST(sample_names_do_not_clash)
+{
+    const enum value_type type = VALUE_F64;
+    metric(clashes[_i].first, clashes[_i].a, type);
+    const struct metric_def d = def_of(clashes[_i].second, clashes[_i].b, type);
+    uint32_t id;
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &id), clashes[_i].expect);
+    store_commit(&w.st);
+}
+END_TEST
+
+START_TEST(own_names_are_reserved)
+{
+    const struct metric_def d = def_of("mine", METRIC_COUNTER, VALUE_U64);
+    uint32_t id;
+    ck_assert_int_eq(metric_define(&w.st, &d, true, &id), 0);
+    store_commit(&w.st);
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &id), -ERR_PERM);
+}
+END_TEST
+
+START_TEST(labels_become_canonical)
+{
+    struct label l[] = {
+        {STR("b.x"), STR("2")},     {STR("a"), STR("q\"\\\n")}, {STR("empty"), {0}},
+        {STR("b_x"), STR("later")}, {STR("9z"), STR("9")},
+    };
+    struct buf to;
+    buf_init(&to, 256);
+    labels_canonical(&to, l, 5);
+    ck_assert(str_eq(buf_str(&to), STR("_z=\"9\",a=\"q\\\"\\\\\\n\",b_x=\"2\"")));
+    struct str text = buf_str(&to), k, v;
+    ck_assert(labels_next(&text, &k, &v) && labels_next(&text, &k, &v));
+    ck_assert(str_eq(k, STR("a")) && str_eq(v, STR("q\\\"\\\\\\n")));
+    ck_assert(str_eq(labels_get(buf_str(&to), STR("b_x")), STR("2")));
+    buf_fini(&to);
+}
+END_TEST
+
+/* ---- values ---- */
+
+START_TEST(counters_add)
+{
+    const uint32_t i = series(metric("c", METRIC_COUNTER, VALUE_U64), "a=\"1\"");
+    const uint32_t f = series(metric("f", METRIC_COUNTER, VALUE_F64), "a=\"1\"");
+    update(i, 40);
+    update(i, 2);
+    update(f, f64_bits(0.5));
+    update(f, f64_bits(0.25));
+    ck_assert_uint_eq(sample_of(&w.st, i).u, 42);
+    ck_assert_double_eq(sample_of(&w.st, f).d, 0.75);
+}
+END_TEST
+
+START_TEST(histograms_fall_into_buckets)
+{
+    const uint32_t i = series(metric("h", METRIC_HISTOGRAM, VALUE_F64), "");
+    const double values[] = {0.5, 1, 1.5, 5, 6};
+    for (int k = 0; k < 5; k++)
+        update(i, f64_bits(values[k]));
+    const struct sample v = sample_of(&w.st, i);
+    ck_assert_uint_eq(v.count, 5);
+    ck_assert_uint_eq(v.buckets[0], 2); /* a bound belongs to its own bucket */
+    ck_assert_uint_eq(v.buckets[1], 1);
+    ck_assert_uint_eq(v.buckets[2], 1);
+    ck_assert_uint_eq(v.buckets[3], 1);
+    ck_assert_double_eq(v.sum, 14);
+}
+END_TEST
+
+START_TEST(bucket_search_is_one_function)
+{
+    double bounds[LIMIT_BOUNDS];
+    for (int k = 0; k < LIMIT_BOUNDS; k++)
+        bounds[k] = k;
+    for (unsigned n = 1; n <= LIMIT_BOUNDS; n++)
+        for (double v = -1; v < LIMIT_BOUNDS + 1; v += 0.5) {
+            unsigned expect = 0;
+            while (expect < n && v > bounds[expect])
+                expect++;
+            ck_assert_uint_eq(bucket_index(bounds, n, v), expect);
+        }
+}
+END_TEST
+
+START_TEST(summaries_are_within_one_percent)
+{
+    const uint32_t m = metric("q", METRIC_SUMMARY, VALUE_F64), i = series(m, "");
+    struct metric_view mv;
+    struct series_view sv;
+    enum { N = 5000 };
+    for (int k = 1; k <= N; k++)
+        update(i, f64_bits(k * 0.001));
+    ck_assert(metric_read(&w.st, m, &mv) && series_read(&w.st, i, &sv));
+    for (double q = 0.01; q < 1; q += 0.01) {
+        const double got = series_quantile(&w.st, &mv, &sv, q, w.now.mono), want = q * N * 0.001;
+        ck_assert_msg(fabs(got - want) <= 0.01 * want + 0.001, "q %g: %g for %g", q, got, want);
+    }
+    w.now.mono += 60 * NS_PER_S;
+    ck_assert(!isnan(series_quantile(&w.st, &mv, &sv, 0.5, w.now.mono)));
+    update(i, f64_bits(1));
+    w.now.mono += 60 * NS_PER_S;
+    update(i, f64_bits(2));
+    ck_assert_double_eq_tol(series_quantile(&w.st, &mv, &sv, 1, w.now.mono), 2, 0.02);
+    w.now.mono += 600 * NS_PER_S;
+    ck_assert(isnan(series_quantile(&w.st, &mv, &sv, 0.5, w.now.mono)));
+}
+END_TEST
+
+START_TEST(joined_gauges_forget_who_is_gone)
+{
+    struct metric_def d = def_of("g", METRIC_GAUGE, VALUE_F64);
+    d.join = JOIN_SUM;
+    uint32_t m, a = session(1), b = session(2);
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &m), 0);
+    const uint32_t i = series(m, "");
+    update_by(i, a, f64_bits(3));
+    update_by(i, b, f64_bits(4));
+    update_by(i, b, f64_bits(5));
+    ck_assert_double_eq(sample_of(&w.st, i).d, 8);
+    session_set_silent(&w.st, a);
+    ck_assert_double_eq(sample_of(&w.st, i).d, 5);
+    session_set_ended(&w.st, a, 0);
+    ck_assert_double_eq(sample_of(&w.st, i).d, 8);
+    session_forget(&w.st, b);
+    session_set_silent(&w.st, a);
+    series_prune_parts(&w.st, i);
+    store_commit(&w.st);
+    ck_assert(!sample_of(&w.st, i).present);
+}
+END_TEST
+
+/* ---- limits and life ---- */
+
+START_TEST(cardinality_overflows)
+{
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    uint32_t i = 0, over = 0;
+    for (int k = 0; k < 10; k++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "k=\"%d\"", k);
+        const int r = make(m, labels, 3, &i);
+        ck_assert_int_eq(r, k < 3 ? 0 : 1);
+        over = k == 3 ? i : over;
+        if (k > 3)
+            ck_assert_uint_eq(i, over);
+    }
+    struct series_view s;
+    ck_assert(series_read(&w.st, over, &s) && s.flags & SERIES_OVERFLOW);
+}
+END_TEST
+
+START_TEST(expiry_makes_room_again)
+{
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    for (int round = 0; round < 50; round++) {
+        uint32_t i[3];
+        for (int k = 0; k < 3; k++) {
+            char labels[32];
+            snprintf(labels, sizeof labels, "k=\"%d-%d\"", round, k);
+            ck_assert_int_eq(make(m, labels, 3, &i[k]), 0);
+            update(i[k], 1);
+        }
+        for (int k = 0; k < 3; k++) {
+            ck_assert(series_expire(&w.st, i[k]));
+            store_commit(&w.st);
+        }
+    }
+    ck_assert_uint_eq(w.st.head->table[TABLE_SERIES].live, 0);
+    ck_assert_uint_lt(w.st.head->table[TABLE_SERIES].used, 12);
+    ck_assert(metric_remove(&w.st, m));
+    store_commit(&w.st);
+    ck_assert_uint_eq(w.st.head->heap_live, 0);
+}
+END_TEST
+
+START_TEST(a_held_series_sleeps_and_wakes)
+{
+    const uint32_t i = series(metric("c", METRIC_COUNTER, VALUE_U64), "k=\"v\"");
+    struct series_view s;
+    series_hold(&w.st, i);
+    update(i, 5);
+    ck_assert(!series_expire(&w.st, i));
+    store_commit(&w.st);
+    ck_assert(series_read(&w.st, i, &s) && !(s.flags & SERIES_LIVE));
+    w.now.wall += 5 * NS_PER_S;
+    update(i, 7);
+    ck_assert(series_read(&w.st, i, &s) && s.flags & SERIES_LIVE);
+    ck_assert_uint_eq(s.created, w.now.wall);
+    ck_assert_uint_eq(sample_of(&w.st, i).u, 7);
+    series_let_go(&w.st, i);
+}
+END_TEST
+
+/* ---- the copy ---- */
+
+static void fill(void)
+{
+    const uint32_t a = session(1);
+    STORE_SET(&w.st, session_at(&w.st, a)->applied, 77);
+    store_commit(&w.st);
+    struct metric_def g = def_of("g", METRIC_GAUGE, VALUE_F64);
+    g.join = JOIN_MAX;
+    uint32_t m;
+    ck_assert_int_eq(metric_define(&w.st, &g, false, &m), 0);
+    update_by(series(m, "service_name=\"s\""), a, f64_bits(2.5));
+    update(series(metric("c", METRIC_COUNTER, VALUE_U64), "service_name=\"s\",t=\"x\""), 42);
+    update(series(metric("h", METRIC_HISTOGRAM, VALUE_F64), "service_name=\"s\""), f64_bits(1.5));
+    update(series(metric("q", METRIC_SUMMARY, VALUE_F64), "service_name=\"s\""), f64_bits(0.25));
+    for (int k = 0; k < 5; k++) {
+        const struct ring_item item = {.kind = 8, .service = STR("s"), .body = STR("some body")};
+        ck_assert_int_eq(ring_append(&w.st, RING_EVENTS, &item), 0);
+        store_commit(&w.st);
+    }
+}
+
+static uint32_t only_series(const struct store *st, const char *family)
+{
+    struct metric_view m;
+    ck_assert(metric_find(st, str_of(family), &m));
+    ck_assert_uint_eq(m.nseries, 1);
+    return m.first;
+}
+
+START_TEST(a_copy_holds_the_same)
+{
+    struct world n;
+    struct store_identity same;
+    char copy[LIMIT_ITEM + 512];
+    struct ring_view v;
+    struct consumer_view c;
+    fill();
+    ck_assert_int_eq(
+        ring_consume(&w.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
+    ring_outcome(&w.st, RING_EVENTS, CONSUMER_HEALTH, RING_DELIVERED);
+    store_commit(&w.st);
+    world_init(&n, 2 * STORE_MIN);
+    store_detach(&n.st, false);
+    ck_assert_int_eq(store_identify(w.mem, w.size, &same), 0);
+    ck_assert_int_eq(store_create(&n.st, n.mem, n.size, &same, world_reserve, &n, n.now), 0);
+    ck_assert_int_eq(store_copy(w.mem, w.size, &n.st, n.now), 0);
+
+    ck_assert_uint_eq(n.st.head->store_id, w.st.head->store_id);
+    ck_assert_uint_eq(sample_of(&n.st, only_series(&n.st, "c")).u, 42);
+    ck_assert_double_eq(sample_of(&n.st, only_series(&n.st, "h")).sum, 1.5);
+    ck_assert_uint_eq(sample_of(&n.st, only_series(&n.st, "q")).count, 1);
+    ck_assert_double_eq(sample_of(&n.st, only_series(&n.st, "g")).d, 2.5);
+    const uint8_t id[16] = {1};
+    ck_assert_uint_eq(session_at(&n.st, session_find(&n.st, id))->applied, 77);
+    consumer_read(&n.st, RING_EVENTS, CONSUMER_HEALTH, &c);
+    ck_assert_uint_eq(c.appended, 5);
+    ck_assert_uint_eq(c.waiting, 4);
+    ck_assert_int_eq(
+        ring_consume(&n.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
+    ck_assert_uint_eq(v.seq, 2);
+    store_commit(&n.st);
+    world_fini(&n);
+}
+END_TEST
+
+START_TEST(a_copy_refuses_what_it_does_not_know)
+{
+    struct store_identity id;
+    struct store_head *h = w.mem;
+    h->version = STORE_VERSION + 1;
+    ck_assert_int_eq(store_identify(w.mem, w.size, &id), -ERR_VERSION);
+    h->version = STORE_VERSION;
+    h->size++;
+    ck_assert_int_eq(store_identify(w.mem, w.size, &id), -ERR_DAMAGED);
+    h->size--;
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("series");
+    TCase *t = tcase_create("series");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_metric_is_its_family);
+    tcase_add_loop_test(t, sample_names_do_not_clash, 0, sizeof clashes / sizeof *clashes);
+    tcase_add_test(t, own_names_are_reserved);
+    tcase_add_test(t, labels_become_canonical);
+    tcase_add_test(t, counters_add);
+    tcase_add_test(t, histograms_fall_into_buckets);
+    tcase_add_test(t, bucket_search_is_one_function);
+    tcase_add_test(t, summaries_are_within_one_percent);
+    tcase_add_test(t, joined_gauges_forget_who_is_gone);
+    tcase_add_test(t, cardinality_overflows);
+    tcase_add_test(t, expiry_makes_room_again);
+    tcase_add_test(t, a_held_series_sleeps_and_wakes);
+    tcase_add_test(t, a_copy_holds_the_same);
+    tcase_add_test(t, a_copy_refuses_what_it_does_not_know);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
