@@ -294,20 +294,28 @@ static uint64_t ring_used(const struct store *st, enum store_section s, enum sto
     return head < size ? head : size;
 }
 
+/* `n` records of `size` bytes, as a store that is there says it has in use. */
+static int ensure_said(struct store *st, enum store_section s, uint64_t n, uint64_t size)
+{
+    if (n > st->head->section[s].size / size)
+        return -ERR_DAMAGED;
+    return space_ensure(st, s, n * size);
+}
+
 int space_ensure_used(struct store *st)
 {
     int r = space_ensure(st, SECTION_UNDO, st->head->section[SECTION_UNDO].size);
     for (int t = 0; t < TABLE_MAX && r == 0; t++) {
         const struct table_head *h = &st->head->table[t];
-        r = space_ensure(st, tables[t].records, h->used * tables[t].size);
+        r = ensure_said(st, tables[t].records, h->used, tables[t].size);
         if (r == 0)
-            r = space_ensure(st, tables[t].buckets, h->buckets * WORD);
+            r = ensure_said(st, tables[t].buckets, h->buckets, WORD);
     }
     if (r == 0)
-        r = space_ensure(st, SECTION_HEAP, st->head->heap_used);
+        r = ensure_said(st, SECTION_HEAP, st->head->heap_used, 1);
     if (r == 0)
-        r = space_ensure(st, SECTION_EVENTS, ring_used(st, SECTION_EVENTS, RING_EVENTS));
+        r = ensure_said(st, SECTION_EVENTS, ring_used(st, SECTION_EVENTS, RING_EVENTS), 1);
     if (r == 0)
-        r = space_ensure(st, SECTION_SPANS, ring_used(st, SECTION_SPANS, RING_SPANS));
+        r = ensure_said(st, SECTION_SPANS, ring_used(st, SECTION_SPANS, RING_SPANS), 1);
     return r;
 }
