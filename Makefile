@@ -15,6 +15,7 @@
 #H
 #H   make CC=clang check                 another compiler, in a folder of its own
 #H   make SAN=address,undefined check    with sanitizers, likewise
+#H   make V=1                            shows each command
 
 .DEFAULT_GOAL := all
 
@@ -52,6 +53,9 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Isrc/client $(WARN) $(HARDEN) $(SANFL
 	-DMCPTALLY_BUILD_VERSION='"$(VERSION)"' $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
+# One short line for each file made; V=1 shows the commands.
+say = $(if $(V),,@printf '  %s  %s\n' $(1) $@; )
+
 # ---- sources: a folder is a room; a new file needs no line here -------------
 ROOMS := base model wire store mcp pipeline watch format intake serve export daemon client
 MAINS := src/daemon/main.c
@@ -66,7 +70,7 @@ all: $(B)/mcptallyd $(B)/mcptally $(B)/libmcptally.so $(B)/libmcptally.a
 
 define COMPILE
 @mkdir -p $(@D)
-$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+$(call say,CC)$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
 endef
 
 $(B)/obj/%.o: %.c build/config.mk
@@ -74,24 +78,24 @@ $(B)/obj/%.o: %.c build/config.mk
 
 $(B)/libcore.a: $(call obj,$(CORE))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(B)/mcptallyd: $(call obj,$(MAINS)) $(B)/libcore.a
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 $(B)/mcptally: $(call obj,$(CLI)) $(B)/libcore.a
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS) -lpthread -lm
+	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS) -lpthread -lm
 
 $(B)/libmcptally.so: $(call obj,$(LIBRARY))
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR) -o $@ $^ -lpthread -lm
+	$(call say,LD)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR) -o $@ $^ -lpthread -lm
 	@ln -sf libmcptally.so $(@D)/libmcptally.so.$(SO_MAJOR)
 
 # One object whose internal names are local, so that they cannot clash with the host's.
 $(B)/libmcptally.a: $(call obj,$(LIBRARY))
-	ld -r -o $(B)/libmcptally.o $^
-	objcopy --localize-hidden $(B)/libmcptally.o
+	$(call say,LD)ld -r -o $(B)/libmcptally.o $^
+	@objcopy --localize-hidden $(B)/libmcptally.o
 	@rm -f $@
-	ar rcs $@ $(B)/libmcptally.o
+	@ar rcs $@ $(B)/libmcptally.o
 
 # ---- test programs ----------------------------------------------------------
 CHECK_LIBS = $(shell pkg-config --libs check)
@@ -101,22 +105,22 @@ HELPERS := $(patsubst %.c,$(B)/%,$(wildcard tests/system/*.c))
 
 $(B)/libcli.a: $(call obj,$(filter-out src/cli/main.c,$(CLI)))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcli.a $(B)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS) -lpthread -lm
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS) -lpthread -lm
 
 # Programs of the system tests use the library as a stranger would: the header and the .so.
 $(B)/tests/system/%: $(B)/obj/tests/system/%.o $(B)/libmcptally.so
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' -lpthread
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' -lpthread
 
 # A fuzz target with a main() that replays files; with FUZZER set, with libFuzzer's.
 REPLAY = $(if $(findstring fuzzer,$(SAN)),,$(call obj,tests/fuzz/replay_main.c))
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
 	@mkdir -p $(@D)
-	$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %/libcore.a,$^) \
+	$(call say,LD)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %/libcore.a,$^) \
 		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
 
 # The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM; its mutant leaves one
@@ -131,9 +135,9 @@ $(B)/mutant/%.o: %.c build/config.mk
 	$(COMPILE)
 
 $(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 $(B)/mutant/sim: $(SIM_SOURCES:%.c=$(B)/mutant/%.o)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 .PHONY: unit-programs fuzz-programs sim-programs test-programs unit
 unit-programs: $(UNIT)

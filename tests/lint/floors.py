@@ -17,6 +17,10 @@ SYSTEM = re.compile(r"\s*#\s*include\s+<([^>]+)>")
 OUTSIDE = re.compile(r"(sys/(socket|stat|mman|uio|epoll|un|file|time|timerfd|eventfd)|fcntl"
                      r"|unistd|time|poll|signal|pthread|netdb|netinet/.*|arpa/.*|event2/.*"
                      r"|microhttpd)\.h$")
+# A variable at file scope: nothing before its type, no parenthesis of a function.
+GLOBAL = re.compile(r"(static |_Thread_local |volatile )*(struct |enum |unsigned |long )*\w+ \**"
+                    r"\w+(\[[^\]]*\])*( = [^(]*|;)$")
+NO_GLOBAL = re.compile(r"\bconst\b|^(return|goto|typedef)\b|^(struct|union|enum) \w+;")
 ALLOWED_OUTSIDE = {("base", "clock"), ("base", "log")}
 
 
@@ -129,6 +133,17 @@ def check_stated(root):
             yield f"{path}:1: the first comment should say \"Floor {FLOORS[room]}.\""
 
 
+def check_globals(root):
+    """No state outside of what a caller owns: globals are const, the log's sink excepted."""
+    for path in files(root, "*.c", under=("src",)):
+        here = module(root, path)
+        if FLOORS.get(here[0], 9) > 4 or here == ("base", "log"):
+            continue
+        for number, line in code_lines(path):
+            if GLOBAL.match(line) and not NO_GLOBAL.search(line):
+                yield f"{path}:{number}: a global that is not const"
+
+
 H = "/* a: x. Floor 0. */\n"
 RULES = [
     ("rooms", check_rooms, {"src/attic/a.h": H}),
@@ -140,5 +155,6 @@ RULES = [
                                         "src/base/b.h": '#include "base/a.h"\n'}),
     ("no-outside", check_outside, {"src/store/a.c": "#include <fcntl.h>\n"}),
     ("no-clock", check_outside, {"src/store/a.c": "void f(void)\n{\n    clock_now();\n}\n"}),
+    ("globals", check_globals, {"src/base/a.c": "static unsigned count;\n"}),
     ("stated", check_stated, {"src/base/a.h": "/* a: x. Floor 1. */\n"}),
 ]
