@@ -11,7 +11,9 @@
 #include <stddef.h>
 
 /* X(name, "what it does"), in the order of the help; name is the word typed */
-#define COMMAND_TABLE(X) X(status, "show what the daemon is doing, and its ledgers")
+#define COMMAND_TABLE(X)                                                                           \
+    X(status, "show what the daemon is doing, and its ledgers")                                    \
+    X(tail, "follow spans, log records, events and health reports")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);
 COMMAND_TABLE(X)

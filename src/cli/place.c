@@ -1,13 +1,35 @@
 #include "cli/place.h"
 
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
+
+/* Who runs the daemon: the owner of what it made. */
+static uid_t owner(const struct place *p)
+{
+    struct stat s;
+    if (lstat(p->control, &s) == 0 || stat(p->dir, &s) == 0)
+        return s.st_uid;
+    return geteuid();
+}
+
+/* The store is beside the sockets, unless that is no tmpfs; see mcptallyd(8). */
+static void find_store(struct place *p)
+{
+    struct statfs fs;
+    if (statfs(p->dir, &fs) == 0 && fs.f_type != TMPFS_MAGIC)
+        snprintf(p->store, sizeof p->store, "/dev/shm/mcptally-%lu/store", (unsigned long)owner(p));
+    else
+        snprintf(p->store, sizeof p->store, "%s/store", p->dir);
+}
 
 /* Fills every path from the directory; false when one is too long. */
 static bool fill(struct place *p, const char *dir, const char *below)
@@ -18,20 +40,29 @@ static bool fill(struct place *p, const char *dir, const char *below)
         return false;
     snprintf(p->control, sizeof p->control, "%s/control.sock", p->dir);
     snprintf(p->events, sizeof p->events, "%s/events.sock", p->dir);
-    snprintf(p->store, sizeof p->store, "%s/store", p->dir);
+    find_store(p);
     return true;
+}
+
+/* Anybody may make a directory in /dev/shm: only its owner's own counts. */
+static bool trusted(const char *dir)
+{
+    struct stat s;
+    if (strncmp(dir, "/dev/shm/", 9) != 0)
+        return true;
+    return lstat(dir, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid();
 }
 
 static bool in_use(const struct place *p)
 {
-    return access(p->control, F_OK) == 0 || access(p->store, F_OK) == 0;
+    return trusted(p->dir) && (access(p->control, F_OK) == 0 || access(p->store, F_OK) == 0);
 }
 
 static bool search(struct place *p)
 {
     char own[32];
     const char *session = getenv("XDG_RUNTIME_DIR");
-    snprintf(own, sizeof own, "/mcptally-%u", (unsigned)geteuid());
+    snprintf(own, sizeof own, "/mcptally-%lu", (unsigned long)geteuid());
     const char *const candidates[][2] = {
         {session && *session ? session : "/run", "/mcptally"},
         {"/run", "/mcptally"},

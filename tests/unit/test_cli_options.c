@@ -37,7 +37,8 @@ static int parse(const char *line, struct values *v, char *words[WORDS], char *t
 {
     int n = 0;
     snprintf(text, size, "test %s", line);
-    for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
+    char *rest;
+    for (char *w = strtok_r(text, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
         words[n++] = w;
     words[n] = NULL;
     *v = (struct values){.count = 7};

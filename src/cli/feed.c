@@ -1,0 +1,92 @@
+#include "cli/feed.h"
+
+static void start_over(struct feed *f)
+{
+    f->store_id = f->view->store.head->store_id;
+    for (unsigned r = 0; r < RING_MAX; r++) {
+        const struct view_ring *ring = &f->view->ring[r];
+        f->at.position[r] = ring->tail;
+        f->at.seq[r] = f->view->settled ? ring->tail_seq : FEED_UNKNOWN;
+    }
+}
+
+static void forget_ready(struct feed *f)
+{
+    for (unsigned r = 0; r < RING_MAX; r++)
+        f->ring[r].ready = false;
+}
+
+void feed_init(struct feed *f, struct view *v)
+{
+    f->view = v;
+    f->lost = 0;
+    forget_ready(f);
+    feed_refresh(f);
+    start_over(f);
+}
+
+void feed_reopened(struct feed *f)
+{
+    forget_ready(f);
+    feed_refresh(f);
+    if (f->view->store.head->store_id != f->store_id)
+        start_over(f);
+}
+
+void feed_rewind(struct feed *f, const struct feed_mark *mark)
+{
+    forget_ready(f);
+    f->at = *mark;
+}
+
+void feed_refresh(struct feed *f)
+{
+    view_settle(f->view);
+}
+
+/* Reads one record ahead in a ring. */
+static void look(struct feed *f, unsigned r)
+{
+    struct feed_ring *ring = &f->ring[r];
+    const uint64_t end = f->view->ring[r].head;
+    uint64_t position = f->at.position[r];
+    while (!ring->ready && position < end) {
+        const uint64_t from = position;
+        const int got = ring_read(&f->view->store, (enum store_ring_id)r, &position, ring->copy,
+                                  sizeof ring->copy, &ring->next);
+        if (got == 0)
+            return;
+        if (got < 0 && position <= from) /* a record that cannot be read, or a shorter ring */
+            position = end;
+        f->at.position[r] = got < 0 ? position : f->at.position[r];
+        ring->ready = got > 0;
+        ring->after = position;
+    }
+}
+
+static unsigned earlier(const struct feed *f)
+{
+    unsigned best = RING_MAX;
+    for (unsigned r = 0; r < RING_MAX; r++)
+        if (f->ring[r].ready &&
+            (best == RING_MAX || f->ring[r].next.received < f->ring[best].next.received))
+            best = r;
+    return best;
+}
+
+const struct ring_view *feed_next(struct feed *f)
+{
+    for (unsigned r = 0; r < RING_MAX; r++)
+        look(f, r);
+    const unsigned r = earlier(f);
+    if (r == RING_MAX)
+        return NULL;
+    struct feed_ring *ring = &f->ring[r];
+    const uint64_t before = f->at.seq[r], seq = ring->next.seq;
+    if (before != FEED_UNKNOWN && seq > before + 1)
+        f->lost += seq - before - 1;
+    f->at.seq[r] = seq;
+    f->at.position[r] = ring->after;
+    ring->ready = false;
+    return &ring->next;
+}

@@ -1,0 +1,19 @@
+/* record: one record of a ring, as a line for people or an object for programs. */
+#ifndef MCPTALLY_CLI_RECORD_H
+#define MCPTALLY_CLI_RECORD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "model/event.h"
+#include "store/read.h"
+
+/* Appends one line with its end, safe for a terminal whatever a producer sent. */
+void record_text(struct buf *to, const struct ring_view *r, const struct event *e, bool colour);
+
+/* A new object, or NULL when memory is out. Times are ISO 8601 in UTC, durations
+ * in seconds. */
+json_t *record_json(const struct ring_view *r, const struct event *e);
+
+#endif
