@@ -136,8 +136,7 @@ static int rule_series(struct rule_target *to, const struct rule_update *u, uint
     const int r = metric_define(pl->st, u->def, false, &metric);
     if (r < 0)
         return r;
-    struct series_ask ask = {
-        .metric = metric, .domain = to->l->domain, .now = to->now};
+    struct series_ask ask = {.metric = metric, .domain = to->l->domain, .now = to->now};
     const int bad = naming_ask(pl, to->l->session, u->labels, u->nlabels, &ask);
     return bad < 0 ? bad : series_make(pl->st, &ask, series);
 }
@@ -183,8 +182,7 @@ static struct str redacted_body(struct pipeline *pl, struct event *e, struct str
 }
 
 /* One item; DROP_MAX when it is applied. */
-static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n,
-                struct when now)
+static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n, struct when now)
 {
     struct pipeline *pl = l->pl;
     struct event *e = &pl->event;

@@ -23,6 +23,16 @@ void link_init(struct link *l, struct pipeline *pl, const struct peer *peer)
     frame_reader_init(&l->reader);
 }
 
+void link_free(struct link *l)
+{
+    free(l->series);
+    free(l->metrics);
+    l->series = NULL;
+    l->metrics = NULL;
+    l->nseries = l->nmetrics = 0;
+    frame_reader_fini(&l->reader);
+}
+
 /* ---- ids ---- */
 
 static void release_ids(struct link *l)
@@ -34,11 +44,7 @@ static void release_ids(struct link *l)
     for (uint32_t i = 0; i < l->nmetrics; i++)
         if (l->metrics[i] && l->metrics[i] < LINK_REFUSED)
             metric_let_go(st, l->metrics[i]);
-    free(l->series);
-    free(l->metrics);
-    l->series = NULL;
-    l->metrics = NULL;
-    l->nseries = l->nmetrics = 0;
+    link_free(l);
 }
 
 /* Makes an array of ids reach `id`: 0, -ERR_FULL above the budget, -ERR_NOMEM. */
@@ -190,7 +196,6 @@ void link_fini(struct link *l, struct when now)
 {
     struct pipeline *pl = l->pl;
     release_ids(l);
-    frame_reader_fini(&l->reader);
     if (!l->session)
         return;
     pl->domain_sessions[l->domain]--;

@@ -31,16 +31,19 @@ struct link {
     uint32_t session; /* index in the store */
     uint16_t domain;
     bool wants_ack;
-    uint64_t acked;     /* newest sequence number acknowledged */
-    uint32_t *metrics;  /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
+    uint64_t acked;    /* newest sequence number acknowledged */
+    uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
     uint32_t nmetrics, nseries; /* lengths of the two */
 };
 
 void link_init(struct link *l, struct pipeline *pl, const struct peer *peer);
 
-/* The connection ended. */
+/* The connection ended: its session is told, and its memory freed. */
 void link_fini(struct link *l, struct when now);
+
+/* Frees its memory alone; the store is not told. */
+void link_free(struct link *l);
 
 /* Takes bytes; 0, or -ERR_CLOSED when the connection is to be closed once `out`
  * is written. */

@@ -19,8 +19,7 @@ struct row {
 };
 
 static const struct row rows[OWN_MAX] = {
-#define X(sym, nam, knd, typ, unt, lab, hlp)                                                       \
-    {nam, unt, hlp, METRIC_##knd, VALUE_##typ, lab},
+#define X(sym, nam, knd, typ, unt, lab, hlp) {nam, unt, hlp, METRIC_##knd, VALUE_##typ, lab},
     OWN_TABLE(X)
 #undef X
 };

@@ -19,11 +19,11 @@ enum { DOMAINS_MAX = 64 };
 
 /* Settings, from the configuration; all reloadable but `domains`. */
 struct pipeline_options {
-    unsigned domains;            /* failure domains, 1 to DOMAINS_MAX (10) */
-    unsigned cardinality;        /* label sets per (metric, domain, service) before overflow (100) */
-    uint64_t series_idle;        /* ns without an update until a series expires (1 h) */
-    uint64_t gauge_grace;        /* ns a joined gauge keeps an ended session's part (30 s) */
-    uint64_t session_keep;       /* ns a session without BYE is kept (24 h) */
+    unsigned domains;      /* failure domains, 1 to DOMAINS_MAX (10) */
+    unsigned cardinality;  /* label sets per (metric, domain, service) before overflow (100) */
+    uint64_t series_idle;  /* ns without an update until a series expires (1 h) */
+    uint64_t gauge_grace;  /* ns a joined gauge keeps an ended session's part (30 s) */
+    uint64_t session_keep; /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
     /* The configured mapping of producers to domains; NULL: a hash of uid and service. */
     unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
@@ -35,12 +35,13 @@ struct pipeline {
     struct store *st;
     struct own own;
     struct pipeline_options options;
-    const struct rules *rules;   /* event rules; NULL: none. Borrowed, may be replaced between feeds */
-    const struct redact *redact; /* NULL: none. Borrowed likewise */
-    uint16_t *attached;          /* per session: links that have it now */
-    uint32_t domain_sessions[DOMAINS_MAX]; /* links attached, by domain */
-    uint32_t series_at, session_at, metric_at; /* where the sweeps go on */
-    uint64_t epoch_next;         /* mono ns of the idle clock's next step */
+    const struct rules
+        *rules; /* event rules; NULL: none. Borrowed, may be replaced between feeds */
+    const struct redact *redact;                        /* NULL: none. Borrowed likewise */
+    uint16_t *attached;                                 /* per session: links that have it now */
+    uint32_t domain_sessions[DOMAINS_MAX];              /* links attached, by domain */
+    uint32_t series_at, session_at, metric_at;          /* where the sweeps go on */
+    uint64_t epoch_next;                                /* mono ns of the idle clock's next step */
     struct buf labels, group, overflow, redacted, body; /* scratch */
     struct event event;
 };

@@ -114,8 +114,9 @@ static int check_metric(const struct store *st, uint32_t id, struct finding *f)
     for (uint32_t i = m.first; i; i = s.next)
         if (++n > m.nseries || !series_read(st, i, &s) || s.metric != id)
             return BAD(f, "metric %u: its list of series is broken", id);
-    return n == m.nseries ? 0 : BAD(f, "metric %u: %llu series of %u", id, (unsigned long long)n,
-                                    m.nseries);
+    return n == m.nseries
+               ? 0
+               : BAD(f, "metric %u: %llu series of %u", id, (unsigned long long)n, m.nseries);
 }
 
 static int check_series(const struct store *st, uint32_t id, struct finding *f)
@@ -147,15 +148,15 @@ static int check_ring(const struct store *st, enum store_ring_id ring, struct fi
                    (unsigned long long)h->head);
     uint64_t seq = h->tail_seq;
     for (uint64_t pos = h->tail; pos < h->head;) {
-        const struct ring_record *r =
-            store_at(st, p->offset + pos % p->size, 2 * sizeof(uint64_t));
+        const struct ring_record *r = store_at(st, p->offset + pos % p->size, 2 * sizeof(uint64_t));
         if (!r || r->size < 16 || r->size % 16 || r->size > h->head - pos ||
             r->size > p->size - pos % p->size || (r->kind && r->seq != ++seq))
             return BAD(f, "ring %d: record at %llu is broken", ring, (unsigned long long)pos);
         pos += r->size;
     }
-    return seq == h->head_seq ? 0 : BAD(f, "ring %d: %llu records of %llu", ring,
-                                        (unsigned long long)seq, (unsigned long long)h->head_seq);
+    return seq == h->head_seq ? 0
+                              : BAD(f, "ring %d: %llu records of %llu", ring,
+                                    (unsigned long long)seq, (unsigned long long)h->head_seq);
 }
 
 static int check_names(const struct store *st, struct finding *f)

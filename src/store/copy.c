@@ -26,8 +26,8 @@ static const struct {
             sizeof(struct part_rec)}},
 };
 
-static const enum store_section section_of_table[TABLE_MAX] = {
-    SECTION_METRICS, SECTION_SERIES, SECTION_SESSIONS, SECTION_PARTS};
+static const enum store_section section_of_table[TABLE_MAX] = {SECTION_METRICS, SECTION_SERIES,
+                                                               SECTION_SESSIONS, SECTION_PARTS};
 
 /* The copying in hand. */
 struct copying {
@@ -318,7 +318,8 @@ static int copy_component(struct copying *c, uint32_t i)
     const uint32_t k = table_alloc(c->to, TABLE_PARTS);
     if (!k)
         return -ERR_FULL;
-    struct part_rec *r = (struct part_rec *)(void *)store_word(c->to, table_offset(c->to, TABLE_PARTS, k));
+    struct part_rec *r =
+        (struct part_rec *)(void *)store_word(c->to, table_offset(c->to, TABLE_PARTS, k));
     const struct str none = {0}, message = text_of(c, old.message);
     const struct record_head head = r->head;
     *r = old;

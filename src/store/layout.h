@@ -71,8 +71,8 @@ struct ring_consumer_head {
 };
 
 struct ring_head {
-    uint64_t tail, head;          /* positions: bytes since the store began */
-    uint64_t tail_seq, head_seq;  /* records removed, records appended */
+    uint64_t tail, head;         /* positions: bytes since the store began */
+    uint64_t tail_seq, head_seq; /* records removed, records appended */
     struct ring_consumer_head consumer[CONSUMER_ROOM];
 };
 
@@ -91,13 +91,13 @@ struct store_head {
     uint64_t static_sum; /* hash of everything above */
 
     /* Not part of any batch: plain words of the running daemon. */
-    uint64_t clean;               /* 1 after an orderly stop */
-    uint64_t superseded;          /* 1: replaced; readers open the path anew */
-    uint64_t pid;                 /* of the daemon that has it */
-    uint64_t starts;              /* how often a daemon attached */
+    uint64_t clean;                 /* 1 after an orderly stop */
+    uint64_t superseded;            /* 1: replaced; readers open the path anew */
+    uint64_t pid;                   /* of the daemon that has it */
+    uint64_t starts;                /* how often a daemon attached */
     uint64_t start_at[START_SLOTS]; /* when, mono ns, by starts % START_SLOTS */
-    uint64_t domain_in_hand;      /* domain + 1 whose input is being applied, 0 for none */
-    uint64_t rollbacks;           /* open batches that an attach rolled back */
+    uint64_t domain_in_hand;        /* domain + 1 whose input is being applied, 0 for none */
+    uint64_t rollbacks;             /* open batches that an attach rolled back */
 
     /* batch number << 24 | undo entries of the open batch. Writing it commits. */
     _Alignas(64) uint64_t commit;
@@ -148,14 +148,14 @@ struct series_rec {
 struct session_rec {
     struct record_head head; /* hash of the id */
     uint64_t id[2];
-    uint64_t who;      /* uid | domain<<32 | flags<<48 */
-    uint64_t applied;  /* highest applied sequence number of stream 0 */
-    uint64_t ended;    /* mono ns when its connection ended; 0 while it is connected */
-    uint64_t names;    /* heap: struct text_blob: service NUL instance NUL agent */
-    uint64_t serial;   /* distinguishes reuses of the record */
-    uint64_t items;    /* applied items */
-    uint64_t lost[4];  /* running totals as last reported, by enum lost_reason */
-    uint64_t since;    /* ns since 1970 */
+    uint64_t who;     /* uid | domain<<32 | flags<<48 */
+    uint64_t applied; /* highest applied sequence number of stream 0 */
+    uint64_t ended;   /* mono ns when its connection ended; 0 while it is connected */
+    uint64_t names;   /* heap: struct text_blob: service NUL instance NUL agent */
+    uint64_t serial;  /* distinguishes reuses of the record */
+    uint64_t items;   /* applied items */
+    uint64_t lost[4]; /* running totals as last reported, by enum lost_reason */
+    uint64_t since;   /* ns since 1970 */
 };
 
 /* A component whose health is watched. */
@@ -163,10 +163,10 @@ struct part_rec {
     struct record_head head; /* hash of (service, component) */
     uint64_t names;          /* heap: struct text_blob: service NUL component */
     uint64_t message;        /* heap: struct text_blob, or 0 */
-    uint64_t state;          /* shown state | reported state<<8 | failures in a row<<16 | domain<<32 */
-    uint64_t reported;       /* mono ns of the newest report */
-    uint64_t changed;        /* mono ns when the shown state last changed */
-    uint64_t reports;        /* count */
+    uint64_t state;    /* shown state | reported state<<8 | failures in a row<<16 | domain<<32 */
+    uint64_t reported; /* mono ns of the newest report */
+    uint64_t changed;  /* mono ns when the shown state last changed */
+    uint64_t reports;  /* count */
 };
 
 /* Variable-size text in the heap. The first word is also the free-list link. */
@@ -177,17 +177,17 @@ struct text_blob {
 
 /* A metric's definition in the heap; the texts follow the bounds. */
 struct metric_text {
-    uint64_t sizes; /* name | family<<16 | unit<<32 | help<<48, bytes each */
+    uint64_t sizes;  /* name | family<<16 | unit<<32 | help<<48, bytes each */
     double bounds[]; /* nbounds of them, then the four texts */
 };
 
 /* A record of a ring: this head, the service name, the body as on the wire,
  * zeros to a multiple of 8. kind 0 pads to the end of the ring. */
 struct ring_record {
-    uint64_t seq;      /* 1 for the first record ever */
-    uint32_t size;     /* of the whole record, a multiple of 8 */
-    uint8_t kind;      /* enum event_kind */
-    uint8_t service;   /* bytes of the service name */
+    uint64_t seq;    /* 1 for the first record ever */
+    uint32_t size;   /* of the whole record, a multiple of 8 */
+    uint8_t kind;    /* enum event_kind */
+    uint8_t service; /* bytes of the service name */
     uint16_t domain;
     uint32_t body;     /* bytes of the body */
     uint32_t session;  /* session index, as a hint */

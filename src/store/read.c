@@ -152,8 +152,8 @@ static uint64_t words_of(const struct metric_view *m)
     return cell_words(m->kind, m->flags, m->nbounds);
 }
 
-void series_sample(const struct store *st, const struct metric_view *m,
-                   const struct series_view *s, struct sample *out)
+void series_sample(const struct store *st, const struct metric_view *m, const struct series_view *s,
+                   struct sample *out)
 {
     out->u = 0;
     out->d = 0;

@@ -29,9 +29,10 @@ struct metric_view {
 struct series_view {
     uint32_t id;
     uint32_t metric;
-    struct str labels; /* canonical: key="value",key="value" with Prometheus escapes; may be empty */
-    uint64_t created;  /* ns since 1970 */
-    uint32_t next;     /* of the same metric; 0: none */
+    struct str
+        labels;       /* canonical: key="value",key="value" with Prometheus escapes; may be empty */
+    uint64_t created; /* ns since 1970 */
+    uint32_t next;    /* of the same metric; 0: none */
     unsigned domain;
     unsigned flags; /* SERIES_* */
     uint64_t cells;
@@ -54,8 +55,8 @@ bool metric_find(const struct store *st, struct str family, struct metric_view *
 /* Dormant series are read as well: test SERIES_LIVE. */
 bool series_read(const struct store *st, uint32_t id, struct series_view *out);
 
-void series_sample(const struct store *st, const struct metric_view *m,
-                   const struct series_view *s, struct sample *out);
+void series_sample(const struct store *st, const struct metric_view *m, const struct series_view *s,
+                   struct sample *out);
 
 /* The q-quantile (0..1) over the last one to two minutes, within 1%; NaN when
  * the series keeps none or saw nothing. For summaries and METRIC_QUANTILES. */

@@ -7,8 +7,8 @@
 
 enum {
     RECORD_MAX = LIMIT_ITEM + 512,
-    ROOM = 2 * RECORD_MAX,     /* a record and the padding that may come before it */
-    ROOM_MADE = 2 * ROOM,      /* so that the tail moves seldom */
+    ROOM = 2 * RECORD_MAX, /* a record and the padding that may come before it */
+    ROOM_MADE = 2 * ROOM,  /* so that the tail moves seldom */
 };
 
 static enum store_section section_of(enum store_ring_id ring)

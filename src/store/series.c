@@ -158,8 +158,8 @@ static uint32_t group_make(struct store *st, const struct series_ask *ask)
         return 0;
     struct series_rec *r =
         (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, g));
-    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
-                (uint64_t)SERIES_GROUP << FLAGS_SHIFT;
+    r->metric =
+        ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)SERIES_GROUP << FLAGS_SHIFT;
     r->labels = text_new(st, ask->group, (struct str){0}, (struct str){0});
     r->cells = 0; /* here: how many live series it counts */
     if (r->labels && table_insert(st, TABLE_SERIES, g, hash))
@@ -237,12 +237,12 @@ static uint32_t series_new(struct store *st, const struct series_ask *ask, struc
         return 0;
     struct series_rec *r =
         (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, i));
-    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)flags << FLAGS_SHIFT;
+    r->metric =
+        ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)flags << FLAGS_SHIFT;
     r->created = ask->now.wall;
     r->group = group;
     r->labels = text_new(st, labels, (struct str){0}, (struct str){0});
-    r->cells =
-        r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
+    r->cells = r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
     if (r->cells && table_insert(st, TABLE_SERIES, i, series_hash(st, ask->metric, labels, 0))) {
         link_to_metric(st, ask->metric, i);
         return i;

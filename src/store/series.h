@@ -33,9 +33,9 @@ void labels_canonical(struct buf *to, struct label *labels, unsigned n);
 
 struct series_ask {
     uint32_t metric;
-    struct str labels;    /* canonical, with the service's label in it */
-    struct str group;     /* canonical text of the service's label alone */
-    struct str overflow;  /* label set of the overflow series */
+    struct str labels;   /* canonical, with the service's label in it */
+    struct str group;    /* canonical text of the service's label alone */
+    struct str overflow; /* label set of the overflow series */
     unsigned domain;
     unsigned cardinality; /* label sets of one group; 0: no limit */
     unsigned flags;       /* SERIES_PINNED or 0 */

@@ -31,8 +31,8 @@ void session_set_silent(struct store *st, uint32_t session);
 
 static inline struct session_rec *session_at(const struct store *st, uint32_t session)
 {
-    return (struct session_rec *)(void *)store_word(
-        st, st->head->section[SECTION_SESSIONS].offset + session * sizeof(struct session_rec));
+    return (struct session_rec *)(void *)store_word(st, st->head->section[SECTION_SESSIONS].offset +
+                                                            session * sizeof(struct session_rec));
 }
 
 #endif

@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    STEP = 64 * 1024,      /* pages are reserved in steps of this */
-    FIRST_BUCKETS = 64,    /* of an index */
+    STEP = 64 * 1024,   /* pages are reserved in steps of this */
+    FIRST_BUCKETS = 64, /* of an index */
     WORD = 8,
 };
 

@@ -17,18 +17,12 @@ enum { PAGE = 4096, UNDO_BYTES = 128 * 1024 };
 static const struct {
     uint64_t divisor, fixed;
 } shares[SECTION_MAX] = {
-    [SECTION_UNDO] = {0, UNDO_BYTES},
-    [SECTION_METRICS] = {256, 0},
-    [SECTION_SERIES] = {8, 0},
-    [SECTION_SESSIONS] = {16, 0},
-    [SECTION_PARTS] = {256, 0},
-    [SECTION_BUCKETS_METRICS] = {1024, 0},
-    [SECTION_BUCKETS_SERIES] = {64, 0},
-    [SECTION_BUCKETS_SESSIONS] = {128, 0},
-    [SECTION_BUCKETS_PARTS] = {1024, 0},
-    [SECTION_HEAP] = {0, 0},
-    [SECTION_EVENTS] = {8, 0},
-    [SECTION_SPANS] = {8, 0},
+    [SECTION_UNDO] = {0, UNDO_BYTES},    [SECTION_METRICS] = {256, 0},
+    [SECTION_SERIES] = {8, 0},           [SECTION_SESSIONS] = {16, 0},
+    [SECTION_PARTS] = {256, 0},          [SECTION_BUCKETS_METRICS] = {1024, 0},
+    [SECTION_BUCKETS_SERIES] = {64, 0},  [SECTION_BUCKETS_SESSIONS] = {128, 0},
+    [SECTION_BUCKETS_PARTS] = {1024, 0}, [SECTION_HEAP] = {0, 0},
+    [SECTION_EVENTS] = {8, 0},           [SECTION_SPANS] = {8, 0},
 };
 
 static uint64_t whole_pages(uint64_t bytes)

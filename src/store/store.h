@@ -34,8 +34,8 @@ struct store {
     uint64_t batch; /* number of the open batch */
     uint64_t heap_limbo_batch[HEAP_CLASSES], table_limbo_batch[TABLE_MAX];
     uint64_t reserved[SECTION_MAX]; /* bytes of each section that are usable */
-    uint32_t *refs;        /* per series: connections that hold an id of it */
-    uint32_t *metric_refs; /* per metric, likewise */
+    uint32_t *refs;                 /* per series: connections that hold an id of it */
+    uint32_t *metric_refs;          /* per metric, likewise */
     uint32_t refs_size, metric_refs_size;
     store_reserve *reserve;
     void *reserve_arg;

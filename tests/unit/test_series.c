@@ -366,8 +366,7 @@ START_TEST(a_copy_holds_the_same)
     struct ring_view v;
     struct consumer_view c;
     fill();
-    ck_assert_int_eq(
-        ring_consume(&w.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
+    ck_assert_int_eq(ring_consume(&w.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
     ring_outcome(&w.st, RING_EVENTS, CONSUMER_HEALTH, RING_DELIVERED);
     store_commit(&w.st);
     world_init(&n, 2 * STORE_MIN);
@@ -386,8 +385,7 @@ START_TEST(a_copy_holds_the_same)
     consumer_read(&n.st, RING_EVENTS, CONSUMER_HEALTH, &c);
     ck_assert_uint_eq(c.appended, 5);
     ck_assert_uint_eq(c.waiting, 4);
-    ck_assert_int_eq(
-        ring_consume(&n.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
+    ck_assert_int_eq(ring_consume(&n.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
     ck_assert_uint_eq(v.seq, 2);
     store_commit(&n.st);
     world_fini(&n);

@@ -53,8 +53,8 @@ static struct sample only(const char *family)
 START_TEST(is_not_taken_as_it_is)
 {
     struct store st;
-    ck_assert_int_eq(
-        store_attach(&st, old, STORE_MIN, &w.me, world_reserve, &w, w.now), -ERR_VERSION);
+    ck_assert_int_eq(store_attach(&st, old, STORE_MIN, &w.me, world_reserve, &w, w.now),
+                     -ERR_VERSION);
 }
 END_TEST
 
