@@ -125,15 +125,28 @@ static unsigned domain_of(const struct link *l, const struct hello *h)
     return (unsigned)(hash_bytes(h->service.p, h->service.n, l->peer.uid) % o->domains);
 }
 
-static uint32_t new_session(struct link *l, const struct hello *h, enum session_known *known,
-                            struct when now)
+/* The domain that a session was given when it began. */
+static unsigned kept_domain(const struct link *l, uint32_t session)
+{
+    unsigned domain = (unsigned)(session_at(l->pl->st, session)->who >> WHO_DOMAIN_SHIFT & 0xffff);
+    return domain < l->pl->options.domains ? domain : 0; /* there may be fewer domains now */
+}
+
+static bool admitted(const struct link *l, unsigned domain)
+{
+    const struct pipeline_options *o = &l->pl->options;
+    return !o->admit || o->admit(o->admit_arg, domain);
+}
+
+static uint32_t new_session(struct link *l, const struct hello *h, unsigned domain,
+                            enum session_known *known, struct when now)
 {
     struct store *st = l->pl->st;
     *known = h->store_id == st->head->store_id ? SESSION_EXPIRED : SESSION_NEW;
     const struct session_ask ask = {
         .id = h->session,
         .uid = l->peer.uid,
-        .domain = domain_of(l, h),
+        .domain = domain,
         .service = h->service,
         .instance = h->instance,
         .agent = h->agent,
@@ -144,12 +157,9 @@ static uint32_t new_session(struct link *l, const struct hello *h, enum session_
 }
 
 /* False when the domain's ledger cannot be made. */
-static bool attach(struct link *l, uint32_t session, struct when now)
+static bool attach(struct link *l, uint32_t session, unsigned domain, struct when now)
 {
     struct pipeline *pl = l->pl;
-    unsigned domain = (unsigned)(session_at(pl->st, session)->who >> WHO_DOMAIN_SHIFT & 0xffff);
-    if (domain >= pl->options.domains)
-        domain = 0; /* there are fewer domains than when the session began */
     if (own_domain(&pl->own, domain, now) < 0)
         return false;
     l->session = session;
@@ -174,9 +184,12 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
     uint32_t session = session_find(st, h.session);
     if (session && (uint32_t)session_at(st, session)->who != l->peer.uid)
         return close_with(l, out, REJECT_OWNER, FRAME_HELLO);
+    const unsigned domain = session ? kept_domain(l, session) : domain_of(l, &h);
+    if (!admitted(l, domain))
+        return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     if (!session)
-        session = new_session(l, &h, &known, now);
-    if (!session || !attach(l, session, now))
+        session = new_session(l, &h, domain, &known, now);
+    if (!session || !attach(l, session, domain, now))
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     l->wants_ack = h.capabilities & HELLO_WANTS_ACK;
     l->acked = session_at(st, session)->applied;

@@ -29,6 +29,9 @@ struct pipeline_options {
     unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
                               struct str asked);
     void *choose_arg;
+    /* Whether a domain may have one connection more, asked at HELLO; NULL: always. */
+    bool (*admit)(void *arg, unsigned domain);
+    void *admit_arg;
 };
 
 struct pipeline {
