@@ -70,9 +70,10 @@
     X(SIZE, limits_partial_frame_bytes, "limits.partial_frame_bytes", "8MiB", 1 << 20,             \
       UINT64_C(1) << 32, RELOAD,                                                                   \
       "Memory of frames that have begun and not ended, all connections together.")                 \
-    X(DURATION, limits_partial_frame_timeout, "limits.partial_frame_timeout", "5s",                \
-      100 * NS_PER_MS, CONFIG_HOUR, RELOAD,                                                        \
-      "Time from the first byte of a frame to its last, after which the connection is closed.")    \
+    X(DURATION, limits_partial_frame_timeout, "limits.partial_frame_timeout", "5s", NS_PER_S,      \
+      CONFIG_HOUR, RELOAD,                                                                         \
+      "Time from the first byte of a frame to its last, and from connecting to HELLO, after "      \
+      "which the connection is closed.")                                                           \
     X(COUNT, limits_ids_per_connection, "limits.ids_per_connection", "4096", 16, 1 << 20, RELOAD,  \
       "Series, and metrics, that one connection may define.")                                      \
     X(COUNT, domains_count, "domains.count", "10", 1, DOMAINS_MAX, RESTART,                        \

@@ -1,0 +1,241 @@
+#include "intake/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READS_PER_ACK = 4 };
+
+/* ---- lines ---- */
+
+static void leave_line(struct conn *c)
+{
+    struct intake *in = c->in;
+    if (c->place == CONN_READY) {
+        TAILQ_REMOVE(&in->ready[c->queue], c, line);
+        in->nready--;
+    } else if (c->place == CONN_WAITING) {
+        TAILQ_REMOVE(&in->waiting[c->queue], c, line);
+        in->nwaiting--;
+    }
+    c->place = CONN_IDLE;
+}
+
+static unsigned queue_of(const struct conn *c)
+{
+    return c->link.state == LINK_OPEN ? c->link.domain : c->in->pl->options.domains;
+}
+
+void conn_queue(struct conn *c)
+{
+    struct intake *in = c->in;
+    if (c->place == CONN_READY)
+        return;
+    leave_line(c);
+    c->queue = (uint8_t)queue_of(c);
+    c->place = CONN_READY;
+    TAILQ_INSERT_TAIL(&in->ready[c->queue], c, line);
+    in->nready++;
+    intake_wake(in);
+}
+
+static void wait_for_room(struct conn *c)
+{
+    struct intake *in = c->in;
+    leave_line(c);
+    c->queue = (uint8_t)queue_of(c);
+    c->place = CONN_WAITING;
+    TAILQ_INSERT_TAIL(&in->waiting[c->queue], c, line);
+    in->nwaiting++;
+}
+
+/* ---- answers ---- */
+
+/* Sends what it can: the bytes taken. A peer that is gone gets no more answers,
+ * but what it has written is still read. */
+static size_t send_some(struct conn *c, const char *p, size_t n)
+{
+    while (!c->deaf) {
+        ssize_t sent = send(c->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0)
+            return (size_t)sent;
+        if (errno == EINTR)
+            continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return 0;
+        c->deaf = true;
+    }
+    return n;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+/* Registers for reading, and for writing while something is pending. */
+static bool listen_for(struct conn *c, short what)
+{
+    what |= EV_PERSIST | EV_ET;
+    if (c->ev && event_get_events(c->ev) == what)
+        return true;
+    if (c->ev)
+        event_del(c->ev);
+    c->ev = (struct event *)(void *)(c + 1);
+    return event_assign(c->ev, c->in->base, c->fd, what, on_event, c) == 0 &&
+           event_add(c->ev, NULL) == 0;
+}
+
+/* Sends or keeps the answers in `out`. False when the peer lets too much pile up. */
+static bool answer(struct conn *c, struct buf *out)
+{
+    size_t sent = c->pending.n ? 0 : send_some(c, out->p, out->n);
+    if (out->failed)
+        return false;
+    if (sent < out->n) {
+        buf_add(&c->pending, out->p + sent, out->n - sent);
+        if (c->pending.failed)
+            return false;
+    }
+    return c->pending.n == 0 || listen_for(c, EV_READ | EV_WRITE);
+}
+
+/* An ACK is made only when it can go out: it carries the newest number then. */
+static bool acknowledge(struct conn *c)
+{
+    struct buf *out = &c->in->out;
+    if (c->pending.n || c->deaf)
+        return true;
+    c->unanswered = 0;
+    buf_reset(out);
+    link_ack(&c->link, out);
+    return out->n == 0 || answer(c, out);
+}
+
+static bool flush(struct conn *c)
+{
+    if (c->pending.n == 0)
+        return true;
+    size_t sent = send_some(c, c->pending.p, c->pending.n);
+    buf_drop(&c->pending, sent);
+    if (c->pending.n)
+        return true;
+    buf_fini(&c->pending); /* an idle connection keeps no buffer */
+    return listen_for(c, EV_READ) && acknowledge(c);
+}
+
+/* Enters what the connection holds into the budget. One that has not said HELLO
+ * counts as a frame that began when it connected, and so has a deadline too. */
+static void hold(struct conn *c, bool fresh, struct when now)
+{
+    const bool stranger = c->link.state == LINK_GREETING;
+    partial_set(&c->in->partial, &c->hold, queue_of(c), link_partial(&c->link) + stranger,
+                fresh && !stranger, now.mono);
+}
+
+/* ---- life ---- */
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    (void)fd;
+    assert(c->magic == CONN_MAGIC);
+    if ((what & EV_WRITE) && !flush(c)) {
+        conn_close(c, clock_now());
+        return;
+    }
+    if ((what & EV_READ) && c->place == CONN_IDLE)
+        conn_queue(c);
+}
+
+struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct when now)
+{
+    struct conn *c = calloc(1, sizeof *c + event_get_struct_event_size());
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    c->magic = CONN_MAGIC;
+    c->fd = fd;
+    c->in = in;
+    link_init(&c->link, in->pl, peer);
+    buf_init(&c->pending, CONN_PENDING);
+    TAILQ_INSERT_TAIL(&in->all, c, all);
+    in->nconns++;
+    hold(c, false, now);
+    if (listen_for(c, EV_READ))
+        return c;
+    conn_close(c, now);
+    return NULL;
+}
+
+void conn_close(struct conn *c, struct when now)
+{
+    struct intake *in = c->in;
+    assert(c->magic == CONN_MAGIC);
+    leave_line(c);
+    partial_set(&in->partial, &c->hold, 0, 0, false, 0);
+    if (c->ev)
+        event_del(c->ev);
+    link_fini(&c->link, now);
+    buf_fini(&c->pending);
+    close(c->fd);
+    TAILQ_REMOVE(&in->all, c, all);
+    in->nconns--;
+    c->magic = 0;
+    free(c);
+    intake_wake(in);
+}
+
+void conn_too_slow(struct conn *c, struct when now)
+{
+    struct buf *out = &c->in->out;
+    buf_reset(out);
+    link_too_slow(&c->link, out);
+    (void)answer(c, out);
+    conn_close(c, now);
+}
+
+/* ---- reading ---- */
+
+/* Feeds what was read. False when the connection is over. */
+static bool feed(struct conn *c, size_t n, struct when now)
+{
+    struct intake *in = c->in;
+    const size_t missing = frame_reader_missing(&c->link.reader);
+    buf_reset(&in->out);
+    int r = link_feed(&c->link, in->scratch, n, &in->out, now);
+    if (!answer(c, &in->out) || r < 0)
+        return false;
+    /* More than was missing: the frame that was held has ended. */
+    partial_set(&in->partial, &c->hold, queue_of(c), link_partial(&c->link), n > missing, now.mono);
+    return ++c->unanswered < READS_PER_ACK || acknowledge(c);
+}
+
+/* Nothing is left to read: the moment for an ACK. False when it is over. */
+static bool drained(struct conn *c)
+{
+    leave_line(c);
+    return acknowledge(c) && !c->in->drained;
+}
+
+void conn_read(struct conn *c, struct when now)
+{
+    struct intake *in = c->in;
+    assert(c->magic == CONN_MAGIC);
+    if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
+        wait_for_room(c);
+        return;
+    }
+    leave_line(c);
+    const ssize_t n = recv(c->fd, in->scratch, sizeof in->scratch, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) {
+        conn_queue(c);
+        return;
+    }
+    const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    const bool open = n > 0 ? feed(c, (size_t)n, now) : empty && drained(c);
+    if (!open)
+        conn_close(c, now);
+    else if (n > 0)
+        conn_queue(c);
+}

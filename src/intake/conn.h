@@ -1,0 +1,53 @@
+/* conn: one producer's connection. Floor 4.
+ *
+ * Its event is edge-triggered: it only puts the connection in line; the reads
+ * are made by intake's turns until there is nothing left to read. About 350
+ * bytes, a raw event included. What the peer does not take at once of our
+ * answers is kept, up to CONN_PENDING; ACKs are never queued: the newest number
+ * is sent when there is room again. A peer that has died is read to its end. */
+#ifndef MCPTALLY_INTAKE_CONN_H
+#define MCPTALLY_INTAKE_CONN_H
+
+#include "intake/intake.h"
+#include "pipeline/link.h"
+
+enum { CONN_MAGIC = 0x636f6e6e, CONN_PENDING = 16384 };
+
+enum conn_place {
+    CONN_IDLE,    /* nothing to read; its event will say when there is */
+    CONN_READY,   /* in intake's line */
+    CONN_WAITING, /* would be, but the budget of partial frames is used up */
+};
+
+struct conn {
+    uint32_t magic;
+    int fd;
+    struct intake *in;
+    struct link link;
+    struct event *ev; /* lies behind this struct; NULL: not made yet */
+    TAILQ_ENTRY(conn) all, line;
+    struct partial_hold hold;
+    struct buf pending; /* answers that the peer has not taken yet */
+    enum conn_place place;
+    uint8_t queue;      /* its line */
+    uint8_t unanswered; /* reads since the last ACK */
+    bool deaf;          /* the peer takes no more answers */
+};
+
+/* Takes fd. NULL when memory is out; then the descriptor is closed. */
+struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct when now);
+
+/* Ends it at once. */
+void conn_close(struct conn *c, struct when now);
+
+/* One read, what it leads to, and the answers. The connection is then in line
+ * again, idle, or gone. */
+void conn_read(struct conn *c, struct when now);
+
+/* Puts it in its line, unless it is there. */
+void conn_queue(struct conn *c);
+
+/* Ends it with a REJECT because its frame does not end. */
+void conn_too_slow(struct conn *c, struct when now);
+
+#endif

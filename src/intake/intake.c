@@ -1,0 +1,314 @@
+#include "intake/intake.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "intake/conn.h"
+#include "store/commit.h"
+#include "wire/encode.h"
+
+enum { OUT_MAX = 1 << 20, REST_MS = 100 };
+
+static void spent(struct intake *in, struct when began)
+{
+    own_observe(&in->pl->own, OWN_CALLBACK,
+                (double)(clock_now().mono - began.mono) / (double)NS_PER_S);
+    store_commit(in->pl->st);
+}
+
+/* ---- turns ---- */
+
+/* By a timer of no time, not by event_active(): that would run again before the
+ * loop looks at its descriptors. */
+void intake_wake(struct intake *in)
+{
+    static const struct timeval at_once = {0, 0};
+    if (in->turning || (!in->nready && !in->nwaiting && !in->drained))
+        return;
+    in->turning = event_add(in->turn, &at_once) == 0;
+}
+
+static struct conn *next_ready(struct intake *in)
+{
+    const unsigned queues = in->pl->options.domains + 1;
+    for (unsigned i = 0; i < queues; i++) {
+        const unsigned q = (in->next + i) % queues;
+        if (TAILQ_EMPTY(&in->ready[q]))
+            continue;
+        in->next = (q + 1) % queues;
+        return TAILQ_FIRST(&in->ready[q]);
+    }
+    return NULL;
+}
+
+/* One waiting connection of each domain that has room again gets in line. */
+static void admit_waiting(struct intake *in)
+{
+    for (unsigned q = 0; in->nwaiting && q < INTAKE_QUEUES; q++) {
+        struct conn *c = TAILQ_FIRST(&in->waiting[q]);
+        if (c && partial_room(&in->partial, q))
+            conn_queue(c);
+    }
+}
+
+/* Who has not said HELLO sends a frame of a few hundred bytes in one write; when
+ * such frames pile up unfinished, the oldest gives way. */
+static void evict_strangers(struct intake *in, struct when now)
+{
+    const unsigned q = in->pl->options.domains;
+    while (!partial_room(&in->partial, q)) {
+        struct partial_hold *h = partial_oldest(&in->partial, q);
+        if (!h)
+            return;
+        conn_too_slow((struct conn *)(void *)((char *)h - offsetof(struct conn, hold)), now);
+    }
+}
+
+static void finish_drain(struct intake *in)
+{
+    if (!in->drained || in->nconns || in->nready)
+        return;
+    intake_drained *done = in->drained;
+    in->drained = NULL;
+    done(in->drained_arg);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct intake *in = arg;
+    const struct when now = clock_now();
+    struct conn *c;
+    (void)fd;
+    (void)what;
+    in->turning = false;
+    for (int i = 0; i < INTAKE_TURN_READS && (c = next_ready(in)); i++)
+        conn_read(c, now);
+    evict_strangers(in, now);
+    admit_waiting(in);
+    if (in->nready)
+        intake_wake(in);
+    spent(in, now);
+    finish_drain(in);
+}
+
+/* ---- accepting ---- */
+
+static void count(struct intake *in, enum own_metric m, unsigned index)
+{
+    own_add(&in->pl->own, m, index, 1);
+    store_commit(in->pl->st);
+}
+
+static void refuse(struct intake *in, int fd)
+{
+    const struct reject r = {.reason = REJECT_REFUSED};
+    buf_reset(&in->out);
+    encode_reject(&in->out, &r);
+    (void)!send(fd, in->out.p, in->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    count(in, OWN_REJECTED, own_reject_index(REJECT_REFUSED));
+    count(in, OWN_REFUSED, 0);
+}
+
+static void welcome(struct intake *in, int fd, struct when now)
+{
+    struct ucred cred;
+    socklen_t size = sizeof cred;
+    if (in->nconns >= in->options.connections ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) {
+        refuse(in, fd);
+        return;
+    }
+    const struct peer peer = {.uid = cred.uid, .gid = cred.gid, .pid = (uint32_t)cred.pid};
+    struct conn *c = conn_new(in, fd, &peer, now);
+    if (!c) {
+        count(in, OWN_REFUSED, 0);
+        return;
+    }
+    count(in, OWN_ACCEPTED, 0);
+    conn_queue(c); /* HELLO is usually there already */
+}
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Out of descriptors. The one in reserve lets the connection be taken and closed,
+ * so that its peer is told; then the listener rests. */
+static void run_dry(struct intake *in)
+{
+    static const struct timeval rest = {0, REST_MS * 1000};
+    close(in->reserve);
+    int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        refuse(in, fd);
+    in->reserve = open_reserve();
+    event_del(in->listener);
+    event_add(in->rest, &rest);
+    if (!in->dry)
+        log_warn("intake", "no descriptor left for another connection; RLIMIT_NOFILE is too low");
+    in->dry = true;
+}
+
+/* False when there is nobody left to accept. */
+static bool accept_one(struct intake *in, struct when now)
+{
+    int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        welcome(in, fd, now);
+        return true;
+    }
+    if (errno == ECONNABORTED || errno == EINTR)
+        return true;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        run_dry(in);
+    return false;
+}
+
+static void on_listener(evutil_socket_t fd, short what, void *arg)
+{
+    struct intake *in = arg;
+    (void)fd;
+    (void)what;
+    const struct when now = clock_now();
+    int n = 0;
+    while (n < INTAKE_ACCEPTS && accept_one(in, now))
+        n++;
+    if (n)
+        in->dry = false;
+    spent(in, now);
+}
+
+static void on_rest(evutil_socket_t fd, short what, void *arg)
+{
+    struct intake *in = arg;
+    (void)fd;
+    (void)what;
+    if (in->fd >= 0)
+        event_add(in->listener, NULL);
+}
+
+/* ---- life ---- */
+
+static bool admit(void *arg, unsigned domain)
+{
+    struct intake *in = arg;
+    if ((int)domain != in->options.left_out &&
+        in->pl->domain_sessions[domain] < in->options.domain_connections)
+        return true;
+    count(in, OWN_REFUSED, 0);
+    return false;
+}
+
+static bool make_events(struct intake *in)
+{
+    in->listener = event_new(in->base, in->fd, EV_READ | EV_PERSIST, on_listener, in);
+    in->rest = event_new(in->base, -1, 0, on_rest, in);
+    in->turn = event_new(in->base, -1, 0, on_turn, in);
+    return in->listener && in->rest && in->turn && event_add(in->listener, NULL) == 0;
+}
+
+int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl, int fd,
+                const struct intake_options *o)
+{
+    memset(in, 0, sizeof *in);
+    in->base = base;
+    in->pl = pl;
+    in->fd = fd;
+    in->reserve = open_reserve();
+    TAILQ_INIT(&in->all);
+    for (unsigned q = 0; q < INTAKE_QUEUES; q++) {
+        TAILQ_INIT(&in->ready[q]);
+        TAILQ_INIT(&in->waiting[q]);
+    }
+    buf_init(&in->out, OUT_MAX);
+    partial_init(&in->partial, o->partial_bytes, pl->options.domains + 1);
+    intake_configure(in, o);
+    if (make_events(in))
+        return 0;
+    intake_fini(in);
+    return -ERR_NOMEM;
+}
+
+void intake_configure(struct intake *in, const struct intake_options *o)
+{
+    in->options = *o;
+    in->partial.budget = o->partial_bytes;
+    in->pl->options.admit = admit;
+    in->pl->options.admit_arg = in;
+}
+
+/* A connection in line is not slow: we are. */
+static void close_slow(struct intake *in, unsigned queue, struct when now)
+{
+    struct partial_hold *h = partial_oldest(&in->partial, queue), *next;
+    for (; h && now.mono - h->since > in->options.partial_timeout; h = next) {
+        struct conn *c = (struct conn *)(void *)((char *)h - offsetof(struct conn, hold));
+        next = TAILQ_NEXT(h, entry);
+        if (c->place == CONN_IDLE)
+            conn_too_slow(c, now);
+    }
+}
+
+void intake_sweep(struct intake *in, struct when now)
+{
+    for (unsigned q = 0; q < PARTIAL_QUEUES; q++)
+        close_slow(in, q, now);
+    if (own_get(&in->pl->own, OWN_PARTIAL_BYTES, 0) != in->partial.used)
+        own_set(&in->pl->own, OWN_PARTIAL_BYTES, 0, in->partial.used);
+    store_commit(in->pl->st);
+    intake_wake(in);
+}
+
+static void close_listener(struct intake *in)
+{
+    if (in->fd < 0)
+        return;
+    if (in->listener)
+        event_del(in->listener);
+    if (in->rest)
+        event_del(in->rest);
+    close(in->fd);
+    in->fd = -1;
+}
+
+void intake_drain(struct intake *in, intake_drained *done, void *arg)
+{
+    const struct when now = clock_now();
+    struct conn *c;
+    /* Who has connected has been promised to be read. */
+    for (int i = 0; i < SOMAXCONN && accept_one(in, now); i++)
+        ;
+    close_listener(in);
+    in->drained = done;
+    in->drained_arg = arg;
+    TAILQ_FOREACH(c, &in->all, all)
+    if (c->place == CONN_IDLE)
+        conn_queue(c);
+    intake_wake(in);
+}
+
+void intake_fini(struct intake *in)
+{
+    const struct when now = clock_now();
+    in->drained = NULL;
+    while (!TAILQ_EMPTY(&in->all))
+        conn_close(TAILQ_FIRST(&in->all), now);
+    close_listener(in);
+    struct event *events[] = {in->listener, in->rest, in->turn};
+    for (unsigned i = 0; i < sizeof events / sizeof *events; i++)
+        if (events[i])
+            event_free(events[i]);
+    if (in->reserve >= 0)
+        close(in->reserve);
+    buf_fini(&in->out);
+    in->listener = in->rest = in->turn = NULL;
+    in->reserve = -1;
+}

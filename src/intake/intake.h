@@ -1,0 +1,81 @@
+/* intake: the socket that producers connect to. Floor 4.
+ *
+ * Connections that have something to read stand in line by failure domain; a
+ * turn of the loop takes TURN_READS of them, one from each domain that has any,
+ * READ_SIZE bytes each. So a flood in one domain delays another's by one read,
+ * whatever it sends and on however many connections.
+ *
+ * A connection that is idle holds its struct and nothing else (see conn.h).
+ * Frames that have begun share a budget; see partial.h. */
+#ifndef MCPTALLY_INTAKE_INTAKE_H
+#define MCPTALLY_INTAKE_INTAKE_H
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "intake/partial.h"
+#include "pipeline/pipeline.h"
+
+enum {
+    INTAKE_READ = 16384,             /* bytes of one read */
+    INTAKE_TURN_READS = 8,           /* reads of one turn of the loop */
+    INTAKE_ACCEPTS = 64,             /* connections accepted at one wakeup */
+    INTAKE_QUEUES = DOMAINS_MAX + 1, /* the last is of those that have not said HELLO */
+};
+
+struct intake_options {
+    unsigned connections;        /* at one time */
+    unsigned domain_connections; /* the same in one domain */
+    uint64_t partial_bytes;      /* memory of frames that have begun */
+    uint64_t partial_timeout;    /* ns from a frame's first byte to its last */
+    int left_out;                /* a domain that is refused, or -1 */
+};
+
+struct conn;
+TAILQ_HEAD(conn_list, conn);
+
+typedef void intake_drained(void *arg);
+
+struct intake {
+    struct event_base *base;
+    struct pipeline *pl;
+    struct intake_options options;
+    int fd;      /* listener, -1 once it is closed */
+    int reserve; /* a descriptor to give up when there are none */
+    struct event *listener, *rest, *turn;
+    bool turning; /* the turn is due */
+    bool dry;     /* descriptors have run out */
+    unsigned nconns;
+    struct conn_list all;
+    struct conn_list ready[INTAKE_QUEUES];
+    struct conn_list waiting[INTAKE_QUEUES]; /* for room in the budget of partial frames */
+    unsigned nready, nwaiting;
+    unsigned next; /* queue that the next turn begins with */
+    struct partial partial;
+    intake_drained *drained; /* set while draining */
+    void *drained_arg;
+    struct buf out; /* scratch: what one read is answered with */
+    uint8_t scratch[INTAKE_READ];
+};
+
+/* Takes the listening descriptor. 0 or -ERR_NOMEM (the descriptor is closed). */
+int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl, int fd,
+                const struct intake_options *o);
+
+/* New limits; connections that are there stay. */
+void intake_configure(struct intake *in, const struct intake_options *o);
+
+/* Makes a turn due when there is something for it to do. For conn.c. */
+void intake_wake(struct intake *in);
+
+/* Once a second: closes connections whose frame takes too long. */
+void intake_sweep(struct intake *in, struct when now);
+
+/* Accepts no more, reads what producers have written, answers and closes each;
+ * then calls `done` from the loop. */
+void intake_drain(struct intake *in, intake_drained *done, void *arg);
+
+/* Closes everything at once. */
+void intake_fini(struct intake *in);
+
+#endif
