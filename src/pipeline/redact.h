@@ -23,7 +23,7 @@
 #define REDACTED STR("[REDACTED]") /* what stands in a secret's place */
 
 struct redact_options {
-    bool enabled;            /* false: nothing is a secret */
+    bool enabled; /* false: nothing is a secret */
     unsigned nkeys, nallow;
     const struct str *keys;  /* further keys whose values are secrets, such as "badge_number" */
     const struct str *allow; /* whole keys whose values are never judged by the key */

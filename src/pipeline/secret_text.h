@@ -1,0 +1,34 @@
+/* secret_text: finds the secrets in a text, one after the other. Floor 3. No I/O.
+ *
+ * It sees through JSON inside JSON strings and through percent-encoding: what
+ * opens a value (a quote behind so many backslashes, an escaped '=') decides
+ * what ends it. Linear time. */
+#ifndef MCPTALLY_PIPELINE_SECRET_TEXT_H
+#define MCPTALLY_PIPELINE_SECRET_TEXT_H
+
+#include "pipeline/secret_key.h"
+#include "pipeline/secret_token.h"
+#include "pipeline/text_view.h"
+
+struct secret_text {
+    const struct secret_keys *keys; /* borrowed */
+    const struct secret_tokens *tokens;
+    struct text_view v;
+    size_t at; /* how far it has looked, in the view */
+};
+
+/* Bytes [from, to) of the text. */
+struct secret_place {
+    size_t from, to;
+};
+
+/* 0, or what text_view_init() gives. */
+int secret_text_init(struct secret_text *t, const struct secret_keys *keys,
+                     const struct secret_tokens *tokens, struct str text);
+void secret_text_fini(struct secret_text *t);
+
+/* The next secret: true and its place, which is not empty and lies after the one
+ * before. */
+bool secret_text_next(struct secret_text *t, struct secret_place *out);
+
+#endif
