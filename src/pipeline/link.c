@@ -44,12 +44,14 @@ static void release_ids(struct link *l)
     for (uint32_t i = 0; i < l->nmetrics; i++)
         if (l->metrics[i] && l->metrics[i] < LINK_REFUSED)
             metric_let_go(st, l->metrics[i]);
+    l->pl->ids -= (uint64_t)l->nseries + l->nmetrics;
     link_free(l);
 }
 
-/* Makes an array of ids reach `id`: 0, -ERR_FULL above the budget, -ERR_NOMEM. */
-static int reach(void **ids, uint32_t *n, size_t size, uint32_t id, uint32_t budget)
+/* Makes an array of ids reach `id`: 0, -ERR_FULL above a budget, -ERR_NOMEM. */
+static int reach(struct pipeline *pl, void **ids, uint32_t *n, size_t size, uint32_t id)
 {
+    const uint32_t budget = pl->options.ids_per_connection;
     if (id < *n)
         return 0;
     if (id >= budget)
@@ -59,11 +61,14 @@ static int reach(void **ids, uint32_t *n, size_t size, uint32_t id, uint32_t bud
         want *= 2;
     if (want > budget)
         want = budget;
+    if (pl->ids + (want - *n) > pl->options.ids_total)
+        return -ERR_FULL;
     uint8_t *p = realloc(*ids, want * size);
     if (!p)
         return -ERR_NOMEM;
     memset(p + *n * size, 0, (want - *n) * size);
     *ids = p;
+    pl->ids += want - *n;
     *n = want;
     return 0;
 }
@@ -235,8 +240,7 @@ static void on_define_metric(struct link *l, const struct frame *f, struct buf *
         reject_definition(l, out, f->type, id, drop_of_error(r));
         return;
     }
-    if (reach((void **)&l->metrics, &l->nmetrics, sizeof *l->metrics, id,
-              l->pl->options.ids_per_connection) < 0) {
+    if (reach(l->pl, (void **)&l->metrics, &l->nmetrics, sizeof *l->metrics, id) < 0) {
         reject_definition(l, out, f->type, id, DROP_IDS_FULL);
         return;
     }
@@ -308,8 +312,7 @@ static void on_define_series(struct link *l, const struct frame *f, struct buf *
         reject_definition(l, out, f->type, def.id, drop_of_error(r));
         return;
     }
-    if (reach((void **)&l->series, &l->nseries, sizeof *l->series, def.id,
-              l->pl->options.ids_per_connection) < 0) {
+    if (reach(l->pl, (void **)&l->series, &l->nseries, sizeof *l->series, def.id) < 0) {
         reject_definition(l, out, f->type, def.id, DROP_IDS_FULL);
         return;
     }

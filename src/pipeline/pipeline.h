@@ -25,6 +25,7 @@ struct pipeline_options {
     uint64_t gauge_grace;  /* ns a joined gauge keeps an ended session's part (30 s) */
     uint64_t session_keep; /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
+    uint64_t ids_total;          /* the same of all connections together (4,000,000) */
     /* The configured mapping of producers to domains; NULL: a hash of uid and service. */
     unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
                               struct str asked);
@@ -47,6 +48,7 @@ struct pipeline {
     uint64_t epoch_next;                                /* mono ns of the idle clock's next step */
     struct buf labels, group, overflow, redacted, body; /* scratch */
     struct event event;
+    uint64_t ids; /* room for ids that all links hold */
 };
 
 void pipeline_defaults(struct pipeline_options *o);
