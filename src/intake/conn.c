@@ -85,18 +85,26 @@ static bool listen_for(struct conn *c, short what)
            event_add(c->ev, NULL) == 0;
 }
 
+/* Keeps answers that the peer does not take now. */
+static bool keep(struct conn *c, const char *p, size_t n)
+{
+    struct intake *in = c->in;
+    if (in->pending + n > in->options.reply_bytes)
+        return false;
+    buf_add(&c->pending, p, n);
+    if (c->pending.failed)
+        return false;
+    in->pending += n;
+    return listen_for(c, EV_READ | EV_WRITE);
+}
+
 /* Sends or keeps the answers in `out`. False when the peer lets too much pile up. */
 static bool answer(struct conn *c, struct buf *out)
 {
     size_t sent = c->pending.n ? 0 : send_some(c, out->p, out->n);
     if (out->failed)
         return false;
-    if (sent < out->n) {
-        buf_add(&c->pending, out->p + sent, out->n - sent);
-        if (c->pending.failed)
-            return false;
-    }
-    return c->pending.n == 0 || listen_for(c, EV_READ | EV_WRITE);
+    return sent == out->n || keep(c, out->p + sent, out->n - sent);
 }
 
 /* An ACK is made only when it can go out: it carries the newest number then. */
@@ -117,6 +125,7 @@ static bool flush(struct conn *c)
         return true;
     size_t sent = send_some(c, c->pending.p, c->pending.n);
     buf_drop(&c->pending, sent);
+    c->in->pending -= sent;
     if (c->pending.n)
         return true;
     buf_fini(&c->pending); /* an idle connection keeps no buffer */
@@ -177,6 +186,7 @@ void conn_close(struct conn *c, struct when now)
     if (c->ev)
         event_del(c->ev);
     link_fini(&c->link, now);
+    in->pending -= c->pending.n;
     buf_fini(&c->pending);
     close(c->fd);
     TAILQ_REMOVE(&in->all, c, all);

@@ -28,6 +28,7 @@ struct intake_options {
     unsigned domain_connections; /* the same in one domain */
     uint64_t partial_bytes;      /* memory of frames that have begun */
     uint64_t partial_timeout;    /* ns from a frame's first byte to its last */
+    uint64_t reply_bytes;        /* answers that peers have not taken, all together */
     int left_out;                /* a domain that is refused, or -1 */
 };
 
@@ -52,6 +53,7 @@ struct intake {
     unsigned nready, nwaiting;
     unsigned next; /* queue that the next turn begins with */
     struct partial partial;
+    uint64_t pending; /* bytes of answers that are kept */
     intake_drained *drained; /* set while draining */
     void *drained_arg;
     struct buf out; /* scratch: what one read is answered with */
