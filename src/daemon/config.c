@@ -372,9 +372,23 @@ static bool domains_exist(const struct config *c, struct faults *f)
     return true;
 }
 
+static bool choosers_are_uids(const struct config *c, struct faults *f)
+{
+    for (size_t i = 0; i < c->domains_choosers.n; i++) {
+        uint64_t uid;
+        const char *text = c->domains_choosers.items[i];
+        if (value_count(text, &uid) && uid < UINT32_MAX)
+            continue;
+        fault_add(f, where_set(c, KEY_domains_choosers), "domains.choosers",
+                  "expected uids, not \"%s\"", text);
+        return false;
+    }
+    return true;
+}
+
 bool config_finish(struct config *c, struct faults *f)
 {
-    bool good = domains_exist(c, f);
+    bool good = domains_exist(c, f) & choosers_are_uids(c, f);
     if (c->health_memory_critical < c->health_memory_warning) {
         enum config_key blame = c->set_at[KEY_health_memory_critical].file
                                     ? KEY_health_memory_critical

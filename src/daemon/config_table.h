@@ -74,13 +74,21 @@
       CONFIG_HOUR, RELOAD,                                                                         \
       "Time from the first byte of a frame to its last, and from connecting to HELLO, after "      \
       "which the connection is closed.")                                                           \
+    X(SIZE, limits_reply_bytes, "limits.reply_bytes", "4MiB", 64 << 10, UINT64_C(1) << 32, RELOAD, \
+      "Memory of answers that producers do not take, all connections together; one has at most "   \
+      "16KiB of it. A producer that lets more pile up is disconnected.")                           \
     X(COUNT, limits_ids_per_connection, "limits.ids_per_connection", "4096", 16, 1 << 20, RELOAD,  \
       "Series, and metrics, that one connection may define.")                                      \
+    X(COUNT, limits_ids, "limits.ids", "4000000", 1000, UINT64_C(4000000000), RELOAD,              \
+      "The same of all connections together.")                                                     \
     X(COUNT, domains_count, "domains.count", "10", 1, DOMAINS_MAX, RESTART,                        \
       "Failure domains. Each has its own budgets; a flood in one loses nothing of the others.")    \
     X(MAPPING, domains_mapping, "domains.mapping", "", 0, 0, RELOAD,                               \
       "Which producers belong to which domain. A producer that no entry names goes by a hash of "  \
       "its uid and service name.")                                                                 \
+    X(LIST, domains_choosers, "domains.choosers", "", 0, 0, RELOAD,                                \
+      "Uids whose producers may name their domain themselves; producers that name the same one "   \
+      "share it.")                                                                                 \
     X(COUNT, series_cardinality, "series.cardinality", "100", 1, 1000000, RELOAD,                  \
       "Label sets of one metric in one domain and service; further ones go to an overflow "        \
       "series.")                                                                                   \
