@@ -23,15 +23,15 @@ struct rule_label {
 
 /* One row of the table; all strings are borrowed. */
 struct rule {
-    struct str event;       /* exact name, or a prefix and a trailing '*' */
-    struct str metric;      /* as metric_name_ok() */
+    struct str event;  /* exact name, or a prefix and a trailing '*' */
+    struct str metric; /* as metric_name_ok() */
     enum metric_kind kind;
     enum gauge_join join;   /* gauges; JOIN_LAST elsewhere */
     struct str measurement; /* may be empty for a counter: counts events */
     double scale;           /* 0 is taken as 1; 0.001 makes seconds of ms */
     unsigned nlabels;
     struct rule_label labels[LIMIT_LABELS];
-    unsigned nbounds;       /* histograms; 0: RULES_BOUNDS */
+    unsigned nbounds; /* histograms; 0: RULES_BOUNDS */
     double bounds[LIMIT_BOUNDS];
     struct str unit, help;
 };
