@@ -31,12 +31,12 @@ struct welcome {
     uint64_t store_id;
     uint64_t applied;   /* highest applied sequence number of stream 0 */
     uint32_t max_frame; /* payload bytes */
-    uint32_t max_ids;   /* series ids a connection may define */
+    uint32_t max_ids;   /* ids of a connection, metrics and series each, lie below this */
 };
 
 struct reject {
-    uint64_t first; /* sequence range not taken; count 0 when the frame had none */
-    uint32_t count;
+    uint64_t first;  /* lowest sequence number that was not taken for this reason */
+    uint32_t count;  /* items of the frame that were not, adjacent or not; 0: it had none */
     uint32_t id;     /* of a DEFINE, else 0 */
     uint16_t reason; /* enum drop_reason or enum reject_reason */
     uint8_t type;    /* of the frame */

@@ -1,0 +1,515 @@
+#include "wire/producer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "wire/encode.h"
+
+/* An unacknowledged frame. */
+struct producer_frame {
+    struct producer_frame *next;
+    uint64_t first; /* of its sequence numbers; 0 while it has none */
+    uint32_t count;
+    uint8_t type;
+    bool begun;      /* a byte of it was sent once, so it may not change any more */
+    struct buf body; /* the whole frame; count and size are written when it begins */
+};
+
+enum { FRAME_HEAD = PROTO_HEADER + PROTO_BATCH };
+
+static uint64_t last_of(const struct producer_frame *f)
+{
+    return f->first + f->count - 1;
+}
+
+/* Lays the texts one after the other into `names`. */
+static bool keep_names(struct producer *p, const struct producer_options *o)
+{
+    const struct str from[] = {o->service, o->instance, o->domain, o->agent};
+    struct str *const to[] = {&p->service, &p->instance, &p->domain, &p->agent};
+    size_t all = 0;
+    for (size_t i = 0; i < 4; i++)
+        all += from[i].n;
+    buf_init(&p->names, all);
+    if (all > 0 && !buf_room(&p->names, all))
+        return false;
+    for (size_t i = 0; i < 4; i++) {
+        *to[i] = (struct str){all > 0 ? p->names.p + p->names.n : "", from[i].n};
+        buf_addstr(&p->names, from[i]);
+    }
+    return true;
+}
+
+int producer_init(struct producer *p, const struct producer_options *o)
+{
+    *p = (struct producer){.no_ack = o->no_ack, .queue_bytes = o->queue_bytes};
+    buf_init(&p->definitions, PRODUCER_DEFINITIONS);
+    buf_init(&p->control, PROTO_HEADER + LIMIT_FRAME);
+    frame_reader_init(&p->reader);
+    producer_renew(p, o->session);
+    return keep_names(p, o) ? 0 : -ERR_NOMEM;
+}
+
+static void drop_head(struct producer *p)
+{
+    struct producer_frame *f = p->head;
+    assert(f != p->sending || p->sent == 0);
+    p->head = f->next;
+    if (!p->head)
+        p->tail = NULL;
+    if (p->sending == f)
+        p->sending = f->next;
+    p->held -= sizeof *f + f->body.cap;
+    buf_fini(&f->body);
+    free(f);
+}
+
+void producer_fini(struct producer *p)
+{
+    producer_disconnected(p);
+    while (p->head)
+        drop_head(p);
+    buf_fini(&p->names);
+    buf_fini(&p->definitions);
+    buf_fini(&p->control);
+}
+
+void producer_renew(struct producer *p, const uint8_t session[16])
+{
+    producer_disconnected(p);
+    while (p->head)
+        drop_head(p);
+    memcpy(p->session, session, sizeof p->session);
+    p->next = p->unsent = 1;
+    p->acked = p->store_id = 0;
+    p->lost = (struct lost){0};
+    p->lost_changed = p->bye = false;
+    p->taken = p->acknowledged = p->rejected = 0;
+    p->last_reject = p->max_ids = 0;
+}
+
+/* ---- definitions ---- */
+
+static bool kept(struct buf *b)
+{
+    const bool failed = b->failed;
+    b->failed = false; /* the definition is given up, not the buffer */
+    return !failed;
+}
+
+uint32_t producer_define_metric(struct producer *p, const struct metric_def *def)
+{
+    encode_metric(&p->definitions, p->metrics + 1, def);
+    return kept(&p->definitions) ? ++p->metrics : 0;
+}
+
+uint32_t producer_define_series(struct producer *p, uint32_t metric_id, const struct label *labels,
+                                unsigned n)
+{
+    struct series_def def = {.id = p->series + 1, .metric_id = metric_id, .nlabels = n};
+    assert(n <= LIMIT_LABELS);
+    memcpy(def.labels, labels, n * sizeof *labels);
+    encode_series(&p->definitions, &def);
+    return kept(&p->definitions) ? ++p->series : 0;
+}
+
+/* ---- the queue ---- */
+
+/* Makes room for n more bytes of items. */
+static bool reserve(struct producer *p, struct producer_frame *f, size_t n)
+{
+    const size_t cap = f->body.cap;
+    const bool ok = buf_room(&f->body, n) != NULL;
+    f->body.failed = false;
+    p->held += f->body.cap - cap;
+    return ok;
+}
+
+static void append(struct producer *p, struct producer_frame *f)
+{
+    if (p->tail)
+        p->tail->next = f;
+    else
+        p->head = f;
+    p->tail = f;
+    if (!p->sending)
+        p->sending = f;
+}
+
+/* Appends an empty frame with room for n bytes of items; NULL when memory is out. */
+static struct producer_frame *new_frame(struct producer *p, unsigned type, size_t n)
+{
+    struct producer_frame *f = malloc(sizeof *f);
+    if (!f)
+        return NULL;
+    const size_t size = FRAME_HEAD + n;
+    *f = (struct producer_frame){.type = (uint8_t)type, .first = p->no_ack ? 0 : p->next};
+    buf_init(&f->body, size > PRODUCER_FRAME ? size : (size_t)PRODUCER_FRAME);
+    p->held += sizeof *f;
+    if (!reserve(p, f, size)) {
+        p->held -= sizeof *f;
+        free(f);
+        return NULL;
+    }
+    encode_batch(&f->body, type, f->first);
+    append(p, f);
+    return f;
+}
+
+/* The frame that has room for n more bytes of items of a type; NULL when the queue
+ * is full, or memory is out. The bound is kept up to the growth of one frame. */
+static struct producer_frame *frame_for(struct producer *p, unsigned type, size_t n)
+{
+    struct producer_frame *f = p->tail;
+    const bool open = f && f->type == type && !f->begun && n <= f->body.max - f->body.n;
+    if (p->held + n + (open ? 0 : sizeof *f + FRAME_HEAD) > p->queue_bytes)
+        return NULL;
+    if (!open)
+        return new_frame(p, type, n);
+    return reserve(p, f, n) ? f : NULL;
+}
+
+static void took(struct producer *p, struct producer_frame *f, uint32_t count)
+{
+    f->count += count;
+    p->taken += count;
+    if (!p->no_ack)
+        p->next += count;
+}
+
+/* How many updates the frame in hand, or a new one, takes. */
+static size_t updates_room(const struct producer *p)
+{
+    const struct producer_frame *f = p->tail;
+    if (f && f->type == FRAME_UPDATE && !f->begun && f->body.max - f->body.n >= PROTO_UPDATE)
+        return (f->body.max - f->body.n) / PROTO_UPDATE;
+    return (PRODUCER_FRAME - FRAME_HEAD) / PROTO_UPDATE;
+}
+
+size_t producer_updates(struct producer *p, const uint8_t *records, size_t count)
+{
+    size_t done = 0;
+    while (done < count) {
+        struct producer_frame *f = NULL;
+        size_t n = updates_room(p);
+        if (n > count - done)
+            n = count - done;
+        while (n > 0 && !(f = frame_for(p, FRAME_UPDATE, n * PROTO_UPDATE)))
+            n /= 2;
+        if (!f)
+            break;
+        buf_add(&f->body, records + done * PROTO_UPDATE, n * PROTO_UPDATE);
+        took(p, f, (uint32_t)n);
+        done += n;
+    }
+    return done;
+}
+
+int producer_update(struct producer *p, uint32_t id, uint64_t bits)
+{
+    uint8_t record[PROTO_UPDATE];
+    put_u32(record, id);
+    put_u64(record + 4, bits);
+    return producer_updates(p, record, 1) == 1 ? 0 : -ERR_FULL;
+}
+
+int producer_item(struct producer *p, enum event_kind kind, const uint8_t *body, size_t n)
+{
+    uint8_t size[4];
+    if (n > LIMIT_ITEM)
+        return -ERR_RANGE;
+    struct producer_frame *f = frame_for(p, kind, sizeof size + n);
+    if (!f)
+        return -ERR_FULL;
+    put_u32(size, (uint32_t)n);
+    buf_add(&f->body, size, sizeof size);
+    buf_add(&f->body, body, n);
+    took(p, f, 1);
+    return 0;
+}
+
+void producer_lose(struct producer *p, enum lost_reason reason, uint64_t items)
+{
+    p->lost.total[reason] += items;
+    p->lost_changed = p->lost_changed || items > 0;
+}
+
+/* ---- the connection ---- */
+
+int producer_connected(struct producer *p)
+{
+    assert(p->state == PRODUCER_OFF);
+    struct hello h = {
+        .version = PROTO_VERSION,
+        .capabilities = p->no_ack ? 0 : HELLO_WANTS_ACK,
+        .store_id = p->store_id,
+        .first = p->no_ack ? p->next : p->acked + 1,
+        .next = p->no_ack ? p->next : p->unsent,
+        .service = p->service,
+        .instance = p->instance,
+        .domain = p->domain,
+        .agent = p->agent,
+    };
+    memcpy(h.session, p->session, sizeof h.session);
+    encode_hello(&p->control, &h);
+    if (p->control.failed)
+        return -ERR_NOMEM;
+    p->state = PRODUCER_GREETING;
+    return 0;
+}
+
+void producer_disconnected(struct producer *p)
+{
+    p->state = PRODUCER_OFF;
+    p->sending = p->head;
+    p->sent = 0;
+    p->defined = 0;
+    buf_fini(&p->control);
+    p->controlled = 0;
+    frame_reader_fini(&p->reader);
+}
+
+/* What goes out next. A frame that has begun goes on; definitions come before the
+ * items that use them; totals before the items they belong to. */
+enum source { SOURCE_NONE, SOURCE_CONTROL, SOURCE_DEFINITIONS, SOURCE_QUEUE };
+
+static enum source source(const struct producer *p)
+{
+    if (p->state == PRODUCER_OFF)
+        return SOURCE_NONE;
+    if (p->sent > 0)
+        return SOURCE_QUEUE;
+    if (p->controlled > 0 || p->state == PRODUCER_GREETING)
+        return p->control.n > p->controlled ? SOURCE_CONTROL : SOURCE_NONE;
+    if (p->defined < p->definitions.n)
+        return SOURCE_DEFINITIONS;
+    if (p->control.n > 0)
+        return SOURCE_CONTROL;
+    return p->sending ? SOURCE_QUEUE : SOURCE_NONE;
+}
+
+/* Puts into `control` what is due when no frame is half sent. */
+static void add_control(struct producer *p)
+{
+    if (p->state != PRODUCER_OPEN || p->control.n > 0)
+        return;
+    if (p->lost_changed) {
+        encode_lost(&p->control, &p->lost);
+        p->lost_changed = p->control.failed;
+    }
+    if (p->bye && !p->sending) {
+        encode_bye(&p->control);
+        p->bye = p->control.failed;
+    }
+    p->control.failed = false; /* memory was out: it is tried again */
+}
+
+/* Writes what is known of a frame only now; from here on it does not change. */
+static void begin(struct producer *p, struct producer_frame *f)
+{
+    if (f->begun && !p->no_ack)
+        return;
+    if (p->no_ack)
+        f->first = p->next;
+    encode_batch_end(&f->body, 0, f->count);
+    put_u64(f->body.p + PROTO_HEADER, f->first);
+    f->begun = true;
+}
+
+const uint8_t *producer_output(struct producer *p, size_t *n)
+{
+    add_control(p);
+    const struct buf *b = NULL;
+    size_t at = 0;
+    switch (source(p)) {
+    case SOURCE_NONE:
+        *n = 0;
+        return NULL;
+    case SOURCE_CONTROL:
+        b = &p->control;
+        at = p->controlled;
+        break;
+    case SOURCE_DEFINITIONS:
+        b = &p->definitions;
+        at = p->defined;
+        break;
+    case SOURCE_QUEUE:
+        if (p->sent == 0)
+            begin(p, p->sending);
+        b = &p->sending->body;
+        at = p->sent;
+        break;
+    }
+    *n = b->n - at;
+    return (const uint8_t *)b->p + at;
+}
+
+static void queue_sent(struct producer *p, size_t n)
+{
+    struct producer_frame *f = p->sending;
+    p->sent += n;
+    if (!p->no_ack && p->unsent <= last_of(f))
+        p->unsent = last_of(f) + 1;
+    if (p->sent < f->body.n)
+        return;
+    p->sending = f->next;
+    p->sent = 0;
+    if (!p->no_ack)
+        return;
+    p->next += f->count;
+    p->unsent = p->next;
+    p->acknowledged += f->count;
+    drop_head(p);
+}
+
+void producer_sent(struct producer *p, size_t n)
+{
+    if (n == 0)
+        return;
+    switch (source(p)) {
+    case SOURCE_NONE:
+        assert(!"nothing was to be sent");
+        break;
+    case SOURCE_CONTROL:
+        p->controlled += n;
+        assert(p->controlled <= p->control.n);
+        if (p->controlled == p->control.n) {
+            buf_fini(&p->control);
+            p->controlled = 0;
+        }
+        break;
+    case SOURCE_DEFINITIONS:
+        p->defined += n;
+        assert(p->defined <= p->definitions.n);
+        break;
+    case SOURCE_QUEUE:
+        assert(n <= p->sending->body.n - p->sent);
+        queue_sent(p, n);
+        break;
+    }
+}
+
+/* ---- what the daemon says ---- */
+
+/* Nothing up to `applied` will be sent again. */
+static void settle(struct producer *p, uint64_t applied)
+{
+    if (applied <= p->acked)
+        return;
+    p->acknowledged += applied - p->acked;
+    p->acked = applied;
+    while (p->head && last_of(p->head) <= applied)
+        drop_head(p);
+}
+
+/* The range of numbers that a WELCOME may name, by what it knew of the session. */
+static bool applied_fits(const struct producer *p, const struct welcome *w)
+{
+    const uint64_t first = p->no_ack ? p->next : p->acked + 1;
+    const uint64_t next = p->no_ack ? p->next : p->unsent;
+    switch (w->known) {
+    case SESSION_NEW:
+        return w->applied == first - 1;
+    case SESSION_EXPIRED:
+        return w->applied == next - 1;
+    default:
+        return w->applied < next && (p->no_ack || w->applied + 1 >= first);
+    }
+}
+
+static int take_welcome(struct producer *p, const struct frame *f)
+{
+    struct welcome w;
+    const int e = decode_welcome(f->payload, f->size, &w);
+    if (e < 0 || p->state != PRODUCER_GREETING || p->control.n > 0)
+        return -ERR_SYNTAX;
+    if (w.version != PROTO_VERSION)
+        return -ERR_VERSION;
+    if (!applied_fits(p, &w))
+        return -ERR_DAMAGED;
+    if (p->no_ack) {
+        p->next = p->unsent = w.applied + 1;
+    } else if (w.known == SESSION_EXPIRED) {
+        const uint64_t items = w.applied - p->acked;
+        producer_lose(p, LOST_EXPIRED, items);
+        settle(p, w.applied);
+        p->acknowledged -= items;
+    } else {
+        settle(p, w.applied);
+    }
+    p->store_id = w.store_id;
+    p->max_ids = w.max_ids;
+    for (unsigned i = 0; i < LOST_MAX; i++)
+        p->lost_changed = p->lost_changed || p->lost.total[i] > 0;
+    p->state = PRODUCER_OPEN;
+    return 0;
+}
+
+/* The highest number that the daemon can have taken: of frames that are all out. */
+static uint64_t highest_out(const struct producer *p)
+{
+    return p->sending && !p->no_ack ? p->sending->first - 1 : p->next - 1;
+}
+
+static int take_ack(struct producer *p, const struct frame *f)
+{
+    uint64_t applied;
+    const int e = decode_ack(f->payload, f->size, &applied);
+    if (e < 0 || p->state != PRODUCER_OPEN || p->no_ack || applied > highest_out(p))
+        return -ERR_SYNTAX;
+    settle(p, applied);
+    return 0;
+}
+
+/* A frame is taken as a whole and for good before anything is said of it. The
+ * items that a REJECT counts need not be adjacent, but the last of them is at
+ * least count - 1 after the first: all up to there are used up, and are not sent
+ * again even to a new store. */
+static int take_reject(struct producer *p, const struct frame *f)
+{
+    struct reject r;
+    if (decode_reject(f->payload, f->size, &r) < 0)
+        return -ERR_SYNTAX;
+    p->last_reject = r.reason;
+    if (r.count == 0 || reject_closes(r.reason))
+        return 0;
+    const uint64_t last = r.first + r.count - 1;
+    if (p->state != PRODUCER_OPEN || r.first == 0 || last < r.first || last > highest_out(p))
+        return -ERR_SYNTAX;
+    p->rejected += r.count;
+    if (!p->no_ack)
+        settle(p, last);
+    return 0;
+}
+
+static int take_frame(struct producer *p, const struct frame *f)
+{
+    switch (f->type) {
+    case FRAME_WELCOME:
+        return take_welcome(p, f);
+    case FRAME_ACK:
+        return take_ack(p, f);
+    case FRAME_REJECT:
+        return take_reject(p, f);
+    default:
+        return -ERR_SYNTAX;
+    }
+}
+
+int producer_feed(struct producer *p, const uint8_t *in, size_t n)
+{
+    struct frame f;
+    int e;
+    while ((e = frame_reader_next(&p->reader, &in, &n, &f)) == 1) {
+        e = take_frame(p, &f);
+        if (e < 0)
+            return e;
+    }
+    return e == 0 || e == -ERR_NOMEM ? e : -ERR_SYNTAX;
+}
+
+void producer_bye(struct producer *p)
+{
+    p->bye = true;
+}
