@@ -24,6 +24,21 @@ void buf_reset(struct buf *b)
     b->failed = false;
 }
 
+void buf_trim(struct buf *b)
+{
+    if (b->n == 0) {
+        free(b->p);
+        b->p = NULL;
+        b->cap = 0;
+        return;
+    }
+    char *p = realloc(b->p, b->n);
+    if (!p)
+        return;
+    b->p = p;
+    b->cap = b->n;
+}
+
 static bool grow(struct buf *b, size_t need)
 {
     size_t cap = b->cap ? b->cap : 256;

@@ -26,6 +26,9 @@ void buf_fini(struct buf *b);
 /* Empties it and clears `failed`; keeps the memory for reuse. */
 void buf_reset(struct buf *b);
 
+/* Gives back memory that is not in use. */
+void buf_trim(struct buf *b);
+
 /* Room for n more bytes, or NULL (and `failed`). The caller writes there and
  * then calls buf_added(). */
 char *buf_room(struct buf *b, size_t n);
