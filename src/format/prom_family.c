@@ -43,10 +43,10 @@ size_t prom_canonical(char *to, double v)
     do
         snprintf(text, sizeof text, "%.*e", digits, v);
     while (strtod(text, NULL) != v && ++digits < 17);
-    const int exponent = atoi(strchr(text, 'e') + 1);
+    const long exponent = strtol(strchr(text, 'e') + 1, NULL, 10);
     if (exponent < -4 || exponent > 5)
         return (size_t)snprintf(to, NUM_F64_MAX, "%s", text);
-    const int decimals = digits > exponent ? digits - exponent : 1;
+    const int decimals = digits > exponent ? digits - (int)exponent : 1;
     return (size_t)snprintf(to, NUM_F64_MAX, "%.*f", decimals, v);
 }
 

@@ -1,0 +1,53 @@
+/* pages: makes metrics pages, slice by slice over the turns of the loop. Floor 4.
+ *
+ * Who asks for the same page (format and compression) while one is in the making
+ * shares it; with a cache_ttl also one that was begun that long ago. All pages
+ * alive, also those that slow readers still receive, share one budget of memory.
+ *
+ * While pages_busy() is true, no series may be freed. */
+#ifndef MCPTALLY_SERVE_PAGES_H
+#define MCPTALLY_SERVE_PAGES_H
+
+#include "format/prom.h"
+#include "serve/env.h"
+
+struct pages;
+struct page;
+
+enum { PAGES_BYTES_DEFAULT = 64 << 20 };
+
+struct pages_options {
+    uint64_t cache_ttl; /* ns; 0: only a page in the making is shared */
+    size_t bytes;       /* of all pages alive; 0: PAGES_BYTES_DEFAULT */
+};
+
+/* Who waits for a page; embedded in what the caller has. `ready` is called once,
+ * with a page that is good until page_drop(), or with NULL when memory is out. */
+struct page_wait {
+    void (*ready)(struct page_wait *w, struct page *page);
+    struct page_wait *next;
+};
+
+/* NULL when memory is out. */
+struct pages *pages_new(const struct serve_env *env, const struct pages_options *o);
+
+/* The stop has two steps, for the ports hold pages: no page is made from now on,
+ * and whoever waits gets NULL; when all pages are dropped, free. */
+void pages_stop(struct pages *ps);
+void pages_free(struct pages *ps);
+
+void pages_set_options(struct pages *ps, const struct pages_options *o);
+bool pages_busy(const struct pages *ps);
+
+/* Calls w->ready, now when a page is there, else when it is made. */
+void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page_wait *w);
+
+struct str page_text(const struct page *page);
+enum prom_format page_format(const struct page *page);
+bool page_gzip(const struct page *page);
+
+/* One more hold, and the end of one. */
+struct page *page_hold(struct page *page);
+void page_drop(struct page *page);
+
+#endif

@@ -1,0 +1,125 @@
+#include "serve/port.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "serve/listen.h"
+
+enum { RETRY_SECONDS = 5, PORT_MAGIC = 0x706f7274 };
+
+struct port {
+    unsigned magic;
+    struct serve_env env;
+    struct port_options o;
+    struct http_server *server; /* NULL: not listening */
+    struct event *retry;
+    char address[LISTEN_NAME_MAX];
+    char error[256]; /* empty: none */
+};
+
+static bool is_off(const struct port *p)
+{
+    return strcmp(p->o.address, "off") == 0;
+}
+
+static void describe_failure(struct port *p, int r)
+{
+    char before[sizeof p->error];
+    memcpy(before, p->error, sizeof before);
+    if (r == -ERR_SYNTAX)
+        snprintf(p->error, sizeof p->error, "%s: %s is no address", p->o.key, p->o.address);
+    else if (errno == EADDRINUSE)
+        snprintf(p->error, sizeof p->error, "%s is taken by another process; set %s, to %s maybe",
+                 p->o.address, p->o.key, p->o.suggest);
+    else
+        snprintf(p->error, sizeof p->error, "cannot listen on %s: %s", p->o.address,
+                 strerror(errno));
+    if (strcmp(before, p->error) != 0)
+        log_warn(p->o.name, "%s; trying again every %d s", p->error, RETRY_SECONDS);
+}
+
+static void serve_on(struct port *p, int fd)
+{
+    listen_name(fd, p->address, sizeof p->address);
+    p->server = http_server_new(&p->env, &p->o.http, fd);
+    if (p->server) {
+        if (p->error[0])
+            log_info(p->o.name, "listening on %s at last", p->address);
+        p->error[0] = '\0';
+        return;
+    }
+    p->address[0] = '\0';
+    errno = ENOMEM;
+    describe_failure(p, -ERR_IO);
+}
+
+static void try_listen(struct port *p)
+{
+    const int fd = listen_tcp(p->o.address);
+    if (fd < 0)
+        describe_failure(p, fd);
+    else
+        serve_on(p, fd);
+    if (p->server)
+        return;
+    const struct timeval tv = {.tv_sec = RETRY_SECONDS};
+    event_add(p->retry, &tv);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    struct port *p = arg;
+    (void)fd;
+    (void)what;
+    assert(p->magic == PORT_MAGIC);
+    const uint64_t began = clock_now().mono;
+    try_listen(p);
+    serve_spent(&p->env, began);
+}
+
+struct port *port_new(const struct serve_env *env, const struct port_options *o)
+{
+    struct port *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->magic = PORT_MAGIC;
+    p->env = *env;
+    p->o = *o;
+    p->retry = event_new(env->base, -1, 0, on_retry, p);
+    if (!p->retry) {
+        port_free(p);
+        return NULL;
+    }
+    if (o->passed_fd >= 0)
+        serve_on(p, o->passed_fd);
+    else if (!is_off(p))
+        try_listen(p);
+    return p;
+}
+
+void port_free(struct port *p)
+{
+    if (!p)
+        return;
+    if (p->retry)
+        event_free(p->retry);
+    http_server_free(p->server);
+    p->magic = 0;
+    free(p);
+}
+
+const char *port_address(const struct port *p)
+{
+    return p->address;
+}
+
+const char *port_error(const struct port *p)
+{
+    return p->error[0] ? p->error : NULL;
+}
