@@ -123,26 +123,19 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
 	$(call say,LD)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %/libcore.a,$^) \
 		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
 
-# The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM; its mutant leaves one
-# store_set out of the undo log, which the simulation must find. Both have objects of their own.
+# The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM into objects of its own.
 SIM_ROOMS := base model wire store mcp pipeline watch format
 SIM_SOURCES := $(wildcard tests/sim/*.c $(SIM_ROOMS:%=src/%/*.c))
-$(B)/sim/%.o $(B)/mutant/%.o: DEFINES := -DMCPTALLY_SIM
-$(B)/mutant/%.o: DEFINES += -DSTORE_MUTANT
+$(B)/sim/%.o: DEFINES := -DMCPTALLY_SIM
 $(B)/sim/%.o: %.c build/config.mk
 	$(COMPILE)
-$(B)/mutant/%.o: %.c build/config.mk
-	$(COMPILE)
-
 $(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o)
-	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
-$(B)/mutant/sim: $(SIM_SOURCES:%.c=$(B)/mutant/%.o)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 .PHONY: unit-programs fuzz-programs sim-programs test-programs unit
 unit-programs: $(UNIT)
 fuzz-programs: $(FUZZ)
-sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim $(B)/mutant/sim)
+sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim)
 # Objects stay, also those that only one program needs.
 .SECONDARY:
 test-programs: unit-programs fuzz-programs sim-programs $(HELPERS)

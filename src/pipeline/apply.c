@@ -41,9 +41,9 @@ static void settle(struct link *l, struct tally *t)
     store_commit(pl->st);
 }
 
-static void finish(struct link *l, struct tally *t, bool applied)
+static void finish(struct link *l, struct tally *t, uint64_t items, uint64_t applied)
 {
-    t->done++;
+    t->done += items;
     t->applied += applied;
     if (!store_has_room(l->pl->st))
         settle(l, t);
@@ -91,14 +91,53 @@ static int update(struct link *l, uint32_t id, uint64_t bits, uint64_t minute, s
     return DROP_MAX;
 }
 
-void apply_updates(struct link *l, const struct batch *b, struct tally *t, struct when now)
+/* The common case, many at a time: integer counters that were updated in this
+ * epoch. False, and nothing is done, when one of the n is anything else. */
+static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsigned n)
+{
+    struct store *st = l->pl->st;
+    const struct link_series *series = l->series;
+    const uint32_t epoch = (uint32_t)st->head->epoch, nseries = l->nseries;
+    struct store_adds adds;
+    uint32_t odd = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const uint32_t id = update_id(b, at + i);
+        if (id >= nseries)
+            return false;
+        const struct link_series s = series[id];
+        const uint64_t cells = (uint64_t)s.cells * WORD;
+        odd |= (s.target >> LINK_SERIES_BITS) ^ CELL_ADD_U64;
+        odd |= (uint32_t)store_get(st, cells + CELL_TOUCH * WORD) ^ epoch;
+        adds.offset[i] = cells + CELL_VALUE * WORD;
+        adds.n[i] = update_value(b, at + i);
+    }
+    if (odd)
+        return false;
+    store_add_all(st, &adds, n);
+    return true;
+}
+
+static void apply_one(struct link *l, const struct batch *b, uint64_t at, struct tally *t,
+                      struct when now)
 {
     const uint64_t minute = now.mono / (60 * NS_PER_S);
-    for (uint64_t i = duplicates(l, b); i < b->count; i++) {
-        const int why = update(l, update_id(b, i), update_value(b, i), minute, now);
-        if (why != DROP_MAX)
-            drop(t, (enum drop_reason)why, b->first + i);
-        finish(l, t, why == DROP_MAX);
+    const int why = update(l, update_id(b, at), update_value(b, at), minute, now);
+    if (why != DROP_MAX)
+        drop(t, (enum drop_reason)why, b->first + at);
+    finish(l, t, 1, why == DROP_MAX);
+}
+
+void apply_updates(struct link *l, const struct batch *b, struct tally *t, struct when now)
+{
+    uint64_t i = duplicates(l, b);
+    while (i < b->count) {
+        const uint64_t left = b->count - i, end = i + (left < STORE_ADDS ? left : STORE_ADDS);
+        if (add_block(l, b, i, (unsigned)(end - i))) {
+            finish(l, t, end - i, end - i);
+            i = end;
+        }
+        for (; i < end; i++)
+            apply_one(l, b, i, t, now);
     }
     settle(l, t);
     store_commit(l->pl->st);
@@ -108,7 +147,7 @@ void apply_drop(struct link *l, const struct batch *b, enum drop_reason why, str
 {
     for (uint64_t i = duplicates(l, b); i < b->count; i++) {
         drop(t, why, b->first + i);
-        finish(l, t, false);
+        finish(l, t, 1, 0);
     }
     settle(l, t);
     store_commit(l->pl->st);
@@ -235,7 +274,7 @@ void apply_items(struct link *l, enum event_kind kind, const struct batch *b, st
         const int why = item(l, kind, &p, &n, now);
         if (why != DROP_MAX)
             drop(t, (enum drop_reason)why, b->first + i);
-        finish(l, t, why == DROP_MAX);
+        finish(l, t, 1, why == DROP_MAX);
     }
     settle(l, t);
     store_commit(l->pl->st);

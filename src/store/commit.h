@@ -70,6 +70,45 @@ static inline void store_add(struct store *st, uint64_t offset, uint64_t n)
     store_set(st, offset, store_get(st, offset) + n);
 }
 
+enum { STORE_ADDS = 64 };
+
+/* Additions that are made together. */
+struct store_adds {
+    uint64_t offset[STORE_ADDS];
+    uint64_t n[STORE_ADDS];
+};
+
+/* store_add() for up to STORE_ADDS words at the price of one fence: all old values
+ * are logged, then the longer log is published, then the words change. A word
+ * that comes twice is logged twice with the value that it had before both, which
+ * is what a rollback, in any order, has to give it back. */
+static inline void store_add_all(struct store *st, const struct store_adds *adds, unsigned count)
+{
+    struct undo_entry *log = st->undo + st->undo_used;
+    assert(st->undo_max - st->undo_used >= count);
+    for (unsigned i = 0; i < count; i++) {
+#ifdef MCPTALLY_SIM
+        sim_store_point(st, adds->offset[i], SIM_BEFORE_LOG);
+#endif
+        log[i].offset = adds->offset[i];
+        log[i].old = store_get(st, adds->offset[i]);
+    }
+#ifdef MCPTALLY_SIM
+    if (sim_store_logs(st, adds->offset[0]))
+#endif
+        st->undo_used += count;
+    commit_fence();
+    __atomic_store_n(&st->head->commit, st->batch << COMMIT_SHIFT | st->undo_used,
+                     __ATOMIC_RELAXED);
+    commit_fence();
+    for (unsigned i = 0; i < count; i++) {
+#ifdef MCPTALLY_SIM
+        sim_store_point(st, adds->offset[i], SIM_BEFORE_WRITE);
+#endif
+        *store_word(st, adds->offset[i]) += adds->n[i];
+    }
+}
+
 /* The offset of a committed word, from its address in the segment. */
 static inline uint64_t store_off(const struct store *st, const void *word)
 {

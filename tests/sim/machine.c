@@ -1,0 +1,230 @@
+#include "machine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/commit.h"
+
+enum { STORE_BYTES = 4 << 20, PAGE = 4096 };
+
+/* The machine whose daemon runs: the hooks below have no argument for it. */
+static struct machine *running;
+
+const char *mutant_name(enum mutant m)
+{
+    static const char *const names[] = {
+#define X(sym, word) word,
+        MUTANT_TABLE(X)
+#undef X
+    };
+    return names[m];
+}
+
+/* ---- the hand in every change ---- */
+
+void sim_store_point(const struct store *st, uint64_t offset, enum sim_point point)
+{
+    (void)st;
+    (void)offset;
+    (void)point;
+    if (running && running->points_left && --running->points_left == 0)
+        longjmp(running->death, 1);
+}
+
+static bool inside(const struct store *st, uint64_t offset, enum store_section s)
+{
+    const struct section_place *p = &st->head->section[s];
+    return offset >= p->offset && offset - p->offset < p->size;
+}
+
+static bool head_field(uint64_t offset, uint64_t field, uint64_t size)
+{
+    return offset >= field && offset - field < size;
+}
+
+#define HEAD_FIELD(offset, name)                                                                   \
+    head_field((offset), offsetof(struct store_head, name), sizeof(((struct store_head *)0)->name))
+
+bool sim_store_logs(const struct store *st, uint64_t offset)
+{
+    switch (running ? running->mutant : MUTANT_NONE) {
+    case MUTANT_CELLS:
+        return !inside(st, offset, SECTION_HEAP);
+    case MUTANT_SESSIONS:
+        return !inside(st, offset, SECTION_SESSIONS);
+    case MUTANT_SERIES:
+        return !inside(st, offset, SECTION_SERIES);
+    case MUTANT_METRICS:
+        return !inside(st, offset, SECTION_METRICS);
+    case MUTANT_TABLES:
+        return !HEAD_FIELD(offset, table);
+    case MUTANT_BUCKETS:
+        return !inside(st, offset, SECTION_BUCKETS_SERIES);
+    case MUTANT_RINGS:
+        return !HEAD_FIELD(offset, ring);
+    case MUTANT_NONE:
+    case MUTANT_MAX:
+        break;
+    }
+    return true;
+}
+
+/* ---- life and death ---- */
+
+static int reserve(void *arg, uint64_t offset, uint64_t size)
+{
+    const struct machine *m = arg;
+    return offset + size <= m->size ? 0 : -ERR_FULL;
+}
+
+void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
+{
+    *m = (struct machine){
+        .rng = rng,
+        .size = STORE_BYTES,
+        .me = {{rng_next(rng), rng_next(rng)}, rng_next(rng) | 1, 0},
+        .now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S},
+        .mutant = mutant,
+    };
+    pipeline_defaults(&m->options);
+    m->options.cardinality = 30;
+    m->options.series_idle = 200 * NS_PER_S;
+    m->options.session_keep = 100000 * NS_PER_S;
+    m->mem = aligned_alloc(PAGE, m->size);
+    assert(m->mem);
+    memset(m->mem, 0, m->size);
+    for (unsigned i = 0; i < MACHINE_CABLES; i++) {
+        buf_init(&m->cables[i].up, CABLE_BYTES);
+        buf_init(&m->cables[i].down, CABLE_BYTES);
+    }
+}
+
+/* The socket and all that was in it. */
+static void cut(struct cable *c)
+{
+    buf_reset(&c->up);
+    buf_reset(&c->down);
+    c->open = c->hung_up = false;
+}
+
+/* What is left of a process that is gone: only its memory has to be freed here. */
+static void bury(struct machine *m)
+{
+    for (unsigned i = 0; i < MACHINE_CABLES; i++) {
+        struct cable *c = &m->cables[i];
+        if (c->linked)
+            link_free(&c->link);
+        c->linked = false;
+        cut(c);
+    }
+    if (m->attached) {
+        pipeline_fini(&m->pl);
+        store_detach(&m->st, false);
+    }
+    m->attached = m->alive = false;
+    m->points_left = 0;
+    running = NULL;
+}
+
+void machine_fini(struct machine *m)
+{
+    bury(m);
+    for (unsigned i = 0; i < MACHINE_CABLES; i++) {
+        buf_fini(&m->cables[i].up);
+        buf_fini(&m->cables[i].down);
+    }
+    free(m->mem);
+}
+
+/* Runs a step of the daemon. A kill on the way ends it here. */
+#define LIVE(m, step)                                                                              \
+    do {                                                                                           \
+        if (!(m)->alive)                                                                           \
+            break;                                                                                 \
+        running = (m);                                                                             \
+        if (setjmp((m)->death) == 0) {                                                             \
+            step;                                                                                  \
+            running = NULL;                                                                        \
+        } else {                                                                                   \
+            (m)->kills++;                                                                          \
+            bury(m);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static void boot(struct machine *m)
+{
+    const int r = pipeline_init(&m->pl, &m->st, &m->options, m->now);
+    assert(r == 0);
+}
+
+bool machine_start(struct machine *m)
+{
+    assert(!m->alive);
+    const int r = store_attach(&m->st, m->mem, m->size, &m->me, reserve, m, m->now);
+    if (r < 0) {
+        memcpy(m->wrong, "the store is damaged", sizeof "the store is damaged");
+        return false;
+    }
+    m->attached = m->alive = true;
+    m->pl = (struct pipeline){0};
+    LIVE(m, boot(m));
+    return true;
+}
+
+void machine_doom(struct machine *m, uint32_t points)
+{
+    m->points_left = 1 + rng_below(m->rng, points);
+}
+
+/* ---- connections ---- */
+
+bool machine_connect(struct machine *m, unsigned i)
+{
+    static const struct peer peer = {.uid = 1000, .pid = 1};
+    struct cable *c = &m->cables[i];
+    if (!m->alive || c->open)
+        return false;
+    link_init(&c->link, &m->pl, &peer);
+    c->open = c->linked = true;
+    return true;
+}
+
+static void end_link(struct machine *m, struct cable *c)
+{
+    link_fini(&c->link, m->now);
+    c->linked = false;
+    cut(c);
+}
+
+void machine_hang_up(struct machine *m, unsigned i)
+{
+    struct cable *c = &m->cables[i];
+    if (!c->open)
+        return;
+    c->hung_up = true;
+    if (c->up.n == 0)
+        LIVE(m, end_link(m, c));
+}
+
+static void feed(struct machine *m, struct cable *c, size_t n)
+{
+    const int r = link_feed(&c->link, (const uint8_t *)c->up.p, n, &c->down, m->now);
+    link_ack(&c->link, &c->down);
+    buf_drop(&c->up, n);
+    if (r < 0 || (c->hung_up && c->up.n == 0))
+        end_link(m, c);
+}
+
+void machine_read(struct machine *m, unsigned i, size_t n)
+{
+    struct cable *c = &m->cables[i];
+    if (!c->open || c->up.n == 0)
+        return;
+    LIVE(m, feed(m, c, n < c->up.n ? n : c->up.n));
+}
+
+void machine_tick(struct machine *m)
+{
+    LIVE(m, pipeline_sweep(&m->pl, m->now, 200));
+}

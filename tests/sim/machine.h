@@ -1,0 +1,89 @@
+/* machine: the simulated daemon, which can be killed between any two stores, and
+ * its simulated memory, clock and sockets.
+ *
+ * The store lives in memory that outlasts the daemon, as a tmpfs file does. A
+ * kill is a longjmp out of a change to the store; what the dead process had
+ * allocated is freed, and nothing that it meant to do is done. */
+#ifndef MCPTALLY_SIM_MACHINE_H
+#define MCPTALLY_SIM_MACHINE_H
+
+#include <setjmp.h>
+
+#include "base/buf.h"
+#include "pipeline/link.h"
+#include "rng.h"
+
+enum { MACHINE_CABLES = 8, CABLE_BYTES = 1 << 20 };
+
+/* One connection: bytes on their way up to the daemon and down to the producer. */
+struct cable {
+    bool open;
+    bool hung_up; /* the producer's end is closed; what it wrote is still read */
+    struct buf up, down;
+    struct link link;
+    bool linked;
+};
+
+/* Which changes are left out of the undo log, to show that it would be noticed. */
+#define MUTANT_TABLE(X)                                                                            \
+    X(NONE, "none")                                                                                \
+    X(CELLS, "cells")                                                                              \
+    X(SESSIONS, "sessions")                                                                        \
+    X(SERIES, "series")                                                                            \
+    X(METRICS, "metrics")                                                                          \
+    X(TABLES, "tables")                                                                            \
+    X(BUCKETS, "buckets")                                                                          \
+    X(RINGS, "rings")
+
+enum mutant {
+#define X(sym, word) MUTANT_##sym,
+    MUTANT_TABLE(X)
+#undef X
+        MUTANT_MAX
+};
+
+const char *mutant_name(enum mutant m);
+
+struct machine {
+    struct rng *rng;
+    void *mem;
+    size_t size;
+    struct store_identity me;
+    struct when now;
+    struct pipeline_options options;
+
+    bool alive;
+    bool attached; /* store and pipeline are to be freed */
+    struct store st;
+    struct pipeline pl;
+    struct cable cables[MACHINE_CABLES];
+
+    uint64_t points_left; /* store points until the kill that is set; 0: none is */
+    jmp_buf death;
+    enum mutant mutant;
+    uint64_t kills;
+    char wrong[160]; /* what an attach found wrong */
+};
+
+void machine_init(struct machine *m, struct rng *rng, enum mutant mutant);
+void machine_fini(struct machine *m);
+
+/* Starts the daemon, which may be killed while it starts (then it is not alive).
+ * False when it found its store damaged: m->wrong says how. */
+bool machine_start(struct machine *m);
+
+/* Sets a kill within the next `points` store points. */
+void machine_doom(struct machine *m, uint32_t points);
+
+/* A producer connects to cable i, or closes its end. */
+bool machine_connect(struct machine *m, unsigned i);
+void machine_hang_up(struct machine *m, unsigned i);
+
+/* The daemon reads up to n bytes of a cable and answers; reads of a hung-up one
+ * end with the end of its data. */
+void machine_read(struct machine *m, unsigned i, size_t n);
+
+/* The idle sweep. */
+void machine_tick(struct machine *m);
+
+#endif

@@ -1,0 +1,225 @@
+#include "node.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "wire/encode.h"
+
+enum { QUEUE_BYTES = 256 * 1024, STORMS = 120 };
+
+static const double size_bounds[3] = {1, 10, 100};
+static const double sizes[4] = {0.5, 10, 50, 1000}; /* one for each bucket */
+
+/* ---- definitions ---- */
+
+static uint32_t define(struct node *n, const char *name, enum metric_kind kind,
+                       enum value_type type, enum gauge_join join)
+{
+    struct metric_def d = {.name = str_of(name), .kind = kind, .type = type, .join = join};
+    if (kind == METRIC_HISTOGRAM) {
+        d.nbounds = 3;
+        memcpy(d.bounds, size_bounds, sizeof size_bounds);
+    }
+    const uint32_t id = producer_define_metric(&n->p, &d);
+    assert(id);
+    return id;
+}
+
+static uint32_t define_series(struct node *n, uint32_t metric, char value)
+{
+    const char text[] = {value, '\0'};
+    const struct label label = {STR("k"), str_of(text)};
+    const uint32_t id = producer_define_series(&n->p, metric, &label, 1);
+    assert(id);
+    return id;
+}
+
+void node_init(struct node *n, struct rng *rng, unsigned cable)
+{
+    struct producer_options o = {
+        .service = STR("sim"),
+        .instance = STR("1"),
+        .agent = STR("sim/1"),
+        .queue_bytes = QUEUE_BYTES,
+    };
+    for (size_t i = 0; i < sizeof o.session; i++)
+        o.session[i] = (uint8_t)(1 + rng_below(rng, 255));
+    *n = (struct node){.rng = rng, .cable = cable};
+    const int r = producer_init(&n->p, &o);
+    assert(r == 0);
+    n->metrics[ITEM_COUNT] = define(n, "sim.count", METRIC_COUNTER, VALUE_U64, JOIN_LAST);
+    n->metrics[ITEM_SUM] = define(n, "sim.cost", METRIC_COUNTER, VALUE_F64, JOIN_LAST);
+    n->metrics[ITEM_SIZE] = define(n, "sim.size", METRIC_HISTOGRAM, VALUE_F64, JOIN_LAST);
+    n->metrics[ITEM_GAUGE] = define(n, "sim.active", METRIC_GAUGE, VALUE_F64, JOIN_SUM);
+    n->metrics[ITEM_STORM] = define(n, "sim.storm", METRIC_SUMMARY, VALUE_F64, JOIN_LAST);
+    for (int k = 0; k < ITEM_STORM; k++)
+        n->series[k] = define_series(n, n->metrics[k], 'a');
+    n->series[ITEM_BAD] = n->series[ITEM_SUM];
+}
+
+void node_fini(struct node *n)
+{
+    producer_fini(&n->p);
+    free(n->log);
+}
+
+/* ---- items ---- */
+
+static void remember(struct node *n, enum item_kind kind, uint8_t amount)
+{
+    if (n->nlog == n->caplog) {
+        n->caplog = n->caplog ? 2 * n->caplog : 256;
+        n->log = realloc(n->log, n->caplog * sizeof *n->log);
+        assert(n->log);
+    }
+    n->log[n->nlog++] = (struct item){(uint8_t)kind, amount};
+}
+
+static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
+{
+    static struct event e;
+    struct buf body;
+    memset(&e, 0, sizeof e);
+    e.kind = kind;
+    e.name = STR("sim.event");
+    e.nattrs = e.all_attrs = 1;
+    e.attrs[0] = (struct attr){.key = STR("n"), .type = ATTR_I64, .i = amount};
+    if (kind == EVENT_HEALTH)
+        e.state = HEALTH_HEALTHY;
+    if (kind == EVENT_SPAN) {
+        e.trace.trace_id[0] = e.trace.span_id[0] = 1;
+        e.span_kind = SPAN_SERVER;
+    }
+    buf_init(&body, LIMIT_ITEM);
+    encode_body(&body, &e);
+    assert(!body.failed);
+    const int r = producer_item(&n->p, kind, (const uint8_t *)body.p, body.n);
+    buf_fini(&body);
+    return r;
+}
+
+/* Mostly the newest of the storm's series, so that older ones fall idle. */
+static uint32_t storm_series(struct node *n)
+{
+    if (n->storms < STORMS && rng_chance(n->rng, 20)) {
+        n->series[ITEM_STORM] =
+            define_series(n, n->metrics[ITEM_STORM], (char)('A' + n->storms % 58));
+        n->storms++;
+    }
+    return n->series[ITEM_STORM];
+}
+
+static int emit(struct node *n, enum item_kind kind, uint8_t amount)
+{
+    switch (kind) {
+    case ITEM_COUNT:
+        return producer_update(&n->p, n->series[kind], amount);
+    case ITEM_SUM:
+        return producer_update(&n->p, n->series[kind], f64_bits(amount * 0.5));
+    case ITEM_SIZE:
+        return producer_update(&n->p, n->series[kind], f64_bits(sizes[amount % 4]));
+    case ITEM_GAUGE:
+        return producer_update(&n->p, n->series[kind], f64_bits(amount));
+    case ITEM_STORM:
+        return producer_update(&n->p, storm_series(n), f64_bits(amount));
+    case ITEM_BAD:
+        return producer_update(&n->p, n->series[kind], f64_bits(NAN));
+    case ITEM_EVENT:
+        return emit_event(n, amount % 2 ? EVENT_NAMED : EVENT_HEALTH, amount);
+    case ITEM_SPAN:
+        return emit_event(n, EVENT_SPAN, amount);
+    case ITEM_KINDS:
+        break;
+    }
+    return -ERR_RANGE;
+}
+
+void node_emit(struct node *n, uint32_t most)
+{
+    for (uint32_t i = rng_below(n->rng, most); i > 0; i--) {
+        enum item_kind kind = (enum item_kind)rng_below(n->rng, ITEM_KINDS);
+        const uint8_t amount = (uint8_t)rng_below(n->rng, 200);
+        if (kind == ITEM_STORM && n->storms == 0)
+            kind = ITEM_COUNT;
+        if (rng_chance(n->rng, 5))
+            (void)storm_series(n);
+        if (emit(n, kind, amount) == 0)
+            remember(n, kind, amount);
+    }
+}
+
+void node_totals(const struct node *n, uint64_t applied, struct totals *t)
+{
+    assert(applied <= n->nlog);
+    t->items += applied;
+    for (uint64_t i = 0; i < applied; i++) {
+        const struct item *it = &n->log[i];
+        t->count += it->kind == ITEM_COUNT ? it->amount : 0;
+        t->sum += it->kind == ITEM_SUM ? it->amount * 0.5 : 0;
+        if (it->kind == ITEM_SIZE)
+            t->bucket[it->amount % 4]++;
+        t->events += it->kind == ITEM_EVENT;
+        t->spans += it->kind == ITEM_SPAN;
+        t->bad += it->kind == ITEM_BAD;
+    }
+}
+
+/* ---- the connection ---- */
+
+static void notice(struct node *n, struct machine *m)
+{
+    if (n->connected && !m->cables[n->cable].open) {
+        producer_disconnected(&n->p);
+        n->connected = false;
+    }
+}
+
+void node_connect(struct node *n, struct machine *m)
+{
+    notice(n, m);
+    if (n->connected || !machine_connect(m, n->cable))
+        return;
+    const int r = producer_connected(&n->p);
+    assert(r == 0);
+    n->connected = true;
+}
+
+void node_leave(struct node *n, struct machine *m)
+{
+    notice(n, m);
+    if (!n->connected)
+        return;
+    producer_disconnected(&n->p);
+    n->connected = false;
+    machine_hang_up(m, n->cable);
+}
+
+void node_send(struct node *n, struct machine *m, size_t most)
+{
+    size_t len;
+    const uint8_t *out;
+    notice(n, m);
+    struct cable *c = &m->cables[n->cable];
+    while (n->connected && most > 0 && (out = producer_output(&n->p, &len)) != NULL) {
+        len = len < most ? len : most;
+        buf_add(&c->up, out, len);
+        assert(!c->up.failed);
+        producer_sent(&n->p, len);
+        most -= len;
+    }
+}
+
+void node_receive(struct node *n, struct machine *m, size_t most)
+{
+    notice(n, m);
+    struct cable *c = &m->cables[n->cable];
+    const size_t len = c->down.n < most ? c->down.n : most;
+    if (!n->connected || len == 0)
+        return;
+    const int r = producer_feed(&n->p, (const uint8_t *)c->down.p, len);
+    buf_drop(&c->down, len);
+    assert(r == 0);
+}

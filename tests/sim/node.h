@@ -1,0 +1,66 @@
+/* node: a simulated producer that remembers every item it ever emitted, so that
+ * what the store must hold follows from the sequence number that it has applied. */
+#ifndef MCPTALLY_SIM_NODE_H
+#define MCPTALLY_SIM_NODE_H
+
+#include "machine.h"
+#include "wire/producer.h"
+
+/* What a number of items amount to, by the series that they go to. */
+struct totals {
+    uint64_t items;
+    uint64_t count;     /* sim_count_total */
+    double sum;         /* sim_cost_total, in halves, so that no order of adding matters */
+    uint64_t bucket[4]; /* sim_size */
+    uint64_t events, spans;
+    uint64_t bad; /* not finite: dropped */
+};
+
+enum item_kind {
+    ITEM_COUNT,
+    ITEM_SUM,
+    ITEM_SIZE,
+    ITEM_GAUGE,
+    ITEM_STORM, /* one of many series that come and go */
+    ITEM_BAD,
+    ITEM_EVENT,
+    ITEM_SPAN,
+    ITEM_KINDS
+};
+
+struct item {
+    uint8_t kind;
+    uint8_t amount;
+};
+
+struct node {
+    struct rng *rng;
+    unsigned cable;
+    bool connected;
+    struct producer p;
+    uint32_t metrics[ITEM_KINDS], series[ITEM_KINDS]; /* ids */
+    uint32_t storms;                                  /* series of ITEM_STORM defined so far */
+    struct item *log;                                 /* item of sequence number i + 1 */
+    uint64_t nlog, caplog;
+};
+
+void node_init(struct node *n, struct rng *rng, unsigned cable);
+void node_fini(struct node *n);
+
+/* Emits up to `most` items. */
+void node_emit(struct node *n, uint32_t most);
+
+/* Connects if it can; notices that the daemon has gone. */
+void node_connect(struct node *n, struct machine *m);
+
+/* Closes the connection from this side. */
+void node_leave(struct node *n, struct machine *m);
+
+/* Moves up to `most` bytes up, or down. */
+void node_send(struct node *n, struct machine *m, size_t most);
+void node_receive(struct node *n, struct machine *m, size_t most);
+
+/* What the items up to sequence number `applied` amount to; added to *t. */
+void node_totals(const struct node *n, uint64_t applied, struct totals *t);
+
+#endif

@@ -1,0 +1,303 @@
+/* sim: seeded histories of producers, a daemon that is killed between any two
+ * changes to its store, and the bytes between them. Floors 0 to 3 run as they are;
+ * clock, file and sockets are the simulation's.
+ *
+ *     sim [--seed N] [--count N] [--steps N] [--mutant NAME|all]
+ *
+ * After every start, and at the end, the store must hold exactly what the items
+ * that it calls applied amount to, and the ledger must balance. With --mutant a
+ * kind of change is left out of the undo log on purpose: then at least one history
+ * has to fail. The last line is `N passed, N failed`. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine.h"
+#include "node.h"
+#include "store/read.h"
+#include "store/session.h"
+
+enum { NODES = 4, DRAIN_ROUNDS = 20000 };
+
+struct history {
+    struct rng rng;
+    struct machine m;
+    struct node nodes[NODES];
+    char wrong[256]; /* empty: nothing yet */
+};
+
+/* ---- what has to hold ---- */
+
+__attribute__((format(printf, 2, 3))) static bool fault(struct history *h, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!h->wrong[0])
+        vsnprintf(h->wrong, sizeof h->wrong, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static bool sample_of(struct history *h, const char *family, struct sample *v)
+{
+    struct metric_view mv;
+    struct series_view sv;
+    *v = (struct sample){0};
+    if (!metric_find(&h->m.st, str_of(family), &mv) || !series_read(&h->m.st, mv.first, &sv))
+        return false;
+    series_sample(&h->m.st, &mv, &sv, v);
+    return true;
+}
+
+/* What the store must hold: every item up to what it has applied of each node. */
+static bool expected(struct history *h, struct totals *t)
+{
+    *t = (struct totals){0};
+    for (unsigned i = 0; i < NODES; i++) {
+        const uint32_t s = session_find(&h->m.st, h->nodes[i].p.session);
+        const uint64_t applied = s ? session_at(&h->m.st, s)->applied : 0;
+        if (applied > h->nodes[i].nlog)
+            return fault(h, "node %u: applied %llu of %llu", i, (unsigned long long)applied,
+                         (unsigned long long)h->nodes[i].nlog);
+        node_totals(&h->nodes[i], applied, t);
+    }
+    return true;
+}
+
+static uint64_t own_sum(struct history *h, enum own_metric metric, unsigned each, unsigned offset)
+{
+    uint64_t sum = 0;
+    for (unsigned d = 0; d < h->m.options.domains; d++)
+        sum += own_get(&h->m.pl.own, metric, d * each + offset);
+    return sum;
+}
+
+static bool check_ledger(struct history *h, const struct totals *t)
+{
+    uint64_t dropped = 0;
+    for (unsigned why = 0; why < DROP_MAX; why++)
+        dropped += own_sum(h, OWN_DROPPED, DROP_MAX, why);
+    const uint64_t received = own_sum(h, OWN_RECEIVED, 1, 0);
+    const uint64_t applied = own_sum(h, OWN_APPLIED, 1, 0);
+    if (received != t->items || received != applied + dropped)
+        return fault(h, "ledger: %llu items, %llu received, %llu applied, %llu dropped",
+                     (unsigned long long)t->items, (unsigned long long)received,
+                     (unsigned long long)applied, (unsigned long long)dropped);
+    const uint64_t bad = own_sum(h, OWN_DROPPED, DROP_MAX, DROP_NOT_FINITE);
+    if (bad != t->bad)
+        return fault(h, "ledger: %llu not finite of %llu", (unsigned long long)bad,
+                     (unsigned long long)t->bad);
+    for (unsigned why = 0; why < DROP_MAX; why++)
+        if (why != DROP_NOT_FINITE && own_sum(h, OWN_DROPPED, DROP_MAX, why) != 0)
+            return fault(h, "ledger: items dropped as %s", drop_name(why));
+    return true;
+}
+
+static bool check_rings(struct history *h, const struct totals *t)
+{
+    const struct ring_head *r = h->m.st.head->ring;
+    if (r[RING_EVENTS].head_seq != t->events || r[RING_SPANS].head_seq != t->spans)
+        return fault(h, "rings: %llu events of %llu, %llu spans of %llu",
+                     (unsigned long long)r[RING_EVENTS].head_seq, (unsigned long long)t->events,
+                     (unsigned long long)r[RING_SPANS].head_seq, (unsigned long long)t->spans);
+    return true;
+}
+
+static bool check_values(struct history *h, const struct totals *t)
+{
+    struct sample v;
+    if (sample_of(h, "sim_count", &v) && v.u != t->count)
+        return fault(h, "count: %llu of %llu", (unsigned long long)v.u,
+                     (unsigned long long)t->count);
+    if (sample_of(h, "sim_cost", &v) && v.d != t->sum)
+        return fault(h, "cost: %g of %g", v.d, t->sum);
+    for (int i = 0; sample_of(h, "sim_size", &v) && i < 4; i++)
+        if (v.buckets[i] != t->bucket[i])
+            return fault(h, "bucket %d: %llu of %llu", i, (unsigned long long)v.buckets[i],
+                         (unsigned long long)t->bucket[i]);
+    return true;
+}
+
+static bool check(struct history *h)
+{
+    struct totals t;
+    char why[128];
+    if (store_check(&h->m.st, why, sizeof why) < 0)
+        return fault(h, "store: %s", why);
+    return expected(h, &t) && check_ledger(h, &t) && check_rings(h, &t) && check_values(h, &t);
+}
+
+/* ---- what happens ---- */
+
+/* The daemon comes back, sometimes to be killed at once. */
+static bool revive(struct history *h)
+{
+    for (int tries = 0; !h->m.alive; tries++) {
+        if (tries < 5 && rng_chance(&h->rng, 20))
+            machine_doom(&h->m, 3000);
+        if (!machine_start(&h->m))
+            return fault(h, "start: %s", h->m.wrong);
+        if (h->m.alive)
+            h->m.points_left = 0;
+    }
+    return check(h);
+}
+
+static void step(struct history *h)
+{
+    struct node *n = &h->nodes[rng_below(&h->rng, NODES)];
+    const uint32_t dice = rng_below(&h->rng, 100);
+    if (dice < 25)
+        node_emit(n, rng_chance(&h->rng, 10) ? 2000 : 50);
+    else if (dice < 45)
+        node_send(n, &h->m, rng_below(&h->rng, 30000));
+    else if (dice < 65)
+        machine_read(&h->m, n->cable, rng_below(&h->rng, 16384));
+    else if (dice < 78)
+        node_receive(n, &h->m, rng_below(&h->rng, 400));
+    else if (dice < 86)
+        node_connect(n, &h->m);
+    else if (dice < 89)
+        node_leave(n, &h->m);
+    else if (dice < 94)
+        machine_doom(&h->m, rng_chance(&h->rng, 50) ? 200 : 5000);
+    else {
+        const uint64_t ns = rng_below(&h->rng, 2000) * NS_PER_MS;
+        h->m.now.mono += ns;
+        h->m.now.wall += ns;
+        machine_tick(&h->m);
+    }
+}
+
+static bool drained(struct history *h)
+{
+    for (unsigned i = 0; i < NODES; i++)
+        if (producer_waiting(&h->nodes[i].p) > 0)
+            return false;
+    return true;
+}
+
+/* No more kills: everything that was emitted arrives. */
+static bool drain(struct history *h)
+{
+    h->m.points_left = 0;
+    for (int round = 0; !drained(h); round++) {
+        if (round == DRAIN_ROUNDS)
+            return fault(h, "the producers never got rid of their items");
+        for (unsigned i = 0; i < NODES; i++) {
+            struct node *n = &h->nodes[i];
+            node_connect(n, &h->m);
+            node_send(n, &h->m, 60000);
+            machine_read(&h->m, n->cable, 60000);
+            node_receive(n, &h->m, 60000);
+        }
+    }
+    return true;
+}
+
+static bool live(struct history *h, uint32_t steps)
+{
+    for (uint32_t i = 0; i < steps; i++) {
+        if (!h->m.alive && !revive(h))
+            return false;
+        step(h);
+    }
+    return (h->m.alive || revive(h)) && drain(h) && check(h);
+}
+
+/* ---- histories ---- */
+
+struct outcome {
+    uint64_t kills, items;
+};
+
+/* Empty text in `wrong` when everything held. */
+static void run(uint64_t seed, uint32_t steps, enum mutant mutant, char wrong[256],
+                struct outcome *sum)
+{
+    struct history *h = calloc(1, sizeof *h);
+    if (!h)
+        abort();
+    h->rng.state = seed;
+    machine_init(&h->m, &h->rng, mutant);
+    for (unsigned i = 0; i < NODES; i++)
+        node_init(&h->nodes[i], &h->rng, i);
+    live(h, steps);
+    memcpy(wrong, h->wrong, 256);
+    sum->kills += h->m.kills;
+    for (unsigned i = 0; i < NODES; i++) {
+        sum->items += h->nodes[i].nlog;
+        node_fini(&h->nodes[i]);
+    }
+    machine_fini(&h->m);
+    free(h);
+}
+
+static unsigned run_plain(uint64_t seed, uint64_t count, uint32_t steps)
+{
+    struct outcome sum = {0};
+    char wrong[256];
+    unsigned failed = 0;
+    for (uint64_t s = seed; s < seed + count; s++) {
+        run(s, steps, MUTANT_NONE, wrong, &sum);
+        if (wrong[0]) {
+            printf("seed %llu: %s (again with --seed %llu --count 1 --steps %u)\n",
+                   (unsigned long long)s, wrong, (unsigned long long)s, steps);
+            failed++;
+        }
+    }
+    printf("%llu histories, %llu items, %llu kills\n", (unsigned long long)count,
+           (unsigned long long)sum.items, (unsigned long long)sum.kills);
+    return failed;
+}
+
+/* Whether leaving these changes out of the log is found. */
+static bool finds(enum mutant mutant, uint64_t seed, uint64_t count, uint32_t steps)
+{
+    struct outcome sum = {0};
+    char wrong[256];
+    for (uint64_t s = seed; s < seed + count; s++) {
+        run(s, steps, mutant, wrong, &sum);
+        if (wrong[0]) {
+            printf("mutant %s: found by seed %llu: %s\n", mutant_name(mutant),
+                   (unsigned long long)s, wrong);
+            return true;
+        }
+    }
+    printf("mutant %s: NOT FOUND in %llu histories\n", mutant_name(mutant),
+           (unsigned long long)count);
+    return false;
+}
+
+static const char *option(int argc, char **argv, const char *name, const char *otherwise)
+{
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return otherwise;
+}
+
+int main(int argc, char **argv)
+{
+    const uint64_t seed = strtoull(option(argc, argv, "--seed", "1"), NULL, 10);
+    const uint64_t count = strtoull(option(argc, argv, "--count", "100"), NULL, 10);
+    const uint32_t steps = (uint32_t)strtoul(option(argc, argv, "--steps", "600"), NULL, 10);
+    const char *mutant = option(argc, argv, "--mutant", "");
+    unsigned passed = 0, failed = 0;
+    if (!mutant[0]) {
+        failed = run_plain(seed, count, steps);
+        passed = (unsigned)count - failed;
+    }
+    for (int i = MUTANT_NONE + 1; i < MUTANT_MAX && mutant[0]; i++) {
+        if (strcmp(mutant, "all") != 0 && strcmp(mutant, mutant_name((enum mutant)i)) != 0)
+            continue;
+        if (finds((enum mutant)i, seed, count, steps))
+            passed++;
+        else
+            failed++;
+    }
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed != 0 || passed == 0;
+}
