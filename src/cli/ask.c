@@ -35,11 +35,21 @@ static int wait_for(int fd, short events, uint64_t deadline)
     }
 }
 
-static int dial(int fd, const char *path, uint64_t deadline)
+static int connect_to(int fd, const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    strncpy(a.sun_path, path, sizeof a.sun_path - 1);
-    while (connect(fd, (const struct sockaddr *)&a, sizeof a) < 0) {
+    const size_t n = strlen(path);
+    if (n >= sizeof a.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(a.sun_path, path, n);
+    return connect(fd, (const struct sockaddr *)&a, sizeof a);
+}
+
+static int dial(int fd, const char *path, uint64_t deadline)
+{
+    while (connect_to(fd, path) < 0) {
         if (errno != EAGAIN && errno != EINTR) /* EAGAIN: the backlog is full */
             return -ERR_IO;
         if (mono() >= deadline)
@@ -106,6 +116,18 @@ int ask(const char *path, const char *request, uint64_t timeout, struct buf *ans
         r = -ERR_IO;
     if (r == 0)
         r = receive(fd, deadline, answer);
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return r;
+}
+
+int ask_listening(const char *path)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -ERR_IO;
+    const int r = connect_to(fd, path) == 0 || errno == EAGAIN ? 0 : -ERR_IO;
     const int error = errno;
     close(fd);
     errno = error;

@@ -12,4 +12,7 @@
  * -ERR_FULL when the answer is larger than the buffer may be. */
 int ask(const char *path, const char *request, uint64_t timeout, struct buf *answer);
 
+/* Whether somebody listens on the socket: 0, or -ERR_IO (errno tells why). */
+int ask_listening(const char *path);
+
 #endif
