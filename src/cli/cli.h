@@ -13,7 +13,8 @@
 /* X(name, "what it does"), in the order of the help; name is the word typed */
 #define COMMAND_TABLE(X)                                                                           \
     X(status, "show what the daemon is doing, and its ledgers")                                    \
-    X(tail, "follow spans, log records, events and health reports")
+    X(tail, "follow spans, log records, events and health reports")                                \
+    X(top, "watch servers and tools: rates, errors, quantiles")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);
 COMMAND_TABLE(X)

@@ -1,0 +1,346 @@
+#include "cli/board.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+#include "cli/duration.h"
+#include "cli/plain.h"
+#include "cli/style.h"
+
+/* ---- cells ---- */
+
+/* At most six characters: 0, 12.3, 1234, 12.3k, 4.56M. */
+static void add_number(struct buf *to, double v)
+{
+    static const char units[] = " kMGTPE";
+    size_t i = 0;
+    while (fabs(v) >= 10000 && i + 2 < sizeof units) {
+        v /= 1000;
+        i++;
+    }
+    if (i > 0)
+        buf_addf(to, "%.*f%c", v < 100 ? 1 : 0, v, units[i]);
+    else if (v == floor(v))
+        buf_addf(to, "%.0f", v);
+    else
+        buf_addf(to, v < 0.1 && v > 0 ? "%.1g" : v < 100 ? "%.1f" : "%.0f", v);
+}
+
+static void add_rate(struct buf *to, const struct sheet_line *l)
+{
+    if (isnan(l->rate))
+        buf_addc(to, '-');
+    else if (l->rate < 10000)
+        buf_addf(to, "%.1f", l->rate);
+    else
+        add_number(to, l->rate);
+}
+
+static void add_calls(struct buf *to, const struct sheet_line *l)
+{
+    add_number(to, l->row->section == SHEET_COUNTERS ? l->row->sum : (double)l->row->calls);
+}
+
+static void add_failed(struct buf *to, const struct sheet_line *l)
+{
+    if (isnan(l->failed) || l->row->section > SHEET_OPERATIONS)
+        buf_addc(to, '-');
+    else
+        buf_addf(to, "%.1f", 100 * l->failed);
+}
+
+static void add_value(struct buf *to, const struct sheet_line *l, double v)
+{
+    if (isnan(v))
+        buf_addc(to, '-');
+    else if (l->row->seconds)
+        duration_add(to, v > 0 ? (uint64_t)(v * 1e9) : 0);
+    else
+        add_number(to, v);
+}
+
+static void add_p50(struct buf *to, const struct sheet_line *l)
+{
+    add_value(to, l, l->quantile[SHEET_P50]);
+}
+
+static void add_p95(struct buf *to, const struct sheet_line *l)
+{
+    add_value(to, l, l->quantile[SHEET_P95]);
+}
+
+static void add_p99(struct buf *to, const struct sheet_line *l)
+{
+    add_value(to, l, l->quantile[SHEET_P99]);
+}
+
+static void add_flight(struct buf *to, const struct sheet_line *l)
+{
+    if (isnan(l->row->in_flight))
+        buf_addc(to, '-');
+    else
+        add_number(to, l->row->in_flight);
+}
+
+/* ---- columns ---- */
+
+/* A narrow screen leaves out those with the highest number first.
+ * X("title", width, importance, function) */
+#define COLUMN_TABLE(X)                                                                            \
+    X("CALLS", 8, 1, add_calls)                                                                    \
+    X("RATE/s", 8, 1, add_rate)                                                                    \
+    X("ERR%", 6, 2, add_failed)                                                                    \
+    X("P50", 8, 3, add_p50)                                                                        \
+    X("P95", 8, 2, add_p95)                                                                        \
+    X("P99", 8, 4, add_p99)                                                                        \
+    X("IN-FL", 6, 5, add_flight)
+
+static const struct column {
+    const char *title;
+    unsigned width, importance;
+    void (*add)(struct buf *to, const struct sheet_line *l);
+} columns[] = {
+#define X(title, width, importance, add) {title, width, importance, add},
+    COLUMN_TABLE(X)
+#undef X
+};
+
+enum { NCOLUMNS = sizeof columns / sizeof *columns, NAME_LEAST = 24, SERVICE = 16, LEAST = 5 };
+
+/* How a screen's width is shared out. */
+struct widths {
+    unsigned importance; /* columns up to this are shown */
+    unsigned service, name;
+};
+
+static unsigned fixed_width(unsigned importance)
+{
+    unsigned sum = SERVICE + 1;
+    for (size_t i = 0; i < NCOLUMNS; i++)
+        sum += columns[i].importance <= importance ? columns[i].width + 1 : 0;
+    return sum;
+}
+
+static struct widths widths_of(unsigned width)
+{
+    struct widths w = {.importance = LEAST};
+    while (w.importance > 0 && fixed_width(w.importance) + NAME_LEAST > width)
+        w.importance--;
+    const unsigned fixed = fixed_width(w.importance);
+    w.service = width < SERVICE ? width : SERVICE;
+    w.name = width > fixed ? width - fixed : 0;
+    return w;
+}
+
+static void add_right(struct buf *to, struct str text, unsigned width)
+{
+    for (size_t n = text.n; n < width; n++)
+        buf_addc(to, ' ');
+    buf_addstr(to, text);
+}
+
+/* ---- rows ---- */
+
+static const char *const titles[SHEET_SECTIONS][2] = {
+    {"SERVER", ""},
+    {"SERVER", "OPERATION"},
+    {"SERVICE", "HISTOGRAM"},
+    {"SERVICE", "COUNTER"},
+};
+
+static void add_title(struct buf *to, const struct board *b, const struct widths *w,
+                      enum sheet_section section)
+{
+    style_add(to, b->colour, STYLE_HEAD);
+    plain_add_fixed(to, str_of(titles[section][0]), w->service);
+    buf_adds(to, w->name > 0 ? " " : "");
+    plain_add_fixed(to, str_of(titles[section][1]), w->name);
+    for (size_t i = 0; i < NCOLUMNS; i++)
+        if (columns[i].importance <= w->importance) {
+            buf_addc(to, ' ');
+            add_right(to, str_of(columns[i].title), columns[i].width);
+        }
+    style_add(to, b->colour, STYLE_NONE);
+    buf_addc(to, '\n');
+}
+
+static void add_name(struct buf *to, const struct sheet_row *row, unsigned width)
+{
+    char room[LIMIT_LABEL_BYTES + 2 * LIMIT_NAME];
+    struct buf name = {.p = room, .cap = sizeof room, .max = sizeof room};
+    const bool labels = row->section >= SHEET_HISTOGRAMS;
+    buf_addstr(&name, row->name);
+    if (row->detail.n > 0) {
+        buf_adds(&name, labels ? "{" : " ");
+        buf_addstr(&name, row->detail);
+        buf_adds(&name, labels ? "}" : "");
+    }
+    if (row->client)
+        buf_adds(&name, row->section == SHEET_SERVERS ? "(client)" : " (client)");
+    plain_add_fixed(to, buf_str(&name), width);
+}
+
+static enum style style_of(const struct sheet_line *l)
+{
+    const bool fails = l->row->section <= SHEET_OPERATIONS && l->failed > 0;
+    if (fails)
+        return l->failed >= 0.05 ? STYLE_BAD : STYLE_WARN;
+    return l->rate > 0 ? STYLE_NONE : STYLE_DIM;
+}
+
+static void add_row(struct buf *to, const struct board *b, const struct widths *w,
+                    const struct sheet_line *l)
+{
+    char room[64];
+    style_add(to, b->colour, style_of(l));
+    plain_add_fixed(to, l->row->service, w->service);
+    buf_adds(to, w->name > 0 ? " " : "");
+    add_name(to, l->row, w->name);
+    for (size_t i = 0; i < NCOLUMNS; i++) {
+        if (columns[i].importance > w->importance)
+            continue;
+        struct buf cell = {.p = room, .cap = sizeof room, .max = sizeof room};
+        columns[i].add(&cell, l);
+        buf_addc(to, ' ');
+        add_right(to, buf_str(&cell), columns[i].width);
+    }
+    style_add(to, b->colour, STYLE_NONE);
+    buf_addc(to, '\n');
+}
+
+/* ---- the whole ---- */
+
+static double seconds_between(const struct board *b)
+{
+    return b->before ? (double)(b->now->mono - b->before->mono) / 1e9 : 0;
+}
+
+static void add_head(struct buf *to, const struct board *b)
+{
+    char room[512];
+    struct buf line = {.p = room, .cap = sizeof room, .max = sizeof room};
+    const double seconds = seconds_between(b);
+    moment_add(&line, b->now->wall, 0);
+    if (b->live)
+        buf_addf(&line, "  daemon %llu", (unsigned long long)b->pid);
+    else
+        buf_adds(&line, "  no daemon is running");
+    buf_addf(&line, "  sessions %llu  received %llu", (unsigned long long)b->now->sessions,
+             (unsigned long long)b->now->received);
+    if (seconds > 0 && b->now->received >= b->before->received)
+        buf_addf(&line, " (%.1f/s)", (double)(b->now->received - b->before->received) / seconds);
+    buf_addf(&line, "  dropped %llu  by %s", (unsigned long long)b->now->dropped, b->order);
+    plain_add_fixed(to, buf_str(&line), b->columns);
+    buf_addc(to, '\n');
+}
+
+static void add_more(struct buf *to, const struct board *b, uint64_t left)
+{
+    char text[64];
+    const int n = snprintf(text, sizeof text, "... and %llu more", (unsigned long long)left);
+    plain_add_fixed(to, (struct str){text, (size_t)n}, b->columns);
+    buf_addc(to, '\n');
+}
+
+void board_text(struct buf *to, const struct board *b)
+{
+    const unsigned most = b->lines ? b->lines : UINT32_MAX;
+    const struct widths w = widths_of(b->columns);
+    unsigned used = 1;
+    size_t i = 0;
+    add_head(to, b);
+    for (; i < b->now->n && used + 2 < most; i++) {
+        const enum sheet_section section = b->rows[i].row->section;
+        if (i == 0 || b->rows[i - 1].row->section != section) {
+            if (used + 4 > most)
+                break;
+            buf_addc(to, '\n');
+            add_title(to, b, &w, section);
+            used += 2;
+        }
+        add_row(to, b, &w, &b->rows[i]);
+        used++;
+    }
+    if (b->now->n > i || b->now->left_out > 0)
+        add_more(to, b, b->now->n - i + b->now->left_out);
+}
+
+/* ---- for programs ---- */
+
+static void set_text(json_t *o, const char *key, struct str s)
+{
+    json_object_set_new(o, key, json_stringn_nocheck(s.n ? s.p : "", s.n));
+}
+
+/* A number, or null for NaN. */
+static void set_number(json_t *o, const char *key, double v)
+{
+    json_object_set_new(o, key, isnan(v) ? json_null() : json_real(v));
+}
+
+static void set_integer(json_t *o, const char *key, uint64_t v)
+{
+    json_object_set_new(o, key, json_integer((json_int_t)v));
+}
+
+static void set_quantiles(json_t *o, const struct sheet_line *l)
+{
+    static const char *const keys[SHEET_QUANTILES] = {"p50", "p95", "p99"};
+    for (int q = 0; q < SHEET_QUANTILES; q++)
+        set_number(o, keys[q], l->quantile[q]);
+}
+
+static json_t *line_json(const struct sheet_line *l)
+{
+    const struct sheet_row *row = l->row;
+    const bool mcp = row->section <= SHEET_OPERATIONS;
+    json_t *o = json_object();
+    set_text(o, "service", row->service);
+    if (mcp)
+        set_text(o, "side", row->client ? STR("client") : STR("server"));
+    if (row->section == SHEET_OPERATIONS)
+        set_text(o, "method", row->name);
+    if (row->section == SHEET_OPERATIONS && row->detail.n > 0)
+        set_text(o, "target", row->detail);
+    if (!mcp) {
+        set_text(o, "metric", row->name);
+        set_text(o, "labels", row->detail);
+    }
+    set_number(o, "rate", l->rate);
+    if (row->section == SHEET_COUNTERS) {
+        set_number(o, "value", row->sum);
+        return o;
+    }
+    set_integer(o, "calls", row->calls);
+    set_number(o, "sum", row->sum);
+    set_quantiles(o, l);
+    if (mcp) {
+        set_integer(o, "errors", row->errors);
+        set_number(o, "failed_ratio", l->failed);
+        set_number(o, "in_flight", row->in_flight);
+    }
+    return o;
+}
+
+json_t *board_json(const struct board *b)
+{
+    static const char *const sections[SHEET_SECTIONS] = {"servers", "operations", "histograms",
+                                                         "counters"};
+    json_t *o = json_object(), *lists[SHEET_SECTIONS];
+    char room[64];
+    struct buf time = {.p = room, .cap = sizeof room, .max = sizeof room};
+    moment_add(&time, b->now->wall, 3);
+    set_text(o, "time", buf_str(&time));
+    json_object_set_new(o, "running", json_boolean(b->live));
+    set_number(o, "interval_seconds", b->before ? seconds_between(b) : NAN);
+    set_integer(o, "received", b->now->received);
+    set_integer(o, "applied", b->now->applied);
+    set_integer(o, "dropped", b->now->dropped);
+    set_integer(o, "sessions", b->now->sessions);
+    set_integer(o, "left_out", b->now->left_out);
+    for (int s = 0; s < SHEET_SECTIONS; s++)
+        json_object_set_new(o, sections[s], lists[s] = json_array());
+    for (size_t i = 0; i < b->now->n; i++)
+        json_array_append_new(lists[b->rows[i].row->section], line_json(&b->rows[i]));
+    return o;
+}

@@ -1,0 +1,116 @@
+#include "cli/sheet_line.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sheet_order_of(const char *word)
+{
+    static const char *const words[] = {
+#define X(sym, word) word,
+        SHEET_ORDER_TABLE(X)
+#undef X
+    };
+    for (int i = 0; i < SHEET_ORDERS; i++)
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    return -ERR_NOTFOUND;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    return sheet_row_compare(a, b);
+}
+
+static const struct sheet_row *find(const struct sheet *s, const struct sheet_row *row)
+{
+    return s && s->n ? bsearch(row, s->rows, s->n, sizeof *row, compare_rows) : NULL;
+}
+
+/* The quantile of what came since `old`, or, when nothing did, since the beginning. */
+static double bucket_quantile(const struct sheet_row *row, const struct sheet_row *old, double q)
+{
+    const struct metric_view m = {.nbounds = row->nbounds, .bounds = row->bounds};
+    struct sample s;
+    s.count = 0;
+    const bool since =
+        old && old->buckets && old->nbounds == row->nbounds && old->calls < row->calls;
+    for (unsigned i = 0; i <= row->nbounds; i++) {
+        const uint64_t before = since ? old->buckets[i] : 0;
+        s.buckets[i] = row->buckets[i] > before ? row->buckets[i] - before : 0;
+        s.count += s.buckets[i];
+    }
+    return sample_quantile(&m, &s, q);
+}
+
+static struct sheet_line line_of(const struct sheet *now, const struct sheet *before,
+                                 const struct sheet_row *row)
+{
+    const struct sheet_row *old = find(before, row);
+    struct sheet_line line = {.row = row, .rate = NAN, .failed = NAN};
+    const bool counter = row->section == SHEET_COUNTERS;
+    const double total = counter ? row->sum : (double)row->calls;
+    const double past = old ? counter ? old->sum : (double)old->calls : 0;
+    const double seconds = before ? (double)(now->mono - before->mono) / 1e9 : 0;
+    if (before && seconds > 0 && total >= past)
+        line.rate = (total - past) / seconds;
+    const bool fresh = old && row->calls > old->calls && row->errors >= old->errors;
+    const uint64_t calls = fresh ? row->calls - old->calls : row->calls;
+    const uint64_t errors = fresh ? row->errors - old->errors : row->errors;
+    if (calls > 0)
+        line.failed = (double)errors / (double)calls;
+    for (int q = 0; q < SHEET_QUANTILES; q++) {
+        line.quantile[q] = row->quantile[q];
+        if (isnan(line.quantile[q]) && row->buckets)
+            line.quantile[q] = bucket_quantile(row, old, sheet_quantiles[q]);
+    }
+    return line;
+}
+
+static double weight(const struct sheet_line *l, enum sheet_order order)
+{
+    const struct sheet_row *row = l->row;
+    const bool counter = row->section == SHEET_COUNTERS;
+    switch (order) {
+    case SHEET_BY_RATE:
+        return l->rate;
+    case SHEET_BY_CALLS:
+        return counter ? row->sum : (double)row->calls;
+    case SHEET_BY_ERRORS:
+        return l->failed;
+    case SHEET_BY_P50:
+    case SHEET_BY_P95:
+    case SHEET_BY_P99:
+        return l->quantile[order - SHEET_BY_P50];
+    case SHEET_BY_FLIGHT:
+        return row->in_flight;
+    default:
+        return NAN;
+    }
+}
+
+static int compare_lines(const void *va, const void *vb, void *arg)
+{
+    const struct sheet_line *a = va, *b = vb;
+    const enum sheet_order order = *(enum sheet_order *)arg;
+    if (a->row->section != b->row->section)
+        return sheet_row_compare(a->row, b->row);
+    const double x = weight(a, order), y = weight(b, order);
+    if (isnan(x) != isnan(y))
+        return isnan(x) ? 1 : -1;
+    if (!isnan(x) && (x < y || x > y))
+        return x < y ? 1 : -1;
+    return sheet_row_compare(a->row, b->row);
+}
+
+struct sheet_line *sheet_lines(const struct sheet *now, const struct sheet *before,
+                               enum sheet_order order)
+{
+    struct sheet_line *lines = now->n ? calloc(now->n, sizeof *lines) : NULL;
+    if (!lines)
+        return NULL;
+    for (size_t i = 0; i < now->n; i++)
+        lines[i] = line_of(now, before, &now->rows[i]);
+    qsort_r(lines, now->n, sizeof *lines, compare_lines, &order);
+    return lines;
+}
