@@ -23,32 +23,20 @@ static uint64_t last_of(const struct producer_frame *f)
     return f->first + f->count - 1;
 }
 
-/* Lays the texts one after the other into `names`. */
-static bool keep_names(struct producer *p, const struct producer_options *o)
+void producer_init(struct producer *p, const struct producer_options *o)
 {
-    const struct str from[] = {o->service, o->instance, o->domain, o->agent};
-    struct str *const to[] = {&p->service, &p->instance, &p->domain, &p->agent};
-    size_t all = 0;
-    for (size_t i = 0; i < 4; i++)
-        all += from[i].n;
-    buf_init(&p->names, all);
-    if (all > 0 && !buf_room(&p->names, all))
-        return false;
-    for (size_t i = 0; i < 4; i++) {
-        *to[i] = (struct str){all > 0 ? p->names.p + p->names.n : "", from[i].n};
-        buf_addstr(&p->names, from[i]);
-    }
-    return true;
-}
-
-int producer_init(struct producer *p, const struct producer_options *o)
-{
-    *p = (struct producer){.no_ack = o->no_ack, .queue_bytes = o->queue_bytes};
+    *p = (struct producer){
+        .no_ack = o->no_ack,
+        .service = o->service,
+        .instance = o->instance,
+        .domain = o->domain,
+        .agent = o->agent,
+        .queue_bytes = o->queue_bytes,
+    };
     buf_init(&p->definitions, PRODUCER_DEFINITIONS);
     buf_init(&p->control, PROTO_HEADER + LIMIT_FRAME);
     frame_reader_init(&p->reader);
     producer_renew(p, o->session);
-    return keep_names(p, o) ? 0 : -ERR_NOMEM;
 }
 
 static void drop_head(struct producer *p)
@@ -70,7 +58,6 @@ void producer_fini(struct producer *p)
     producer_disconnected(p);
     while (p->head)
         drop_head(p);
-    buf_fini(&p->names);
     buf_fini(&p->definitions);
     buf_fini(&p->control);
 }

@@ -36,7 +36,7 @@ enum producer_state {
 
 struct producer_options {
     uint8_t session[16];
-    struct str service, instance, domain, agent; /* copied */
+    struct str service, instance, domain, agent; /* borrowed until producer_fini() */
     size_t queue_bytes;                          /* memory for unacknowledged frames */
     bool no_ack;                                 /* at most once */
 };
@@ -47,8 +47,7 @@ struct producer {
     enum producer_state state;
     uint8_t session[16];
     bool no_ack;
-    struct buf names; /* what service, instance, domain and agent point into */
-    struct str service, instance, domain, agent;
+    struct str service, instance, domain, agent; /* borrowed; may be replaced between connections */
 
     uint64_t next;     /* sequence number of the next item */
     uint64_t unsent;   /* lowest one of which no byte was ever sent */
@@ -77,8 +76,7 @@ struct producer {
     uint32_t max_ids;      /* of the last WELCOME */
 };
 
-/* 0 or -ERR_NOMEM. */
-int producer_init(struct producer *p, const struct producer_options *o);
+void producer_init(struct producer *p, const struct producer_options *o);
 void producer_fini(struct producer *p);
 
 /* Begins a new session without a connection: nothing is queued, sequence numbers
