@@ -84,6 +84,8 @@ enum own_label {
       "Times that a daemon attached to this store.")                                               \
     X(ROLLBACKS, "mcptally_rollbacks", COUNTER, U64, "", OWN_NONE,                                 \
       "Open batches that were rolled back at start.")                                              \
+    X(STORES_SET_ASIDE, "mcptally_stores_set_aside", COUNTER, U64, "", OWN_NONE,                   \
+      "Stores that could not be gone on from and that gave way to this one.")                      \
     X(COMPONENTS, "mcptally_components", GAUGE, U64, "", OWN_STATE,                                \
       "Watched components by health state.")                                                       \
     X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
