@@ -1,5 +1,7 @@
-/* config: the daemon's configuration. Floor 5, and known to floor 5 only: the
- * rooms below have option structs of their own, which options.c fills.
+/* config: the daemon's configuration. Floor 5.
+ *
+ * Known to this floor only: the rooms below have option structs of their own,
+ * which options.c fills.
  *
  * Precedence: defaults, then the file, then overrides (-o). Every value in a
  * struct config has passed its checks; strings are never NULL. */

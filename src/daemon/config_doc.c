@@ -18,11 +18,13 @@ static bool is_list(const struct config_row *row)
     return row->type == CONFIG_LIST || row->type == CONFIG_MAPPING || row->type == CONFIG_RULES;
 }
 
-/* Text in lines of at most DOC_WIDTH characters, each with a prefix. */
-static void print_wrapped(FILE *to, const char *prefix, const char *text)
+/* Text in lines of at most DOC_WIDTH characters, each with a prefix. mdoc wants
+ * every sentence to begin a line. */
+static void print_wrapped(FILE *to, const char *prefix, const char *text, bool by_sentence)
 {
     while (*text) {
-        size_t n = strlen(text);
+        const char *stop = by_sentence ? strstr(text, ". ") : NULL;
+        size_t n = stop ? (size_t)(stop - text) + 1 : strlen(text);
         if (n > DOC_WIDTH) {
             for (n = DOC_WIDTH; n > 0 && text[n] != ' '; n--)
                 ;
@@ -43,8 +45,7 @@ static void print_default(FILE *to, const struct config_row *row)
 static void sample_row(FILE *to, const struct config_row *row, size_t section)
 {
     const char *indent = section ? "  # " : "# ";
-    fputc('\n', to);
-    print_wrapped(to, indent, row->help);
+    print_wrapped(to, indent, row->help, false);
     fprintf(to, "%s#%s: ", section ? "  " : "", row->key + (section ? section + 1 : 0));
     print_default(to, row);
     fputc('\n', to);
@@ -59,9 +60,10 @@ void config_doc_sample(FILE *to)
           to);
     for (int i = 0; i < CONFIG_KEYS; i++) {
         const struct config_row *row = config_row((enum config_key)i);
-        size_t n = section_length(row->key);
+        const size_t n = section_length(row->key);
+        fputc('\n', to);
         if (n && (n != length || strncmp(section, row->key, n) != 0))
-            fprintf(to, "\n%.*s:\n", (int)n, row->key);
+            fprintf(to, "%.*s:\n", (int)n, row->key);
         section = row->key;
         length = n;
         sample_row(to, row, n);
@@ -98,7 +100,7 @@ static void keys_range(FILE *to, const struct config_row *row)
 static void keys_row(FILE *to, const struct config_row *row)
 {
     fprintf(to, ".It Ic %s\n", row->key);
-    print_wrapped(to, "", row->help);
+    print_wrapped(to, "", row->help, true);
     fprintf(to, "Value: %s.\n", config_expected(row->type));
     fputs("Default: ", to);
     print_default(to, row);

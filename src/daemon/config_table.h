@@ -105,6 +105,8 @@
       "Time for which a rendered metrics page is served again. 0: every scrape is fresh.")         \
     X(COUNT, metrics_connections, "metrics.connections", "32", 1, 1000, RESTART,                   \
       "HTTP connections to the metrics port at one time.")                                         \
+    X(SIZE, metrics_page_bytes, "metrics.page_bytes", "64MiB", 1 << 20, UINT64_C(1) << 32, RELOAD, \
+      "Memory of rendered pages, all scrapes together.")                                           \
     X(COUNT, health_connections, "health.connections", "32", 1, 1000, RESTART,                     \
       "HTTP connections to the health port at one time.")                                          \
     X(DURATION, health_interval, "health.interval", "30s", NS_PER_S, CONFIG_DAY, RELOAD,           \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -64,6 +65,14 @@ void notify_send(const struct notify *n, const char *fmt, ...)
     if (size > 0 && size < (int)sizeof text)
         (void)!sendto(n->fd, text, (size_t)size, MSG_NOSIGNAL, (const struct sockaddr *)&n->to,
                       n->to_size);
+}
+
+void notify_reloading(const struct notify *n)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    notify_send(n, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 }
 
 /* ---- passed descriptors ---- */

@@ -26,6 +26,9 @@ void notify_fini(struct notify *n);
 void notify_send(const struct notify *n, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Sends RELOADING=1 with the time, on the clock that systemd wants for it. */
+void notify_reloading(const struct notify *n);
+
 /* A descriptor that systemd or another parent passed (LISTEN_FDS, LISTEN_PID,
  * LISTEN_FDNAMES). */
 enum { PASSED_MAX = 8, PASSED_NAME = 32 };

@@ -328,6 +328,7 @@ static int go_on(struct storefile *s, uint64_t size, struct when now)
     const bool ours = whole && memcmp(its.boot_id, me.boot_id, sizeof me.boot_id) == 0;
     const bool earlier = ours && ((struct store_head *)s->mem)->version != STORE_VERSION;
     int r = 0;
+    s->clean = whole && ((struct store_head *)s->mem)->clean;
     if (ours && (earlier || s->size != size / STORE_PAGE * STORE_PAGE)) {
         r = copy(s, &its, size, now);
         if (r == 0)

@@ -24,6 +24,7 @@ struct storefile {
         STOREFILE_COPIED,    /* likewise, in a new file: another layout or size */
         STOREFILE_REPLACED,  /* what was there had to be set aside */
     } how;
+    bool clean;    /* the daemon before stopped in order */
     char why[512]; /* of a failure, or of what is out of the ordinary; else empty */
 };
 

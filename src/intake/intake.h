@@ -53,7 +53,7 @@ struct intake {
     unsigned nready, nwaiting;
     unsigned next; /* queue that the next turn begins with */
     struct partial partial;
-    uint64_t pending; /* bytes of answers that are kept */
+    uint64_t pending;        /* bytes of answers that are kept */
     intake_drained *drained; /* set while draining */
     void *drained_arg;
     struct buf out; /* scratch: what one read is answered with */

@@ -117,7 +117,8 @@ class Daemon:
         return self.process.pid
 
     def command(self):
-        line = [str(self.binary), "--runtime-dir", str(self.runtime), "--state-dir", str(self.state)]
+        line = [str(self.binary), "--runtime-dir", str(self.runtime),
+                "--state-dir", str(self.state)]
         # Always a file, so that one in /etc cannot have a say.
         line += ["--config", str(self.config or os.devnull)]
         for key, value in self.options.items():

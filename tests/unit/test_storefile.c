@@ -20,7 +20,7 @@ static const struct when now = {.mono = 1000 * NS_PER_S, .wall = 1700000000 * NS
 
 static void setup(void)
 {
-    strcpy(dir, "/dev/shm/mcptally-test-XXXXXX");
+    snprintf(dir, sizeof dir, "/dev/shm/mcptally-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/store", dir);
 }

@@ -1,0 +1,43 @@
+#include "daemon/bound.h"
+
+#include "intake/conn.h"
+#include "pipeline/link.h"
+
+enum {
+    BASE_BYTES = 4 << 20,  /* the program, its libraries and their tables */
+    CONN_BYTES = 1024,     /* one idle connection; measured by make bench */
+    HTTP_BYTES = 32 << 10, /* one HTTP connection of libmicrohttpd */
+    RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
+    ID_BYTES = sizeof(struct link_series),
+};
+
+struct item {
+    const char *name;
+    uint64_t count, each;
+};
+
+void bound_print(FILE *to, const struct config *c)
+{
+    const struct item items[] = {
+        {"store", 1, c->store_size},
+        {"connections", c->limits_connections, CONN_BYTES},
+        {"series ids", c->limits_ids, ID_BYTES},
+        {"partial frames", 1, c->limits_partial_frame_bytes},
+        {"replies", 1, c->limits_reply_bytes},
+        {"metrics pages", 1, c->metrics_page_bytes},
+        {"http connections", c->metrics_connections + c->health_connections, HTTP_BYTES},
+        {"rules", c->rules.n, RULE_BYTES},
+        {"program", 1, BASE_BYTES},
+    };
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        const uint64_t bytes = items[i].count * items[i].each;
+        fprintf(to, "%-18s %8.1f MiB", items[i].name, (double)bytes / (1 << 20));
+        if (items[i].count > 1)
+            fprintf(to, "  (%llu of %llu bytes)", (unsigned long long)items[i].count,
+                    (unsigned long long)items[i].each);
+        fputc('\n', to);
+        sum += bytes;
+    }
+    fprintf(to, "%-18s %8.1f MiB\n", "at most", (double)sum / (1 << 20));
+}

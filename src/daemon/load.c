@@ -1,0 +1,31 @@
+#include "daemon/load.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static bool override_path(struct config *c, const char *key, const char *path, struct faults *f)
+{
+    char assignment[4096 + 32];
+    if (!path)
+        return true;
+    snprintf(assignment, sizeof assignment, "%s=%s", key, path);
+    return config_override(c, assignment, f);
+}
+
+bool load_config(const struct load *l, struct config *c, struct faults *f)
+{
+    bool good = true;
+    config_init(c);
+    if (l->file)
+        good = config_read(c, l->file, f);
+    else if (access(CONFIG_FILE, F_OK) == 0)
+        good = config_read(c, CONFIG_FILE, f);
+    for (unsigned i = 0; i < l->noverrides; i++)
+        good &= config_override(c, l->overrides[i], f);
+    good &= override_path(c, "runtime_dir", l->runtime_dir, f);
+    good &= override_path(c, "state_dir", l->state_dir, f);
+    good = good && config_finish(c, f);
+    if (!good)
+        config_fini(c);
+    return good;
+}

@@ -1,0 +1,67 @@
+#include "daemon/options.h"
+
+#include <stdlib.h>
+
+#include "daemon/domains.h"
+#include "pipeline/rules.h"
+
+void options_pipeline(struct config *c, struct pipeline_options *o)
+{
+    pipeline_defaults(o);
+    o->domains = (unsigned)c->domains_count;
+    o->cardinality = (unsigned)c->series_cardinality;
+    o->series_idle = c->series_idle;
+    o->gauge_grace = c->gauge_grace;
+    o->session_keep = c->session_keep;
+    o->ids_per_connection = (uint32_t)c->limits_ids_per_connection;
+    o->ids_total = c->limits_ids;
+    o->choose_domain = domains_choose;
+    o->choose_arg = c;
+}
+
+void options_intake(const struct config *c, unsigned descriptors, struct intake_options *o)
+{
+    *o = (struct intake_options){
+        .connections = (unsigned)c->limits_connections,
+        .domain_connections = (unsigned)c->limits_connections_per_domain,
+        .partial_bytes = c->limits_partial_frame_bytes,
+        .partial_timeout = c->limits_partial_frame_timeout,
+        .reply_bytes = c->limits_reply_bytes,
+        .left_out = -1,
+    };
+    if (o->connections > descriptors)
+        o->connections = descriptors;
+}
+
+/* The items of a list as borrowed texts; NULL when memory is out. */
+static struct str *texts_of(const struct config_list *list)
+{
+    struct str *texts = calloc(list->n ? list->n : 1, sizeof *texts);
+    for (size_t i = 0; texts && i < list->n; i++)
+        texts[i] = str_of(list->items[i]);
+    return texts;
+}
+
+struct redact *options_redact(const struct config *c)
+{
+    struct redact *r = NULL;
+    struct str *keys = texts_of(&c->redaction_keys), *allow = texts_of(&c->redaction_allow);
+    if (keys && allow) {
+        const struct redact_options o = {
+            .enabled = c->redaction_enabled,
+            .nkeys = (unsigned)c->redaction_keys.n,
+            .nallow = (unsigned)c->redaction_allow.n,
+            .keys = keys,
+            .allow = allow,
+        };
+        r = redact_new(&o);
+    }
+    free(keys);
+    free(allow);
+    return r;
+}
+
+struct rules *options_rules(const struct config *c)
+{
+    return rules_new(c->rules.rules, c->rules.n);
+}

@@ -1,0 +1,21 @@
+/* options: the configuration as the option structs of the rooms below. Floor 5.
+ * The one place that knows which key goes where. */
+#ifndef MCPTALLY_DAEMON_OPTIONS_H
+#define MCPTALLY_DAEMON_OPTIONS_H
+
+#include "daemon/config.h"
+#include "intake/intake.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/redact.h"
+
+/* `c` has to outlive the pipeline: it is asked for domains. */
+void options_pipeline(struct config *c, struct pipeline_options *o);
+
+/* `descriptors`: how many connections may be open at most, whatever is configured. */
+void options_intake(const struct config *c, unsigned descriptors, struct intake_options *o);
+
+/* NULL when memory is out. */
+struct redact *options_redact(const struct config *c);
+struct rules *options_rules(const struct config *c);
+
+#endif
