@@ -1,5 +1,131 @@
-/* main: placeholder until the loop is in. */
-int main(void)
+/* main: the command line of mcptallyd(8). */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bound.h"
+#include "daemon/config_doc.h"
+#include "daemon/daemon.h"
+
+static const char usage[] =
+    "usage: mcptallyd [--config FILE] [--runtime-dir DIR] [--state-dir DIR]\n"
+    "                 [-o KEY=VALUE]... [--check]\n"
+    "       mcptallyd --print sample | keys\n"
+    "       mcptallyd --version | --help\n"
+    "\n"
+    "  -c, --config FILE      read FILE instead of " CONFIG_FILE "\n"
+    "  -r, --runtime-dir DIR  directory of the sockets and the store\n"
+    "  -s, --state-dir DIR    directory of what outlives a boot\n"
+    "  -o KEY=VALUE           set a key, over the file\n"
+    "  -n, --check            check the configuration, print the memory bound, exit\n"
+    "      --print WHAT       print a sample configuration, or the keys in mdoc(7)\n"
+    "  -V, --version          print the version\n"
+    "  -h, --help             print this\n";
+
+enum { OPTION_PRINT = 256 };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"runtime-dir", required_argument, NULL, 'r'},
+    {"state-dir", required_argument, NULL, 's'},
+    {"check", no_argument, NULL, 'n'},
+    {"print", required_argument, NULL, OPTION_PRINT},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+struct command {
+    struct load load;
+    bool check;
+    const char *print;
+};
+
+static int wrong_usage(void)
 {
-    return 0;
+    fputs(usage, stderr);
+    return DAEMON_USAGE;
+}
+
+static int print(const char *what)
+{
+    if (strcmp(what, "sample") == 0)
+        config_doc_sample(stdout);
+    else if (strcmp(what, "keys") == 0)
+        config_doc_keys(stdout);
+    else
+        return wrong_usage();
+    return fflush(stdout) == 0 ? DAEMON_OK : DAEMON_FAILED;
+}
+
+/* -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, struct command *c)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "c:r:s:o:nVh", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            c->load.file = optarg;
+            break;
+        case 'r':
+            c->load.runtime_dir = optarg;
+            break;
+        case 's':
+            c->load.state_dir = optarg;
+            break;
+        case 'o':
+            c->load.overrides[c->load.noverrides++] = optarg;
+            break;
+        case 'n':
+            c->check = true;
+            break;
+        case OPTION_PRINT:
+            return print(optarg);
+        case 'V':
+            puts("mcptallyd " MCPTALLY_BUILD_VERSION);
+            return DAEMON_OK;
+        case 'h':
+            fputs(usage, stdout);
+            return DAEMON_OK;
+        default:
+            return wrong_usage();
+        }
+    }
+    return optind == argc ? -1 : wrong_usage();
+}
+
+static int run(const struct command *c)
+{
+    struct config config;
+    struct faults faults;
+    int status = DAEMON_CONFIG;
+    faults_init(&faults);
+    if (!load_config(&c->load, &config, &faults)) {
+        fputs(faults_text(&faults), stderr);
+        faults_fini(&faults);
+        return status;
+    }
+    faults_fini(&faults);
+    if (c->check) {
+        bound_print(stdout, &config);
+        status = DAEMON_OK;
+    } else {
+        status = daemon_run(&c->load, &config);
+    }
+    config_fini(&config);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct command c = {0};
+    c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
+    if (!c.load.overrides)
+        return DAEMON_FAILED;
+    int status = parse(argc, argv, &c);
+    if (status < 0)
+        status = run(&c);
+    free(c.load.overrides);
+    return status;
 }

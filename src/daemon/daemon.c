@@ -1,0 +1,394 @@
+#include "daemon/daemon.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "daemon/ladder.h"
+#include "daemon/options.h"
+#include "daemon/sockets.h"
+#include "daemon/value.h"
+#include "store/commit.h"
+
+enum {
+    SPARE_DESCRIPTORS = 64, /* beside producers' and HTTP connections */
+    SWEEP_UNITS = 8192,     /* records that one tick looks at */
+};
+#define TICK_NS  NS_PER_S
+#define DRAIN_NS (2 * NS_PER_S)
+
+static struct timeval timeval_of(uint64_t ns)
+{
+    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
+                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+}
+
+static void set_state(struct daemon *d, enum daemon_state to)
+{
+    assert(to > d->state);
+    d->state = to;
+}
+
+static void leave(struct daemon *d)
+{
+    if (d->state == DAEMON_LEAVING)
+        return;
+    set_state(d, DAEMON_LEAVING);
+    event_base_loopbreak(d->base);
+}
+
+/* ---- descriptors ---- */
+
+/* HTTP and the rest always keep descriptors in reserve. */
+static int start_limits(struct daemon *d)
+{
+    struct rlimit r;
+    const uint64_t wanted = d->config->limits_connections + d->config->metrics_connections +
+                            d->config->health_connections + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return DAEMON_FAILED;
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0 && getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return DAEMON_FAILED;
+    d->connections = (unsigned)d->config->limits_connections;
+    if (r.rlim_cur >= wanted)
+        return DAEMON_OK;
+    const uint64_t reserved = wanted - d->config->limits_connections;
+    d->connections = r.rlim_cur > reserved ? (unsigned)(r.rlim_cur - reserved) : 1;
+    log_info("daemon", "RLIMIT_NOFILE is %llu: at most %u of limits.connections are possible",
+             (unsigned long long)r.rlim_cur, d->connections);
+    return DAEMON_OK;
+}
+
+/* ---- directories and the store ---- */
+
+static int status_of(int error)
+{
+    return error == -ERR_BUSY ? DAEMON_BUSY : error == -ERR_PERM ? DAEMON_PERM : DAEMON_FAILED;
+}
+
+static int start_paths(struct daemon *d)
+{
+    char why[512];
+    int r = paths_find(&d->paths, d->config->runtime_dir, d->config->state_dir, why, sizeof why);
+    if (r < 0)
+        log_error("paths", "%s", why);
+    return r < 0 ? status_of(r) : DAEMON_OK;
+}
+
+static void tell_store(const struct storefile *f)
+{
+    static const char *const how[] = {
+        [STOREFILE_NEW] = "new",
+        [STOREFILE_CONTINUED] = "continued",
+        [STOREFILE_COPIED] = "copied to another layout or size",
+        [STOREFILE_REPLACED] = "new; the one before is set aside as store.damaged-*",
+    };
+    if (*f->why)
+        log_warn("store", "%s", f->why);
+    log_info("store", "%s: %s", f->path, how[f->how]);
+}
+
+/* What the store's head remembers of the starts before this one. */
+static int judge_start(struct daemon *d, bool clean, struct when now)
+{
+    struct store_head *h = d->file.store.head;
+    uint64_t starts[START_SLOTS];
+    unsigned n = 0;
+    if (clean || !d->config->start_ladder)
+        for (unsigned i = 0; i < START_SLOTS; i++)
+            h->start_at[i] = i == (h->starts - 1) % START_SLOTS ? now.mono : 0;
+    for (uint64_t i = h->starts > START_SLOTS ? h->starts - START_SLOTS : 0; i < h->starts; i++)
+        if (h->start_at[i % START_SLOTS])
+            starts[n++] = h->start_at[i % START_SLOTS];
+    const struct ladder l = ladder_judge(starts, n);
+    d->left_out = !clean && h->domain_in_hand && l.wait ? (int)h->domain_in_hand - 1 : -1;
+    h->domain_in_hand = 0;
+    if (l.set_aside)
+        return storefile_replace(&d->file, d->config->store_size,
+                                 "every daemon that went on from this store has died", now);
+    d->brake = l.wait;
+    if (l.wait)
+        log_warn("daemon", "%u starts in a row: serving in %llu s", l.starts,
+                 (unsigned long long)(l.wait / NS_PER_S));
+    return 0;
+}
+
+static int start_store(struct daemon *d)
+{
+    const struct when now = clock_now();
+    int r = storefile_open(&d->file, d->paths.store, d->config->store_size, now);
+    if (r == 0)
+        r = judge_start(d, d->file.clean, now);
+    if (r == 0)
+        tell_store(&d->file);
+    else
+        log_error("store", "%s", d->file.why);
+    return r < 0 ? status_of(r) : DAEMON_OK;
+}
+
+static void stop_store(struct daemon *d)
+{
+    storefile_close(&d->file, true);
+}
+
+/* ---- the loop ---- */
+
+/* Between two ticks the loop sleeps unless somebody wants something. A watchdog
+ * that does not turn the loop any more ends us. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct daemon *d = arg;
+    (void)fd;
+    (void)what;
+    if (d->notify.watchdog)
+        notify_send(&d->notify, "WATCHDOG=1");
+    if (d->state != DAEMON_SERVING)
+        return;
+    const struct when now = clock_now();
+    intake_sweep(&d->intake, now);
+    (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
+    own_observe(&d->pipeline.own, OWN_CALLBACK,
+                (double)(clock_now().mono - now.mono) / (double)NS_PER_S);
+    store_commit(d->pipeline.st);
+}
+
+static void on_limit(evutil_socket_t fd, short what, void *arg)
+{
+    struct daemon *d = arg;
+    (void)fd;
+    (void)what;
+    if (d->state == DAEMON_BRAKED) {
+        event_base_loopbreak(d->base);
+        return;
+    }
+    log_warn("daemon", "producers are still writing after %llu s; leaving",
+             (unsigned long long)(DRAIN_NS / NS_PER_S));
+    leave(d);
+}
+
+static void set_limit(struct daemon *d, uint64_t ns)
+{
+    const struct timeval t = timeval_of(ns);
+    event_add(d->limit, &t);
+}
+
+static void on_drained(void *arg)
+{
+    leave(arg);
+}
+
+/* The first time what is written is read; the second time is the end. */
+static void on_stop(evutil_socket_t sig, short what, void *arg)
+{
+    struct daemon *d = arg;
+    (void)sig;
+    (void)what;
+    notify_send(&d->notify, "STOPPING=1");
+    if (d->state != DAEMON_SERVING) {
+        leave(d);
+        return;
+    }
+    set_state(d, DAEMON_DRAINING);
+    log_info("daemon", "stopping");
+    set_limit(d, DRAIN_NS);
+    intake_drain(&d->intake, on_drained, d);
+}
+
+static void on_hup(evutil_socket_t sig, short what, void *arg)
+{
+    struct daemon *d = arg;
+    (void)sig;
+    (void)what;
+    if (d->state == DAEMON_SERVING)
+        daemon_reload(d);
+}
+
+static struct event *add_signal(struct daemon *d, int sig, event_callback_fn callback)
+{
+    struct event *e = event_new(d->base, sig, EV_SIGNAL | EV_PERSIST, callback, d);
+    if (e && event_add(e, NULL) < 0) {
+        event_free(e);
+        e = NULL;
+    }
+    return e;
+}
+
+static uint64_t tick_of(const struct notify *n)
+{
+    return n->watchdog && n->watchdog / 2 < TICK_NS ? n->watchdog / 2 : TICK_NS;
+}
+
+static int start_loop(struct daemon *d)
+{
+    const struct timeval tick = timeval_of(tick_of(&d->notify));
+    signal(SIGPIPE, SIG_IGN);
+    d->base = event_base_new();
+    if (!d->base)
+        return DAEMON_FAILED;
+    d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
+    d->limit = event_new(d->base, -1, 0, on_limit, d);
+    d->sigterm = add_signal(d, SIGTERM, on_stop);
+    d->sigint = add_signal(d, SIGINT, on_stop);
+    d->sighup = add_signal(d, SIGHUP, on_hup);
+    if (!d->tick || !d->limit || !d->sigterm || !d->sigint || !d->sighup)
+        return DAEMON_FAILED;
+    return event_add(d->tick, &tick) == 0 ? DAEMON_OK : DAEMON_FAILED;
+}
+
+static void stop_loop(struct daemon *d)
+{
+    struct event *all[] = {d->tick, d->limit, d->sigterm, d->sigint, d->sighup};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i])
+            event_free(all[i]);
+    if (d->base)
+        event_base_free(d->base);
+}
+
+/* ---- the brake ---- */
+
+/* Turns the loop without serving: signals and the watchdog work meanwhile. */
+static int start_brake(struct daemon *d)
+{
+    if (!d->brake)
+        return DAEMON_OK;
+    set_state(d, DAEMON_BRAKED);
+    notify_send(&d->notify, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=slowed down after a row of crashes",
+                (unsigned long long)((d->brake + 10 * NS_PER_S) / NS_PER_US));
+    set_limit(d, d->brake);
+    event_base_dispatch(d->base);
+    return DAEMON_OK;
+}
+
+/* ---- the pipeline ---- */
+
+static int start_pipeline(struct daemon *d)
+{
+    struct pipeline_options o;
+    options_pipeline(d->config, &o);
+    d->redact = options_redact(d->config);
+    d->rules = options_rules(d->config);
+    int r = -ERR_NOMEM;
+    if (d->redact && d->rules)
+        r = pipeline_init(&d->pipeline, &d->file.store, &o, d->started);
+    if (r < 0) {
+        log_error("pipeline", "%s", err_help(r));
+        return DAEMON_FAILED;
+    }
+    d->pipeline.redact = d->redact;
+    d->pipeline.rules = d->rules;
+    if (d->file.how == STOREFILE_REPLACED)
+        own_add(&d->pipeline.own, OWN_STORES_SET_ASIDE, 0, 1);
+    store_commit(d->pipeline.st);
+    return DAEMON_OK;
+}
+
+static void stop_pipeline(struct daemon *d)
+{
+    pipeline_fini(&d->pipeline);
+    redact_free(d->redact);
+    rules_free(d->rules);
+}
+
+/* ---- producers ---- */
+
+static int start_intake(struct daemon *d)
+{
+    struct intake_options o;
+    d->events = (struct socket_place){
+        .section = "socket",
+        .path = d->config->socket_path,
+        .dir = d->paths.runtime,
+        .mode = (unsigned)d->config->socket_mode,
+        .group = d->config->socket_group,
+        .passed = passed_take(&d->passed, "events"),
+    };
+    const int fd = sockets_listen(&d->events);
+    if (fd < 0)
+        return status_of(fd);
+    options_intake(d->config, d->connections, &o);
+    o.left_out = d->left_out;
+    return intake_init(&d->intake, d->base, &d->pipeline, fd, &o) < 0 ? DAEMON_FAILED : DAEMON_OK;
+}
+
+static void stop_intake(struct daemon *d)
+{
+    sockets_remove(&d->events);
+    intake_fini(&d->intake);
+}
+
+/* ---- readiness ---- */
+
+static int start_serving(struct daemon *d)
+{
+    char names[256];
+    if (passed_fini(&d->passed, names, sizeof names))
+        log_warn("daemon", "passed sockets that nobody knows are closed: %s", names);
+    set_state(d, DAEMON_SERVING);
+    log_info("daemon", "mcptallyd %s serves", MCPTALLY_BUILD_VERSION);
+    notify_send(&d->notify, "READY=1\nSTATUS=serving");
+    return DAEMON_OK;
+}
+
+/* ---- start and stop ---- */
+
+/* In this order; stopped in reverse, as far as it came. A step returns an enum
+ * daemon_exit. */
+static const struct step {
+    int (*start)(struct daemon *d);
+    void (*stop)(struct daemon *d);
+} steps[] = {
+    {start_limits, NULL},        {start_paths, NULL},   {start_store, stop_store},
+    {start_loop, stop_loop},     {start_brake, NULL},   {start_pipeline, stop_pipeline},
+    {start_intake, stop_intake}, {start_serving, NULL},
+};
+
+enum { STEPS = sizeof steps / sizeof *steps };
+
+static int start(struct daemon *d, unsigned *done)
+{
+    for (*done = 0; *done < STEPS; ++*done) {
+        int status = steps[*done].start(d);
+        if (status != DAEMON_OK)
+            return status;
+        if (d->state == DAEMON_LEAVING) {
+            ++*done;
+            break;
+        }
+    }
+    return DAEMON_OK;
+}
+
+static void stop(struct daemon *d, unsigned done)
+{
+    while (done-- > 0)
+        if (steps[done].stop)
+            steps[done].stop(d);
+}
+
+int daemon_run(const struct load *load, struct config *config)
+{
+    struct daemon *d = calloc(1, sizeof *d);
+    unsigned done;
+    if (!d)
+        return DAEMON_FAILED;
+    d->load = load;
+    d->config = config;
+    d->file.fd = -1;
+    d->started = clock_now();
+    log_set_level((enum log_level)config->log_level);
+    notify_init(&d->notify);
+    passed_init(&d->passed);
+    int status = start(d, &done);
+    if (status == DAEMON_OK && d->state == DAEMON_SERVING)
+        event_base_dispatch(d->base);
+    stop(d, done);
+    notify_fini(&d->notify);
+    free(d);
+    return status;
+}

@@ -1,0 +1,69 @@
+/* daemon: everything, put together. Floor 5.
+ *
+ * The order in which things start, and in reverse stop, is the table `steps` in
+ * daemon.c; nothing else starts or stops them. One thread, one loop; all of this
+ * is touched by its callbacks only. Nothing in the loop blocks, so there is no
+ * helper process yet: what would block (name service, certificates, fsync) is
+ * either not there or done before the first accept. */
+#ifndef MCPTALLY_DAEMON_DAEMON_H
+#define MCPTALLY_DAEMON_DAEMON_H
+
+#include <event2/event.h>
+
+#include "daemon/config.h"
+#include "daemon/load.h"
+#include "daemon/notify.h"
+#include "daemon/paths.h"
+#include "daemon/sockets.h"
+#include "daemon/storefile.h"
+#include "intake/intake.h"
+#include "pipeline/redact.h"
+#include "pipeline/rules.h"
+
+/* sysexits(3), as far as systemd must not start us again for them. */
+enum daemon_exit {
+    DAEMON_OK = 0,
+    DAEMON_USAGE = 64,  /* the command line */
+    DAEMON_FAILED = 71, /* the system did not give what is needed */
+    DAEMON_BUSY = 75,   /* another daemon has the store */
+    DAEMON_PERM = 77,   /* owner or mode of a file or directory */
+    DAEMON_CONFIG = 78, /* the configuration */
+};
+
+enum daemon_state {
+    DAEMON_STARTING, /* before the loop */
+    DAEMON_BRAKED,   /* in the loop, but waiting, because of a crash loop */
+    DAEMON_SERVING,
+    DAEMON_DRAINING, /* SIGTERM came; what was written is being read */
+    DAEMON_LEAVING,  /* the loop is told to end */
+};
+
+struct daemon {
+    const struct load *load;
+    struct config *config;
+    enum daemon_state state;
+    struct when started;
+    struct paths paths;
+    struct passed passed;
+    struct notify notify;
+    struct storefile file;
+    uint64_t brake;       /* ns to wait before serving */
+    int left_out;         /* domain that was in hand when the daemon before died, or -1 */
+    unsigned connections; /* producers that the limit of descriptors leaves room for */
+    struct event_base *base;
+    struct event *tick, *limit; /* limit: of the brake, or of the drain */
+    struct event *sigterm, *sigint, *sighup;
+    struct pipeline pipeline;
+    struct redact *redact;
+    struct rules *rules;
+    struct socket_place events;
+    struct intake intake;
+};
+
+/* Runs until a signal ends it; takes the configuration. Returns the exit status. */
+int daemon_run(const struct load *load, struct config *config);
+
+/* SIGHUP: reads the configuration again and applies what can be applied. */
+void daemon_reload(struct daemon *d);
+
+#endif

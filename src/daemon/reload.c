@@ -1,0 +1,78 @@
+#include "daemon/daemon.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/options.h"
+
+/* One log line a fault. */
+static void log_faults(struct faults *f)
+{
+    const char *p = faults_text(f);
+    while (*p) {
+        const size_t n = strcspn(p, "\n");
+        log_error("config", "%.*s", (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+}
+
+/* What needs a restart stays as it is, and is named. */
+static void keep_fixed(struct daemon *d, struct config *fresh)
+{
+    struct buf names;
+    buf_init(&names, 4096);
+    if (config_keep_fixed(d->config, fresh, &names))
+        log_warn("config", "a restart is needed for: %.*s", STR_ARG(buf_str(&names)));
+    buf_fini(&names);
+}
+
+/* Everything new is made before anything old is given up. */
+static bool apply(struct daemon *d, struct config *fresh)
+{
+    struct pipeline_options pipeline;
+    struct intake_options intake;
+    struct redact *redact = options_redact(fresh);
+    struct rules *rules = options_rules(fresh);
+    if (!redact || !rules) {
+        redact_free(redact);
+        rules_free(rules);
+        return false;
+    }
+    const struct config old = *d->config;
+    *d->config = *fresh;
+    *fresh = old;
+    log_set_level((enum log_level)d->config->log_level);
+    options_pipeline(d->config, &pipeline);
+    d->pipeline.options = pipeline;
+    d->pipeline.redact = redact;
+    d->pipeline.rules = rules;
+    redact_free(d->redact);
+    rules_free(d->rules);
+    d->redact = redact;
+    d->rules = rules;
+    options_intake(d->config, d->connections, &intake);
+    intake.left_out = d->left_out;
+    intake_configure(&d->intake, &intake);
+    return true;
+}
+
+void daemon_reload(struct daemon *d)
+{
+    struct config fresh;
+    struct faults faults;
+    notify_reloading(&d->notify);
+    faults_init(&faults);
+    if (!load_config(d->load, &fresh, &faults)) {
+        log_faults(&faults);
+        log_error("config", "the configuration stays as it was");
+    } else {
+        keep_fixed(d, &fresh);
+        if (apply(d, &fresh))
+            log_info("config", "read again");
+        else
+            log_error("config", "out of memory; the configuration stays as it was");
+        config_fini(&fresh);
+    }
+    faults_fini(&faults);
+    notify_send(&d->notify, "READY=1");
+}
