@@ -8,7 +8,7 @@
 
 #include "daemon/nearest.h"
 #include "daemon/value.h"
-#include "daemon/tree.h"
+#include "serve/listen.h"
 
 /* ---- the table as data ---- */
 
@@ -107,9 +107,7 @@ static bool set_ratio(struct config *c, const struct config_row *row, const char
 static bool set_text(struct config *c, const struct config_row *row, const char *text,
                      struct faults *f, struct place at)
 {
-    struct sockaddr_storage address;
-    socklen_t size;
-    if (row->type == CONFIG_ADDRESS && !value_off(text) && !value_address(text, &address, &size)) {
+    if (row->type == CONFIG_ADDRESS && !value_off(text) && !listen_address_ok(text)) {
         fault_add(f, at, row->key, "expected %s, not \"%s\"", expected[row->type], text);
         return false;
     }

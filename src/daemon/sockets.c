@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "base/log.h"
 #include "daemon/paths.h"
 #include "daemon/value.h"
+#include "serve/listen.h"
 
 static int failed(const struct socket_place *at, const char *path, const char *what)
 {
@@ -46,31 +46,6 @@ static bool answers(const struct sockaddr_un *a)
     return yes;
 }
 
-/* The socket's own mode is what its file appears with, so nobody gets in before
- * the group and the mode are set. */
-static int bind_at(const struct socket_place *at, const struct sockaddr_un *a, int fd)
-{
-    const char *path = a->sun_path;
-    gid_t gid;
-    if (answers(a)) {
-        log_error(at->section, "%s: another process listens there", path);
-        return -ERR_BUSY;
-    }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return failed(at, path, "remove");
-    if (fchmod(fd, 0) < 0 || bind(fd, (const struct sockaddr *)a, sizeof *a) < 0)
-        return failed(at, path, "bind");
-    if (*at->group && !group_of(at->group, &gid)) {
-        log_error(at->section, "%s.group: there is no group %s", at->section, at->group);
-        return -ERR_PERM;
-    }
-    if (*at->group && chown(path, (uid_t)-1, gid) < 0)
-        return failed(at, path, "change the group");
-    if (chmod(path, at->mode) < 0 || listen(fd, SOMAXCONN) < 0)
-        return failed(at, path, "listen");
-    return 0;
-}
-
 int sockets_listen(const struct socket_place *at)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -80,15 +55,17 @@ int sockets_listen(const struct socket_place *at)
         log_error(at->section, "%s/%s: too long for a socket's address", at->dir, at->path);
         return -ERR_IO;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return failed(at, a.sun_path, "socket");
-    int r = bind_at(at, &a, fd);
-    if (r < 0) {
-        close(fd);
-        return r;
+    gid_t gid = (gid_t)-1;
+    if (*at->group && !group_of(at->group, &gid)) {
+        log_error(at->section, "%s.group: there is no group %s", at->section, at->group);
+        return -ERR_PERM;
     }
-    return fd;
+    if (answers(&a)) {
+        log_error(at->section, "%s: another process listens there", a.sun_path);
+        return -ERR_BUSY;
+    }
+    const int fd = listen_unix(a.sun_path, at->mode, gid);
+    return fd < 0 ? failed(at, a.sun_path, "listen") : fd;
 }
 
 void sockets_remove(const struct socket_place *at)

@@ -1,9 +1,6 @@
 #include "daemon/value.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,76 +156,9 @@ bool value_level(const char *text, uint64_t *out)
     return false;
 }
 
-static bool host_of(const char *host, struct sockaddr_storage *out, socklen_t *size)
-{
-    struct sockaddr_in *v4 = (void *)out;
-    struct sockaddr_in6 *v6 = (void *)out;
-    memset(out, 0, sizeof *out);
-    if (strcmp(host, "*") == 0)
-        host = "::";
-    else if (strcmp(host, "localhost") == 0)
-        host = "127.0.0.1";
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        out->ss_family = AF_INET;
-        *size = sizeof *v4;
-        return true;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        out->ss_family = AF_INET6;
-        *size = sizeof *v6;
-        return true;
-    }
-    return false;
-}
-
-bool value_address(const char *text, struct sockaddr_storage *out, socklen_t *size)
-{
-    char host[INET6_ADDRSTRLEN + 2];
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    if (!colon || (size_t)(colon - text) >= sizeof host || !value_count(colon + 1, &port) ||
-        port > UINT16_MAX)
-        return false;
-    size_t n = (size_t)(colon - text);
-    memcpy(host, text, n);
-    host[n] = '\0';
-    bool brackets = n >= 2 && host[0] == '[' && host[n - 1] == ']';
-    if (brackets)
-        host[n - 1] = '\0';
-    struct sockaddr_storage a;
-    socklen_t a_size;
-    if (!host_of(host + brackets, &a, &a_size))
-        return false;
-    bool star = strcmp(host, "*") == 0;
-    if ((a.ss_family == AF_INET6) != (brackets || star))
-        return false;
-    /* sin_port and sin6_port lie at the same place. */
-    ((struct sockaddr_in *)(void *)&a)->sin_port = htons((uint16_t)port);
-    *out = a;
-    *size = a_size;
-    return true;
-}
-
 bool value_off(const char *text)
 {
     return strcmp(text, "off") == 0;
-}
-
-void value_print_address(struct buf *to, const struct sockaddr_storage *a)
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-    unsigned port;
-    if (a->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const void *)a;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        port = ntohs(v6->sin6_port);
-        buf_addf(to, "[%s]:%u", host, port);
-    } else {
-        const struct sockaddr_in *v4 = (const void *)a;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        port = ntohs(v4->sin_port);
-        buf_addf(to, "%s:%u", host, port);
-    }
 }
 
 static void print_with_unit(struct buf *to, const struct unit *units, uint64_t v)

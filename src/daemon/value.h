@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 
@@ -19,13 +18,7 @@ bool value_ratio(const char *text, double *out);      /* 0 to 1: 85%, 0.85 */
 bool value_mode(const char *text, uint64_t *out);     /* octal, at most 07777 */
 bool value_level(const char *text, uint64_t *out);    /* enum log_level */
 bool value_f64(const char *text, double *out);        /* a finite decimal number */
-
-/* "IP:port", "[IPv6]:port" or "*:port". Names are not resolved: that blocks. */
-bool value_address(const char *text, struct sockaddr_storage *out, socklen_t *size);
-bool value_off(const char *text); /* an address that says not to listen */
-
-/* Appends "127.0.0.1:9090" or "[::1]:9090". */
-void value_print_address(struct buf *to, const struct sockaddr_storage *a);
+bool value_off(const char *text);                     /* an address that says not to listen */
 
 /* Appends the largest unit that shows the value whole: "64MiB", "30s". */
 void value_print_size(struct buf *to, uint64_t bytes);

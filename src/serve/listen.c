@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-
-enum { BACKLOG = 128 };
 
 union address {
     struct sockaddr any;
@@ -84,7 +81,7 @@ static int bind_tcp(const union address *a, socklen_t size, bool every)
     if (a->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6) < 0)
         return close_failed(fd);
-    if (bind(fd, &a->any, size) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind(fd, &a->any, size) < 0 || listen(fd, SOMAXCONN) < 0)
         return close_failed(fd);
     return fd;
 }
@@ -105,6 +102,12 @@ int listen_tcp(const char *address)
     return bind_tcp(&a, sizeof a.v4, false);
 }
 
+bool listen_address_ok(const char *address)
+{
+    union address a;
+    return parse(address, &a) != 0;
+}
+
 int listen_unix(const char *path, mode_t mode, gid_t gid)
 {
     union address a = {.un = {.sun_family = AF_UNIX}};
@@ -122,7 +125,7 @@ int listen_unix(const char *path, mode_t mode, gid_t gid)
     if (bind(fd, &a.any, sizeof a.un) < 0)
         return close_failed(fd);
     if ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) < 0) || chmod(path, mode) < 0 ||
-        listen(fd, BACKLOG) < 0)
+        listen(fd, SOMAXCONN) < 0)
         return close_failed(fd);
     return fd;
 }

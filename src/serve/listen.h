@@ -2,6 +2,7 @@
 #ifndef MCPTALLY_SERVE_LISTEN_H
 #define MCPTALLY_SERVE_LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,6 +12,9 @@ enum { LISTEN_NAME_MAX = 128 };
  * IPv6 and IPv4); port 0 picks a free one. The descriptor, -ERR_SYNTAX, or
  * -ERR_IO with errno (EADDRINUSE: the port is taken). */
 int listen_tcp(const char *address);
+
+/* Whether listen_tcp() can take an address. */
+bool listen_address_ok(const char *address);
 
 /* A Unix stream listener; what lies at the path is replaced, so the caller must
  * know that nobody listens there. gid (gid_t)-1 leaves the group alone. The
