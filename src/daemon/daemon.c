@@ -138,6 +138,13 @@ static void stop_store(struct daemon *d)
 
 /* ---- the loop ---- */
 
+static void note_spent(void *arg, uint64_t ns)
+{
+    struct daemon *d = arg;
+    own_observe(&d->pipeline.own, OWN_CALLBACK, (double)ns / (double)NS_PER_S);
+    store_commit(d->pipeline.st);
+}
+
 /* Between two ticks the loop sleeps unless somebody wants something. A watchdog
  * that does not turn the loop any more ends us. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -151,10 +158,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     const struct when now = clock_now();
     intake_sweep(&d->intake, now);
-    (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
-    own_observe(&d->pipeline.own, OWN_CALLBACK,
-                (double)(clock_now().mono - now.mono) / (double)NS_PER_S);
-    store_commit(d->pipeline.st);
+    /* A page in the making relies on its series. */
+    if (!pages_busy(d->ports.pages))
+        (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
+    note_spent(d, clock_now().mono - now.mono);
 }
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
@@ -295,6 +302,24 @@ static void stop_pipeline(struct daemon *d)
     rules_free(d->rules);
 }
 
+/* ---- HTTP ---- */
+
+static int start_ports(struct daemon *d)
+{
+    const struct serve_env env = {
+        .base = d->base,
+        .pl = &d->pipeline,
+        .spent = note_spent,
+        .arg = d,
+    };
+    return ports_start(&d->ports, &env, d->config, &d->passed) < 0 ? DAEMON_FAILED : DAEMON_OK;
+}
+
+static void stop_ports(struct daemon *d)
+{
+    ports_stop(&d->ports);
+}
+
 /* ---- producers ---- */
 
 static int start_intake(struct daemon *d)
@@ -343,9 +368,15 @@ static const struct step {
     int (*start)(struct daemon *d);
     void (*stop)(struct daemon *d);
 } steps[] = {
-    {start_limits, NULL},        {start_paths, NULL},   {start_store, stop_store},
-    {start_loop, stop_loop},     {start_brake, NULL},   {start_pipeline, stop_pipeline},
-    {start_intake, stop_intake}, {start_serving, NULL},
+    {start_limits, NULL},            /* descriptors: as many as the kernel allows */
+    {start_paths, NULL},             /* the directories are there and are ours */
+    {start_store, stop_store},       /* locked, checked, rolled back */
+    {start_loop, stop_loop},         /* signals, tick and watchdog */
+    {start_brake, NULL},             /* waited, when starts follow each other too fast */
+    {start_pipeline, stop_pipeline}, /* our own metrics are declared before any producer's */
+    {start_ports, stop_ports},       /* HTTP answers */
+    {start_intake, stop_intake},     /* producers connect */
+    {start_serving, NULL},           /* READY=1 */
 };
 
 enum { STEPS = sizeof steps / sizeof *steps };

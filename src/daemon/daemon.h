@@ -14,6 +14,7 @@
 #include "daemon/load.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
+#include "daemon/ports.h"
 #include "daemon/sockets.h"
 #include "daemon/storefile.h"
 #include "intake/intake.h"
@@ -56,6 +57,7 @@ struct daemon {
     struct pipeline pipeline;
     struct redact *redact;
     struct rules *rules;
+    struct ports ports;
     struct socket_place events;
     struct intake intake;
 };

@@ -53,6 +53,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     options_intake(d->config, d->connections, &intake);
     intake.left_out = d->left_out;
     intake_configure(&d->intake, &intake);
+    ports_configure(&d->ports, d->config);
     return true;
 }
 
