@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/emission.h"
 #include "cli/options.h"
@@ -27,7 +25,7 @@ enum { ITEM_ROWS = 7, WORDS_MAX = 3 + LIMIT_ATTRS + 2 * ITEM_ROWS, TIMEOUT_MAX_S
 /* The first ITEM_ROWS may also stand in the lines of `emit -`. */
 static const struct option_row rows[] = {
     {"unit", 0, OPTION_TEXT, AT(item.unit), "UNIT", "the metric's unit: s, By, 1 ...", 0, 0},
-    {"help", 0, OPTION_TEXT, AT(item.help), "TEXT", "the metric's help text", 0, 0},
+    {"description", 0, OPTION_TEXT, AT(item.help), "TEXT", "the metric's help text", 0, 0},
     {"join", 0, OPTION_TEXT, AT(item.join), "HOW",
      "how a gauge joins live sessions: last, sum, min or max", 0, 0},
     {"buckets", 0, OPTION_TEXT, AT(item.buckets), "A,B,C",
@@ -207,23 +205,6 @@ static int run(const struct emit_options *o, const char *path, const struct emis
     return last != CLI_OK ? last : status != CLI_OK ? status : result;
 }
 
-/* Where the socket is, and whether somebody listens there. */
-static int find_socket(const struct emit_options *o, struct place *place, const char **path)
-{
-    const char *variable = getenv("MCPTALLY_SOCKET");
-    if (place_find(place, o->runtime_dir) < 0)
-        return options_wrong(&options, "the runtime directory's path is too long");
-    *path = place->events;
-    if (o->socket)
-        *path = o->socket;
-    else if (!o->runtime_dir && variable && *variable)
-        *path = variable;
-    if (ask_listening(*path) == 0)
-        return CLI_OK;
-    cli_error("emit: no daemon on %s: %s", *path, strerror(errno));
-    return cli_exit_of(errno);
-}
-
 int cmd_emit(int argc, char **argv)
 {
     struct emit_options o = {.timeout = 5 * NS_PER_S};
@@ -237,6 +218,6 @@ int cmd_emit(int argc, char **argv)
     const bool lines = n == 1 && strcmp(argv[1], "-") == 0;
     if (!lines && emission_parse(&one, &o.item, n, argv + 1, why) < 0)
         return options_wrong(&options, "%s", why);
-    const int status = find_socket(&o, &place, &path);
+    const int status = place_producer(&place, o.runtime_dir, o.socket, &path);
     return status != CLI_OK ? status : run(&o, path, lines ? NULL : &one);
 }

@@ -1,5 +1,6 @@
 #include "cli/place.h"
 
+#include <errno.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "cli/ask.h"
+#include "cli/cli.h"
 
 /* Who runs the daemon: the owner of what it made. */
 static uid_t owner(const struct place *p)
@@ -81,4 +84,23 @@ int place_find(struct place *p, const char *asked)
         asked = getenv("MCPTALLY_RUNTIME_DIR");
     const bool found = asked && *asked ? fill(p, asked, "") : search(p);
     return found ? 0 : -ERR_RANGE;
+}
+
+int place_producer(struct place *p, const char *asked, const char *socket, const char **path)
+{
+    const char *variable = getenv("MCPTALLY_SOCKET");
+    if (place_find(p, asked) < 0) {
+        cli_error("the runtime directory's path is too long");
+        return CLI_USAGE;
+    }
+    *path = p->events;
+    if (socket)
+        *path = socket;
+    else if (!asked && variable && *variable)
+        *path = variable;
+    if (ask_listening(*path) == 0)
+        return CLI_OK;
+    const int error = errno;
+    cli_error("no daemon on %s: %s", *path, strerror(error));
+    return cli_exit_of(error);
 }

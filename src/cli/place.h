@@ -15,4 +15,9 @@ struct place {
  * 0, or -ERR_RANGE when a path is too long for a socket's address. */
 int place_find(struct place *p, const char *asked);
 
+/* The same, and in *path the socket for producers: `socket` when it is given, then
+ * MCPTALLY_SOCKET unless a directory was asked for, then the directory's. Checks
+ * that somebody listens there. Returns an exit code; a message has told why. */
+int place_producer(struct place *p, const char *asked, const char *socket, const char **path);
+
 #endif
