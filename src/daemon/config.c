@@ -386,7 +386,8 @@ static bool choosers_are_uids(const struct config *c, struct faults *f)
 
 bool config_finish(struct config *c, struct faults *f)
 {
-    bool good = domains_exist(c, f) & choosers_are_uids(c, f);
+    bool good = domains_exist(c, f);
+    good = choosers_are_uids(c, f) && good;
     if (c->health_memory_critical < c->health_memory_warning) {
         enum config_key blame = c->set_at[KEY_health_memory_critical].file
                                     ? KEY_health_memory_critical
