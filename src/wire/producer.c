@@ -356,7 +356,7 @@ void producer_sent(struct producer *p, size_t n)
         return;
     switch (source(p)) {
     case SOURCE_NONE:
-        assert(!"nothing was to be sent");
+        assert(0 && "nothing was to be sent");
         break;
     case SOURCE_CONTROL:
         p->controlled += n;

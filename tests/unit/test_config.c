@@ -26,8 +26,8 @@ static void teardown(void)
 
 static bool parse(const char *text)
 {
-    return config_parse(&config, "f", text, strlen(text), &faults) &
-           config_finish(&config, &faults);
+    const bool parsed = config_parse(&config, "f", text, strlen(text), &faults);
+    return config_finish(&config, &faults) && parsed;
 }
 
 static void takes(const char *text)
