@@ -163,9 +163,10 @@ struct part_rec {
     struct record_head head; /* hash of (service, component) */
     uint64_t names;          /* heap: struct text_blob: service NUL component */
     uint64_t message;        /* heap: struct text_blob, or 0 */
-    uint64_t state;    /* shown state | reported state<<8 | failures in a row<<16 | domain<<32 */
+    uint64_t state;    /* shown state | reported state<<8 | failures in a row<<16 | domain<<32 |
+                          reports missed<<48 | enum part_phase<<56 */
     uint64_t reported; /* mono ns of the newest report */
-    uint64_t changed;  /* mono ns when the shown state last changed */
+    uint64_t changed;  /* mono ns when the phase last changed */
     uint64_t reports;  /* count */
 };
 

@@ -253,7 +253,7 @@ bool part_read(const struct store *st, uint32_t id, struct part_view *out)
         .state = (unsigned)(r->state & 0xff),
         .reported_state = (unsigned)(r->state >> 8 & 0xff),
         .failures = (unsigned)(r->state >> 16 & 0xffff),
-        .domain = (unsigned)(r->state >> 32),
+        .domain = (unsigned)(r->state >> 32 & 0xffff),
         .reported = r->reported,
         .changed = r->changed,
         .reports = r->reports,
