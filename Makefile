@@ -176,6 +176,7 @@ fuzz-run: $(FUZZ)
 # ---- installing -----------------------------------------------------------------
 # One table, mode:source:target; uninstall reads it too.
 SHARE = $(datadir)/mcptally
+UNITS = $(prefix)/lib/systemd/system
 INSTALLED = \
 	755:$(B)/mcptallyd:$(sbindir)/mcptallyd \
 	755:$(B)/mcptally:$(bindir)/mcptally \
@@ -183,6 +184,10 @@ INSTALLED = \
 	644:$(B)/libmcptally.a:$(libdir)/libmcptally.a \
 	644:$(B)/mcptally.pc:$(libdir)/pkgconfig/mcptally.pc \
 	644:src/client/mcptally.h:$(includedir)/mcptally.h \
+	644:conf/completion/mcptally.bash:$(datadir)/bash-completion/completions/mcptally \
+	644:conf/mcptallyd.yaml:$(SHARE)/mcptallyd.yaml \
+	$(foreach f,$(wildcard conf/rules/*.yaml),644:$f:$(SHARE)/rules/$(notdir $f)) \
+	$(foreach f,$(wildcard systemd/mcptally*),644:$f:$(UNITS)/$(notdir $f)) \
 	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
 .PHONY: install uninstall dist
