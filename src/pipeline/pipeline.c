@@ -139,7 +139,7 @@ void pipeline_refresh(struct pipeline *pl)
     for (unsigned d = 0; d < pl->options.domains; d++)
         own_set(o, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
     own_set(o, OWN_SESSIONS, 0, st->head->table[TABLE_SESSIONS].live);
-    own_set(o, OWN_SERIES, 0, st->head->table[TABLE_SERIES].live);
+    own_set(o, OWN_SERIES, 0, series_count(st));
     own_set(o, OWN_STORE_BYTES, 0, st->size);
     own_set(o, OWN_STORE_RESERVED, 0, store_bytes_reserved(st));
     for (unsigned r = 0; r < RING_MAX; r++)

@@ -82,6 +82,16 @@ bool metric_find(const struct store *st, struct str family, struct metric_view *
 
 /* ---- series ---- */
 
+uint64_t series_count(const struct store *st)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 1; i < metric_ids(st); i++) {
+        const struct metric_rec *r = table_get(st, TABLE_METRICS, i);
+        n += r ? r->nseries : 0;
+    }
+    return n;
+}
+
 bool series_read(const struct store *st, uint32_t id, struct series_view *out)
 {
     const struct series_rec *r = table_get(st, TABLE_SERIES, id);

@@ -52,6 +52,9 @@ uint32_t metric_ids(const struct store *st);
 bool metric_read(const struct store *st, uint32_t id, struct metric_view *out);
 bool metric_find(const struct store *st, struct str family, struct metric_view *out);
 
+/* Series of all metrics, dormant ones too. */
+uint64_t series_count(const struct store *st);
+
 /* Dormant series are read as well: test SERIES_LIVE. */
 bool series_read(const struct store *st, uint32_t id, struct series_view *out);
 
