@@ -1,7 +1,6 @@
 #include "serve/process.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,25 +9,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-
-/* A small file of /proc, with a NUL; false when it cannot be read. */
-static bool read_file(const char *path, char *to, size_t size)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    const ssize_t n = read(fd, to, size - 1);
-    close(fd);
-    to[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
+#include "serve/procfile.h"
 
 double process_start_time(void)
 {
     char text[1024];
     const struct when now = clock_now();
     uint64_t ticks;
-    if (!read_file("/proc/self/stat", text, sizeof text))
+    if (!procfile_read("/proc/self/stat", text, sizeof text))
         return 0;
     /* The name in parentheses may hold anything; field 22 comes 20 after it. */
     const char *p = strrchr(text, ')');
@@ -68,7 +56,7 @@ void process_refresh(struct own *o, double start_time)
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     if (getrusage(RUSAGE_SELF, &use) == 0)
         own_setf(o, OWN_PROCESS_CPU, seconds(&use.ru_utime) + seconds(&use.ru_stime));
-    if (read_file("/proc/self/statm", text, sizeof text) &&
+    if (procfile_read("/proc/self/statm", text, sizeof text) &&
         sscanf(text, "%" SCNu64 " %" SCNu64, &virtual, &resident) == 2) {
         own_set(o, OWN_PROCESS_VIRTUAL, 0, virtual * page);
         own_set(o, OWN_PROCESS_RSS, 0, resident * page);

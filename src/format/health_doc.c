@@ -1,0 +1,129 @@
+#include "format/health_doc.h"
+
+#include <time.h>
+
+#include "format/census.h"
+#include "format/ledger.h"
+#include "model/event.h"
+
+static void put_checks(struct json_writer *j, const struct verdict *v, unsigned gates, bool all)
+{
+    json_put_array(j, "checks");
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct check *c = &v->checks[i];
+        if ((gates && !(c->gates & gates)) || (!all && c->status == CHECK_PASS))
+            continue;
+        json_put_object(j, NULL);
+        json_put_text(j, "name", c->name);
+        json_put_text(j, "status", check_status_name(c->status));
+        json_put_text(j, "message", c->message);
+        json_end_object(j);
+    }
+    json_end_array(j);
+}
+
+void health_short(struct buf *to, const struct verdict *v, unsigned gates)
+{
+    struct json_writer j = json_begin(to);
+    const enum check_status status = verdict_of(v, gates);
+    json_put_object(&j, NULL);
+    json_put_text(&j, "status", check_status_name(status));
+    if (status != CHECK_PASS)
+        put_checks(&j, v, gates, false);
+    json_end_object(&j);
+    buf_addc(to, '\n');
+}
+
+/* ---- the long form ---- */
+
+static void put_time(struct json_writer *j, const char *key, uint64_t wall)
+{
+    char text[32];
+    struct tm tm;
+    const time_t t = (time_t)(wall / NS_PER_S);
+    if (gmtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+        json_put_text(j, key, text);
+    else
+        json_put_null(j, key);
+}
+
+static double seconds_since(uint64_t then, uint64_t now)
+{
+    return now > then ? (double)((now - then) / NS_PER_MS) / 1000 : 0;
+}
+
+static void put_component(struct json_writer *j, const struct part_view *p, struct when now)
+{
+    json_put_object(j, NULL);
+    json_put_str(j, "name", p->component);
+    json_put_str(j, "service", p->service);
+    json_put_text(j, "state", health_name(p->state));
+    json_put_text(j, "reported", health_name(p->reported_state));
+    json_put_str(j, "message", p->message);
+    put_time(j, "since", now.wall - (now.mono - p->changed));
+    json_put_f64(j, "report_age_seconds", seconds_since(p->reported, now.mono));
+    json_put_u64(j, "failures", p->failures);
+    json_put_u64(j, "reports", p->reports);
+    json_end_object(j);
+}
+
+static void put_components(struct json_writer *j, const struct store *st, struct when now)
+{
+    struct part_view p;
+    json_put_array(j, "components");
+    for (uint32_t i = 1; i < part_ids(st); i++)
+        if (part_read(st, i, &p))
+            put_component(j, &p, now);
+    json_end_array(j);
+}
+
+static void put_system(struct json_writer *j, const struct health_info *info, struct when now)
+{
+    const struct system_figures *s = &info->system;
+    json_put_object(j, "system");
+    json_put_object(j, "memory");
+    json_put_u64(j, "used_bytes", s->memory_used);
+    json_put_u64(j, "limit_bytes", s->memory_limit);
+    json_put_f64(j, "ratio",
+                 s->memory_limit ? (double)s->memory_used / (double)s->memory_limit : 0);
+    json_put_text(j, "of", s->memory_cgroup ? "cgroup" : "machine");
+    json_put_u64(j, "daemon_resident_bytes", s->resident);
+    json_end_object(j);
+    json_put_u64(j, "processes", s->processes);
+    json_put_f64(j, "uptime_seconds", seconds_since(info->started, now.mono));
+    json_put_f64(j, "machine_uptime_seconds", s->machine_uptime);
+    json_put_u64(j, "cpus", s->cpus);
+    json_put_array(j, "load");
+    for (int i = 0; i < 3; i++)
+        json_put_f64(j, NULL, s->load[i]);
+    json_end_array(j);
+    json_end_object(j);
+}
+
+static void put_ledgers(struct json_writer *j, const struct store *st)
+{
+    struct ledger ledger;
+    struct census census;
+    ledger_read(st, &ledger);
+    census_take(st, &census);
+    ledger_put_domains(j, "domains", &ledger);
+    census_put(j, "sessions", &census);
+    ledger_put_account(j, "accounting", &ledger.all);
+    ledger_put_consumers(j, "consumers", st);
+}
+
+void health_document(struct buf *to, const struct store *st, const struct health_info *info,
+                     struct when now)
+{
+    struct json_writer j = json_begin(to);
+    json_put_object(&j, NULL);
+    json_put_text(&j, "status", check_status_name(verdict_of(info->verdict, 0)));
+    json_put_text(&j, "version", info->version);
+    json_put_text(&j, "description", "mcptallyd");
+    put_checks(&j, info->verdict, 0, true);
+    put_components(&j, st, now);
+    put_ledgers(&j, st);
+    put_system(&j, info, now);
+    json_end_object(&j);
+    buf_addc(to, '\n');
+}

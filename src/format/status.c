@@ -1,0 +1,75 @@
+#include "format/status.h"
+
+#include <stdio.h>
+
+#include "format/census.h"
+#include "format/ledger.h"
+
+static void put_process(struct json_writer *j, const struct status_info *info, struct when now)
+{
+    const uint64_t up = now.mono - info->started;
+    json_put_bool(j, "running", info->running);
+    if (info->running)
+        json_put_u64(j, "pid", info->pid);
+    else
+        json_put_null(j, "pid");
+    json_put_text(j, "version", info->version);
+    if (info->running)
+        json_put_f64(j, "uptime_seconds", (double)(up / NS_PER_MS) / 1000);
+    else
+        json_put_null(j, "uptime_seconds");
+    json_put_text(j, "config", info->config);
+    if (info->verdict)
+        json_put_text(j, "health", check_status_name(verdict_of(info->verdict, 0)));
+    else
+        json_put_null(j, "health");
+}
+
+static void put_ports(struct json_writer *j, const struct status_info *info)
+{
+    json_put_object(j, "listen");
+    for (unsigned i = 0; i < info->nports; i++) {
+        const char *address = info->ports[i].address;
+        json_put_text(j, info->ports[i].name, address && *address ? address : NULL);
+    }
+    json_end_object(j);
+}
+
+static void put_store(struct json_writer *j, const struct store *st, const struct status_info *info,
+                      const struct ledger *l)
+{
+    char id[17];
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)st->head->store_id);
+    json_put_object(j, "store");
+    json_put_text(j, "path", info->store_path);
+    json_put_text(j, "id", id);
+    json_put_u64(j, "version", st->head->version);
+    json_put_u64(j, "size", st->size);
+    json_put_u64(j, "reserved", store_bytes_reserved(st));
+    json_put_f64(j, "created", (double)(st->head->created / NS_PER_MS) / 1000);
+    json_put_u64(j, "starts", l->starts);
+    json_put_u64(j, "rollbacks", l->rollbacks);
+    json_end_object(j);
+}
+
+void status_document(struct buf *to, const struct store *st, const struct status_info *info,
+                     struct when now)
+{
+    struct json_writer j = json_begin(to);
+    struct ledger ledger;
+    struct census census;
+    ledger_read(st, &ledger);
+    census_take(st, &census);
+    json_put_object(&j, NULL);
+    put_process(&j, info, now);
+    put_ports(&j, info);
+    ledger_put_account(&j, "accounting", &ledger.all);
+    ledger_put_lost(&j, "producer_lost", &ledger);
+    ledger_put_consumers(&j, "consumers", st);
+    census_put(&j, "sessions", &census);
+    json_put_u64(&j, "series", series_count(st));
+    json_put_u64(&j, "metrics", st->head->table[TABLE_METRICS].live);
+    put_store(&j, st, info, &ledger);
+    ledger_put_domains(&j, "domains", &ledger);
+    json_end_object(&j);
+}
