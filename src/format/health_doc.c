@@ -1,7 +1,5 @@
 #include "format/health_doc.h"
 
-#include <time.h>
-
 #include "format/census.h"
 #include "format/ledger.h"
 #include "model/event.h"
@@ -36,17 +34,6 @@ void health_short(struct buf *to, const struct verdict *v, unsigned gates)
 
 /* ---- the long form ---- */
 
-static void put_time(struct json_writer *j, const char *key, uint64_t wall)
-{
-    char text[32];
-    struct tm tm;
-    const time_t t = (time_t)(wall / NS_PER_S);
-    if (gmtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-        json_put_text(j, key, text);
-    else
-        json_put_null(j, key);
-}
-
 static double seconds_since(uint64_t then, uint64_t now)
 {
     return now > then ? (double)((now - then) / NS_PER_MS) / 1000 : 0;
@@ -60,7 +47,7 @@ static void put_component(struct json_writer *j, const struct part_view *p, stru
     json_put_text(j, "state", health_name(p->state));
     json_put_text(j, "reported", health_name(p->reported_state));
     json_put_str(j, "message", p->message);
-    put_time(j, "since", now.wall - (now.mono - p->changed));
+    json_put_f64(j, "since", (double)((now.wall - (now.mono - p->changed)) / NS_PER_MS) / 1000);
     json_put_f64(j, "report_age_seconds", seconds_since(p->reported, now.mono));
     json_put_u64(j, "failures", p->failures);
     json_put_u64(j, "reports", p->reports);

@@ -32,6 +32,7 @@ struct health_info {
     struct system_figures system;
 };
 
+/* One JSON object and a line end; times are seconds, `since` since 1970. */
 void health_document(struct buf *to, const struct store *st, const struct health_info *info,
                      struct when now);
 
