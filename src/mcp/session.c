@@ -9,7 +9,7 @@
 void mcp_limits_default(struct mcp_limits *l)
 {
     *l = (struct mcp_limits){
-        .pending_max = 4096,
+        .pending_max = 1024,
         .pending_age = 600 * NS_PER_S,
         .late_age = 60 * NS_PER_S,
     };

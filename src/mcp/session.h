@@ -45,7 +45,7 @@ struct mcp_session {
     char peer[MCP_SIDES][200]; /* "name\nversion" as last told */
 };
 
-/* 4096 requests, 10 minutes, 1 minute. */
+/* 1024 requests, 10 minutes, 1 minute. */
 void mcp_limits_default(struct mcp_limits *l);
 
 /* The sink and arg are borrowed. 0 or -ERR_NOMEM. */
