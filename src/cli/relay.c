@@ -1,0 +1,289 @@
+#include "cli/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/channel.h"
+#include "cli/cli.h"
+#include "cli/spawn.h"
+
+/* Signals that are the server's to answer. Any other does to the relay what it
+ * would have done to the server, and the server dies with it. */
+static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
+                                SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP, SIGCONT};
+
+struct relay {
+    const struct relay_options *options;
+    pid_t server;      /* 0 once its end has been seen */
+    int status;        /* as wait() gives it */
+    bool leaving;      /* told to end while only the client's reading is waited for */
+    int signals, lull; /* a timer for what the tee has not sent yet */
+    bool lull_set;
+    unsigned observers;        /* started so far */
+    uint64_t observer_started; /* mono ns */
+    struct tee tee;
+    struct channel channel[TEE_STREAMS];
+};
+
+/* ---- the observer ---- */
+
+static _Noreturn void become_observer(const struct relay *r, int socket, int kick)
+{
+    int keep[] = {socket, kick, r->options->keep};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_NAME, "mcptally-watch");
+    /* The client waits for these to close: only the relay may hold them. */
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    spawn_close_all_but(keep, sizeof keep / sizeof *keep);
+    _exit(r->options->observe(r->options->arg, socket, kick));
+}
+
+static void start_observer(struct relay *r, struct when now)
+{
+    int socket;
+    r->observers++;
+    r->observer_started = now.mono;
+    if (tee_open(&r->tee, &socket) != 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_observer(r, socket, r->tee.kick);
+    close(socket);
+    if (pid < 0) {
+        tee_close(&r->tee);
+        return;
+    }
+    tee_tell(&r->tee, TEE_STARTED, TEE_UP, r->server, now);
+    for (unsigned s = 0; s < TEE_STDERR; s++)
+        if (channel_done(&r->channel[s]))
+            tee_tell(&r->tee, TEE_EOF, (enum tee_stream)s, 0, now);
+}
+
+static void restart_observer(struct relay *r)
+{
+    struct when now = clock_now();
+    if (r->observers < RELAY_OBSERVERS &&
+        now.mono - r->observer_started >= RELAY_RESTART_MS * NS_PER_MS)
+        start_observer(r, now);
+}
+
+/* ---- signals and children ---- */
+
+static void reap(struct relay *r)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid != r->server)
+            continue;
+        r->server = 0;
+        r->status = status;
+        /* Whoever else holds its pipes is not waited for. */
+        channel_close(&r->channel[TEE_UP]);
+        channel_drain(&r->channel[TEE_DOWN]);
+        channel_drain(&r->channel[TEE_STDERR]);
+    }
+}
+
+/* What the terminal sends goes to the whole group: the server has it already. */
+static void pass_on(struct relay *r, const struct signalfd_siginfo *s)
+{
+    int signal = (int)s->ssi_signo;
+    if (!r->server)
+        r->leaving = signal != SIGWINCH && signal != SIGCONT && signal != SIGTSTP;
+    else if (s->ssi_code != SI_KERNEL)
+        kill(r->server, signal);
+    if (signal == SIGTSTP)
+        raise(SIGSTOP);
+}
+
+static void take_signals(struct relay *r)
+{
+    struct signalfd_siginfo s;
+    while (read(r->signals, &s, sizeof s) == sizeof s) {
+        if (s.ssi_signo == SIGCHLD)
+            reap(r);
+        else
+            pass_on(r, &s);
+    }
+}
+
+static int open_signals(struct spawn_signals *before)
+{
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t set;
+    sigaction(SIGCHLD, &standard, &before->child); /* ignored, it would take statuses away */
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        sigaddset(&set, passed_on[i]);
+    sigprocmask(SIG_BLOCK, &set, &before->mask);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ---- the loop ---- */
+
+static bool all_done(const struct relay *r)
+{
+    for (unsigned s = 0; s < TEE_STREAMS; s++)
+        if (!channel_done(&r->channel[s]))
+            return false;
+    return true;
+}
+
+/* Tells the observer a little later. The timer stays set while bytes come and
+ * go: a timeout of poll() would be set anew for every message, which costs more
+ * than passing one on. */
+static void wait_for_lull(struct relay *r)
+{
+    const struct itimerspec once = {.it_value.tv_nsec = TEE_LATE_MS * (long)NS_PER_MS};
+    if (r->tee.notes == 0 || r->lull_set)
+        return;
+    r->lull_set = timerfd_settime(r->lull, 0, &once, NULL) == 0;
+    if (!r->lull_set)
+        tee_flush(&r->tee);
+}
+
+static void lull_is_over(struct relay *r)
+{
+    uint64_t times;
+    r->lull_set = read(r->lull, &times, sizeof times) < 0;
+    tee_flush(&r->tee);
+}
+
+enum { SIGNALS = 2 * TEE_STREAMS, LULL, POLLED };
+
+static void fill_poll(const struct relay *r, struct pollfd p[POLLED])
+{
+    for (unsigned s = 0; s < TEE_STREAMS; s++)
+        channel_poll(&r->channel[s], &p[2 * s]);
+    p[SIGNALS] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    p[LULL] = (struct pollfd){.fd = r->lull, .events = POLLIN};
+}
+
+static void turn(struct relay *r, struct pollfd p[POLLED])
+{
+    if (p[SIGNALS].revents)
+        take_signals(r);
+    for (unsigned s = 0; s < TEE_STREAMS; s++)
+        channel_move(&r->channel[s], &p[2 * s], &r->tee);
+    if (p[LULL].revents)
+        lull_is_over(r);
+    if (r->tee.fd < 0)
+        restart_observer(r);
+    wait_for_lull(r);
+}
+
+static void loop(struct relay *r)
+{
+    struct pollfd p[POLLED];
+    while (!r->leaving && (r->server || !all_done(r))) {
+        fill_poll(r, p);
+        if (poll(p, POLLED, -1) < 0 && errno != EINTR)
+            break;
+        turn(r, p);
+    }
+}
+
+/* ---- the whole ---- */
+
+static void open_channels(struct relay *r, const struct spawn *s)
+{
+    struct channel *c = r->channel;
+    for (unsigned i = 0; i < TEE_STREAMS; i++) {
+        c[i].stream = (enum tee_stream)i;
+        c[i].from.fd = c[i].to.fd = -1;
+    }
+    port_adopt(&c[TEE_UP].from, STDIN_FILENO, true);
+    port_own(&c[TEE_UP].to, s->in);
+    port_own(&c[TEE_DOWN].from, s->out);
+    port_adopt(&c[TEE_DOWN].to, STDOUT_FILENO, false);
+    if (s->err < 0)
+        return;
+    port_own(&c[TEE_STDERR].from, s->err);
+    port_adopt(&c[TEE_STDERR].to, STDERR_FILENO, false);
+}
+
+/* As a shell says it. */
+static int cannot_execute(const struct relay_options *o, const struct spawn *s)
+{
+    waitpid(s->pid, NULL, 0);
+    cli_error("run: %s: %s", o->command[0], strerror(s->exec_error));
+    return s->exec_error == ENOENT ? 127 : 126;
+}
+
+/* Ends as the server has ended. */
+static int die_alike(int status)
+{
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status);
+    int signal = WTERMSIG(status);
+    const struct rlimit none = {0, 0};
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t set;
+    setrlimit(RLIMIT_CORE, &none); /* the server has left its core, if any */
+    prctl(PR_SET_DUMPABLE, 0);
+    sigaction(signal, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    raise(signal);
+    return 128 + signal;
+}
+
+static int finish(struct relay *r)
+{
+    for (unsigned s = 0; s < TEE_STREAMS; s++)
+        channel_close(&r->channel[s]);
+    close(STDERR_FILENO);
+    tee_finish(&r->tee, r->status, clock_now(), RELAY_FAREWELL_MS);
+    return die_alike(r->status);
+}
+
+int relay_run(const struct relay_options *options)
+{
+    struct spawn spawn;
+    struct spawn_signals before;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct relay *r = calloc(1, sizeof *r);
+    spawn_fill_std();
+    int signals = r ? open_signals(&before) : -1;
+    if (signals < 0 || spawn_server(&spawn, options->command, &before) != 0) {
+        int error = errno;
+        if (r)
+            spawn_restore_signals(&before);
+        free(r);
+        errno = error;
+        return RELAY_NOT_STARTED;
+    }
+    if (spawn.exec_error)
+        return cannot_execute(options, &spawn);
+    sigaction(SIGPIPE, &ignore, NULL);
+    r->options = options;
+    r->server = spawn.pid;
+    r->signals = signals;
+    r->lull = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    r->tee.fd = r->tee.kick = -1;
+    int keep[] = {spawn.in, spawn.out, spawn.err, signals, r->lull, options->keep};
+    spawn_close_all_but(keep, sizeof keep / sizeof *keep);
+    open_channels(r, &spawn);
+    start_observer(r, clock_now());
+    loop(r);
+    int status = finish(r);
+    free(r);
+    return status;
+}
