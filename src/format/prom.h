@@ -3,7 +3,8 @@
  * The daemon's own metrics, and with them both ledgers, come first and in one
  * slice, so that their sums agree; then the producers' metrics by id, the series
  * of each in the order of their creation. The order does not change from page to
- * page. Between two slices the store may change, but no series may be freed. */
+ * page. Between two slices the store may change, but `series`, the one that comes
+ * next, may not be freed. */
 #ifndef MCPTALLY_FORMAT_PROM_H
 #define MCPTALLY_FORMAT_PROM_H
 

@@ -6,7 +6,7 @@
 
 #include "serve/process.h"
 #include "serve/squeeze.h"
-#include "store/commit.h"
+#include "store/series.h"
 
 enum {
     SLICE_LINES = 512,       /* about 60 KB: 0.05 ms, with gzip 0.2 ms */
@@ -28,6 +28,7 @@ struct page {
     uint64_t asked; /* mono ns */
     uint64_t spent; /* ns in its slices */
     struct prom_page at;
+    uint32_t held;           /* series that it comes to next: cannot be freed meanwhile */
     struct squeeze *squeeze; /* of a gzip page in the making */
     struct buf text;
     size_t counted; /* bytes of it in the owner's `used` */
@@ -191,6 +192,18 @@ static void begin(struct page *page)
     page->begun = true;
 }
 
+/* Between two slices the sweep may free series, but not the one that the page
+ * comes to next. */
+static void hold_series(struct page *page, uint32_t series)
+{
+    struct store *st = page->owner->env.pl->st;
+    if (series)
+        series_hold(st, series);
+    if (page->held)
+        series_let_go(st, page->held);
+    page->held = series;
+}
+
 /* True while more is to come. */
 static bool add_slice(struct page *page)
 {
@@ -213,6 +226,7 @@ static void finish(struct page *page, bool ok)
     struct pages *ps = page->owner;
     struct page_wait *w = page->first;
     TAILQ_REMOVE(&ps->makings, page, link);
+    hold_series(page, 0);
     squeeze_free(page->squeeze);
     page->squeeze = NULL;
     page->first = NULL;
@@ -239,6 +253,7 @@ static void make_slice(struct pages *ps)
     struct page *page = TAILQ_FIRST(&ps->makings);
     const uint64_t began = clock_now().mono;
     const bool more = add_slice(page);
+    hold_series(page, more ? page->at.series : 0);
     const bool fits = count(page) && !page->text.failed;
     page->spent += clock_now().mono - began;
     if (!more || !fits) {

@@ -4,7 +4,8 @@
  * shares it; with a cache_ttl also one that was begun that long ago. All pages
  * alive, also those that slow readers still receive, share one budget of memory.
  *
- * While pages_busy() is true, no series may be freed. */
+ * A page in the making holds the series that it comes to next, so series may
+ * expire meanwhile. */
 #ifndef MCPTALLY_SERVE_PAGES_H
 #define MCPTALLY_SERVE_PAGES_H
 
@@ -37,7 +38,7 @@ void pages_stop(struct pages *ps);
 void pages_free(struct pages *ps);
 
 void pages_set_options(struct pages *ps, const struct pages_options *o);
-bool pages_busy(const struct pages *ps);
+bool pages_busy(const struct pages *ps); /* a page is in the making */
 
 /* Calls w->ready, now when a page is there, else when it is made. */
 void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page_wait *w);

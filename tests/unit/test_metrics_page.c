@@ -274,6 +274,34 @@ START_TEST(a_page_in_the_making_is_shared)
 }
 END_TEST
 
+START_TEST(series_may_expire_under_a_page)
+{
+    many_series(20000);
+    struct metric_view m;
+    struct series_view s = {0};
+    ck_assert(metric_find(&ms.st, STR("many"), &m));
+    const int fd = client_connect(address);
+    client_send(fd, GET_METRICS "Accept-Encoding: gzip\r\n\r\n");
+    while (!pages_busy(pages))
+        event_base_loop(env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    event_base_loop(env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    ck_assert(pages_busy(pages));
+    unsigned dormant = 0;
+    for (uint32_t i = m.first; i && series_read(&ms.st, i, &s); i = s.next) {
+        dormant += !series_expire(&ms.st, i);
+        store_commit(&ms.st);
+    }
+    ck_assert_uint_eq(dormant, 1); /* the one that comes next */
+    client_read_all(env.base, fd, &got);
+    ck_assert_int_eq(strncmp(got.p, "HTTP/1.1 200 ", 13), 0);
+    ck_assert(metric_read(&ms.st, m.id, &m));
+    ck_assert_uint_eq(m.nseries, 1);
+    ck_assert(series_expire(&ms.st, m.first));
+    store_commit(&ms.st);
+    close(fd);
+}
+END_TEST
+
 /* The value of a sample without labels. */
 static double value_of(const char *answer, const char *name)
 {
@@ -404,6 +432,7 @@ int main(void)
     tcase_add_test(t, a_slow_head_is_cut_off);
     tcase_add_test(t, silent_connections_make_room);
     tcase_add_test(t, a_page_in_the_making_is_shared);
+    tcase_add_test(t, series_may_expire_under_a_page);
     tcase_add_test(t, a_cached_page_is_served_again);
     tcase_add_test(t, pages_have_a_budget);
     tcase_add_test(t, a_stop_with_a_page_in_the_making);
