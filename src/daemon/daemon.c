@@ -158,9 +158,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     const struct when now = clock_now();
     intake_sweep(&d->intake, now);
-    /* A page in the making relies on its series. */
-    if (!pages_busy(d->ports.pages))
-        (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
+    (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
     note_spent(d, clock_now().mono - now.mono);
 }
 
