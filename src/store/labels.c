@@ -22,6 +22,21 @@ static int compare_keys(struct str a, struct str b)
     return (a.n > b.n) - (a.n < b.n);
 }
 
+/* Keys that mean something to Prometheus: a histogram's le and a summary's
+ * quantile are written by us, and what begins with two underscores is its own.
+ * One producer's label of such a name would spoil the page for all. */
+static void rename_reserved(struct label *l)
+{
+    if (str_eq(l->key, STR("le")))
+        l->key = STR("exported_le");
+    else if (str_eq(l->key, STR("quantile")))
+        l->key = STR("exported_quantile");
+    while (l->key.n > 1 && clean(l->key.p[0], true) == '_' && clean(l->key.p[1], false) == '_') {
+        l->key.p++;
+        l->key.n--;
+    }
+}
+
 /* By insertion: there are at most LIMIT_LABELS, and mostly few. Stable. */
 static void sort(struct label *labels, unsigned n)
 {
@@ -49,6 +64,8 @@ static void add_value(struct buf *to, struct str v)
 
 void labels_canonical(struct buf *to, struct label *labels, unsigned n)
 {
+    for (unsigned i = 0; i < n; i++)
+        rename_reserved(&labels[i]);
     sort(labels, n);
     const struct label *last = NULL;
     bool any = false;

@@ -26,8 +26,9 @@ void metric_let_go(struct store *st, uint32_t metric);
 bool metric_remove(struct store *st, uint32_t metric);
 
 /* Appends the canonical text of labels to `to`: sorted by key, keys with '_' for
- * what Prometheus does not allow, values escaped, empty values left out. When
- * two keys become one the first in order stays. */
+ * what Prometheus does not allow and other names for what it reserves, values
+ * escaped, empty values left out. When two keys become one the first in order
+ * stays. Changes the labels handed over. */
 struct label;
 void labels_canonical(struct buf *to, struct label *labels, unsigned n);
 

@@ -173,6 +173,21 @@ START_TEST(labels_become_canonical)
 }
 END_TEST
 
+START_TEST(labels_that_prometheus_reserves_are_renamed)
+{
+    struct label l[] = {
+        {STR("le"), STR("1")},         {STR("quantile"), STR("2")}, {STR("__name__"), STR("3")},
+        {STR("-.instance"), STR("4")}, {STR("___"), STR("5")},
+    };
+    struct buf to;
+    buf_init(&to, 256);
+    labels_canonical(&to, l, 5);
+    ck_assert(str_eq(buf_str(&to), STR("_=\"5\",_instance=\"4\",_name__=\"3\",exported_le=\"1\","
+                                       "exported_quantile=\"2\"")));
+    buf_fini(&to);
+}
+END_TEST
+
 /* ---- values ---- */
 
 START_TEST(counters_add)
@@ -415,6 +430,7 @@ int main(void)
     tcase_add_loop_test(t, sample_names_do_not_clash, 0, sizeof clashes / sizeof *clashes);
     tcase_add_test(t, own_names_are_reserved);
     tcase_add_test(t, labels_become_canonical);
+    tcase_add_test(t, labels_that_prometheus_reserves_are_renamed);
     tcase_add_test(t, counters_add);
     tcase_add_test(t, histograms_fall_into_buckets);
     tcase_add_test(t, bucket_search_is_one_function);
