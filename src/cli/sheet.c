@@ -188,7 +188,7 @@ static struct str other_labels(struct buf *to, struct str labels)
 #define MCP_TABLE(X)                                                                               \
     X("mcp_server_operation_duration_seconds", false, false)                                       \
     X("mcp_client_operation_duration_seconds", true, false)                                        \
-    X("mcptally_mcp_requests_in_flight", false, true)
+    X("mcptally_wrapper_requests_in_flight", false, true)
 
 static const struct mcp_family {
     const char *family;
@@ -280,6 +280,15 @@ static int add_series(const struct look *l)
     return l->m->kind == METRIC_GAUGE ? 0 : add_other(l);
 }
 
+/* What mcptally tells of itself, and not of what it watches. */
+static bool is_own(const struct metric_view *m)
+{
+    static const struct str wrapper = {"mcptally_wrapper_", sizeof "mcptally_wrapper_" - 1};
+    const bool wrappers =
+        m->family.n > wrapper.n && str_eq((struct str){m->family.p, wrapper.n}, wrapper);
+    return m->own || (wrappers && !mcp_family(m->family));
+}
+
 static int add_metric(struct sheet *s, const struct store *st, const struct metric_view *m,
                       struct buf *texts)
 {
@@ -332,7 +341,7 @@ int sheet_take(struct sheet *s, const struct store *st, struct when now, bool ow
     *s = (struct sheet){.mono = now.mono, .wall = now.wall};
     buf_init(&texts, TEXTS_MAX);
     for (uint32_t id = 1; r == 0 && id < metric_ids(st); id++)
-        if (metric_read(st, id, &m) && (own || !m.own))
+        if (metric_read(st, id, &m) && (own || !is_own(&m)))
             r = add_metric(s, st, &m, &texts);
     buf_fini(&texts);
     join_rows(s);

@@ -42,7 +42,8 @@ struct sheet {
 
 enum { SHEET_ROWS_MAX = 20000 };
 
-/* Takes one; `own` includes the daemon's own metrics. 0 or -ERR_NOMEM. */
+/* Takes one; `own` includes the metrics of the daemon and of the wrapper about
+ * themselves. 0 or -ERR_NOMEM. */
 int sheet_take(struct sheet *s, const struct store *st, struct when now, bool own);
 void sheet_fini(struct sheet *s);
 

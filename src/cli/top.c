@@ -28,7 +28,8 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, AT(json), NULL, "print each frame as one JSON object a line", 0, 0},
     {"sort", 0, OPTION_TEXT, AT(sort), "COLUMN",
      "sort by rate, calls, errors, p50, p95, p99, in-flight or name (rate)", 0, 0},
-    {"all", 'a', OPTION_FLAG, AT(all), NULL, "show the daemon's own metrics too", 0, 0},
+    {"all", 'a', OPTION_FLAG, AT(all), NULL,
+     "show the metrics of the daemon and of the wrapper about themselves too", 0, 0},
     {"runtime-dir", 0, OPTION_TEXT, AT(runtime_dir), "DIR",
      "where the daemon's sockets and store are", 0, 0},
 };

@@ -103,6 +103,47 @@ START_TEST(other_metrics_keep_their_labels)
 }
 END_TEST
 
+START_TEST(knows_what_is_in_flight)
+{
+    struct sheet s;
+    struct metric_def def =
+        definition("mcptally.wrapper.requests.in_flight", "", METRIC_GAUGE, VALUE_F64);
+    const uint32_t gauge = memory_store_metric(&ms, &def, false);
+    observe(ECHO, 0.05, 1);
+    for (int client = 0; client < 2; client++)
+        memory_store_update(&ms,
+                            memory_store_series(&ms, gauge,
+                                                client ? "service_name=\"ev\",side=\"client\""
+                                                       : "service_name=\"ev\",side=\"server\""),
+                            0, f64_bits(client ? 7 : 3));
+    take(&s, 0);
+    ck_assert_uint_eq(s.n, 3);
+    ck_assert_double_eq(s.rows[0].in_flight, 3);
+    ck_assert(s.rows[1].client);
+    ck_assert_double_eq(s.rows[1].in_flight, 7);
+    ck_assert(isnan(s.rows[2].in_flight));
+    sheet_fini(&s);
+}
+END_TEST
+
+START_TEST(leaves_out_what_is_its_own)
+{
+    struct sheet s;
+    struct metric_def def = definition("mcptally.wrapper.exits", "", METRIC_COUNTER, VALUE_U64);
+    memory_store_update(&ms, memory_store_series(&ms, memory_store_metric(&ms, &def, false), ""), 0,
+                        1);
+    def = definition("mcptally_mine", "", METRIC_COUNTER, VALUE_U64);
+    memory_store_update(&ms, memory_store_series(&ms, memory_store_metric(&ms, &def, true), ""), 0,
+                        1);
+    take(&s, 0);
+    ck_assert_uint_eq(s.n, 0);
+    sheet_fini(&s);
+    ck_assert_int_eq(sheet_take(&s, &ms.st, memory_store_now, true), 0);
+    ck_assert_uint_eq(s.n, 2);
+    sheet_fini(&s);
+}
+END_TEST
+
 START_TEST(rates_need_two_sheets)
 {
     struct sheet first, second;
@@ -292,6 +333,8 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, series_of_an_operation_are_one_row);
     tcase_add_test(c, other_metrics_keep_their_labels);
+    tcase_add_test(c, knows_what_is_in_flight);
+    tcase_add_test(c, leaves_out_what_is_its_own);
     tcase_add_test(c, rates_need_two_sheets);
     tcase_add_test(c, failures_are_of_the_interval);
     tcase_add_test(c, sorts_within_sections);
