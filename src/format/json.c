@@ -77,6 +77,14 @@ void json_put_u64(struct json_writer *j, const char *key, uint64_t v)
     buf_addu(j->to, v);
 }
 
+void json_put_i64(struct json_writer *j, const char *key, int64_t v)
+{
+    begin(j, key);
+    if (v < 0)
+        buf_addc(j->to, '-');
+    buf_addu(j->to, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 void json_put_f64(struct json_writer *j, const char *key, double v)
 {
     begin(j, key);

@@ -24,6 +24,7 @@ void json_end_object(struct json_writer *j);
 void json_end_array(struct json_writer *j);
 
 void json_put_u64(struct json_writer *j, const char *key, uint64_t v);
+void json_put_i64(struct json_writer *j, const char *key, int64_t v);
 void json_put_f64(struct json_writer *j, const char *key, double v); /* null when not finite */
 void json_put_bool(struct json_writer *j, const char *key, bool v);
 void json_put_null(struct json_writer *j, const char *key);
