@@ -1,11 +1,13 @@
 #include "cli/board.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "cli/duration.h"
 #include "cli/plain.h"
 #include "cli/style.h"
+#include "format/json.h"
 
 /* ---- cells ---- */
 
@@ -267,80 +269,78 @@ void board_text(struct buf *to, const struct board *b)
 
 /* ---- for programs ---- */
 
-static void set_text(json_t *o, const char *key, struct str s)
-{
-    json_object_set_new(o, key, json_stringn_nocheck(s.n ? s.p : "", s.n));
-}
-
-/* A number, or null for NaN. */
-static void set_number(json_t *o, const char *key, double v)
-{
-    json_object_set_new(o, key, isnan(v) ? json_null() : json_real(v));
-}
-
-static void set_integer(json_t *o, const char *key, uint64_t v)
-{
-    json_object_set_new(o, key, json_integer((json_int_t)v));
-}
-
-static void set_quantiles(json_t *o, const struct sheet_line *l)
+static void put_quantiles(struct json_writer *j, const struct sheet_line *l)
 {
     static const char *const keys[SHEET_QUANTILES] = {"p50", "p95", "p99"};
     for (int q = 0; q < SHEET_QUANTILES; q++)
-        set_number(o, keys[q], l->quantile[q]);
+        json_put_f64(j, keys[q], l->quantile[q]);
 }
 
-static json_t *line_json(const struct sheet_line *l)
+static void put_identity(struct json_writer *j, const struct sheet_row *row)
+{
+    json_put_str(j, "service", row->service);
+    if (row->section >= SHEET_HISTOGRAMS) {
+        json_put_str(j, "metric", row->name);
+        json_put_str(j, "labels", row->detail);
+        return;
+    }
+    json_put_text(j, "side", row->client ? "client" : "server");
+    if (row->section == SHEET_OPERATIONS)
+        json_put_str(j, "method", row->name);
+    if (row->detail.n > 0)
+        json_put_str(j, "target", row->detail);
+}
+
+static void put_line(struct json_writer *j, const struct sheet_line *l)
 {
     const struct sheet_row *row = l->row;
-    const bool mcp = row->section <= SHEET_OPERATIONS;
-    json_t *o = json_object();
-    set_text(o, "service", row->service);
-    if (mcp)
-        set_text(o, "side", row->client ? STR("client") : STR("server"));
-    if (row->section == SHEET_OPERATIONS)
-        set_text(o, "method", row->name);
-    if (row->section == SHEET_OPERATIONS && row->detail.n > 0)
-        set_text(o, "target", row->detail);
-    if (!mcp) {
-        set_text(o, "metric", row->name);
-        set_text(o, "labels", row->detail);
-    }
-    set_number(o, "rate", l->rate);
+    json_put_object(j, NULL);
+    put_identity(j, row);
+    json_put_f64(j, "rate", l->rate);
     if (row->section == SHEET_COUNTERS) {
-        set_number(o, "value", row->sum);
-        return o;
+        json_put_f64(j, "value", row->sum);
+    } else {
+        json_put_u64(j, "calls", row->calls);
+        json_put_f64(j, "sum", row->sum);
+        put_quantiles(j, l);
     }
-    set_integer(o, "calls", row->calls);
-    set_number(o, "sum", row->sum);
-    set_quantiles(o, l);
-    if (mcp) {
-        set_integer(o, "errors", row->errors);
-        set_number(o, "failed_ratio", l->failed);
-        set_number(o, "in_flight", row->in_flight);
+    if (row->section <= SHEET_OPERATIONS) {
+        json_put_u64(j, "errors", row->errors);
+        json_put_f64(j, "failed_ratio", l->failed);
+        json_put_f64(j, "in_flight", row->in_flight);
     }
-    return o;
+    json_end_object(j);
 }
 
-json_t *board_json(const struct board *b)
+static void put_head(struct json_writer *j, const struct board *b)
+{
+    char room[40];
+    struct buf time = {.p = room, .cap = sizeof room, .max = sizeof room};
+    moment_add(&time, b->now->wall, 3);
+    json_put_str(j, "time", buf_str(&time));
+    json_put_bool(j, "running", b->live);
+    json_put_f64(j, "interval_seconds", b->before ? seconds_between(b) : NAN);
+    json_put_u64(j, "received", b->now->received);
+    json_put_u64(j, "applied", b->now->applied);
+    json_put_u64(j, "dropped", b->now->dropped);
+    json_put_u64(j, "sessions", b->now->sessions);
+    json_put_u64(j, "left_out", b->now->left_out);
+}
+
+void board_json(struct buf *to, const struct board *b)
 {
     static const char *const sections[SHEET_SECTIONS] = {"servers", "operations", "histograms",
                                                          "counters"};
-    json_t *o = json_object(), *lists[SHEET_SECTIONS];
-    char room[64];
-    struct buf time = {.p = room, .cap = sizeof room, .max = sizeof room};
-    moment_add(&time, b->now->wall, 3);
-    set_text(o, "time", buf_str(&time));
-    json_object_set_new(o, "running", json_boolean(b->live));
-    set_number(o, "interval_seconds", b->before ? seconds_between(b) : NAN);
-    set_integer(o, "received", b->now->received);
-    set_integer(o, "applied", b->now->applied);
-    set_integer(o, "dropped", b->now->dropped);
-    set_integer(o, "sessions", b->now->sessions);
-    set_integer(o, "left_out", b->now->left_out);
-    for (int s = 0; s < SHEET_SECTIONS; s++)
-        json_object_set_new(o, sections[s], lists[s] = json_array());
-    for (size_t i = 0; i < b->now->n; i++)
-        json_array_append_new(lists[b->rows[i].row->section], line_json(&b->rows[i]));
-    return o;
+    struct json_writer j = json_begin(to);
+    size_t i = 0;
+    json_put_object(&j, NULL);
+    put_head(&j, b);
+    for (int s = 0; s < SHEET_SECTIONS; s++) {
+        json_put_array(&j, sections[s]);
+        for (; i < b->now->n && (int)b->rows[i].row->section == s; i++)
+            put_line(&j, &b->rows[i]);
+        json_end_array(&j);
+    }
+    json_end_object(&j);
+    buf_addc(to, '\n');
 }

@@ -2,8 +2,6 @@
 #ifndef MCPTALLY_CLI_BOARD_H
 #define MCPTALLY_CLI_BOARD_H
 
-#include <jansson.h>
-
 #include "base/buf.h"
 #include "cli/sheet_line.h"
 
@@ -20,7 +18,7 @@ struct board {
 
 void board_text(struct buf *to, const struct board *b);
 
-/* A new object, NULL when memory is out. */
-json_t *board_json(const struct board *b);
+/* Appends one JSON object with a line end; null is what is not known. */
+void board_json(struct buf *to, const struct board *b);
 
 #endif

@@ -13,6 +13,7 @@
 /* X(name, "what it does"), in the order of the help; name is the word typed */
 #define COMMAND_TABLE(X)                                                                           \
     X(status, "show what the daemon is doing, and its ledgers")                                    \
+    X(metrics, "print every metric, as /metrics does")                                             \
     X(tail, "follow spans, log records, events and health reports")                                \
     X(top, "watch servers and tools: rates, errors, quantiles")
 

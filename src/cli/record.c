@@ -1,8 +1,11 @@
 #include "cli/record.h"
 
+#include <stdio.h>
+
 #include "cli/duration.h"
 #include "cli/plain.h"
 #include "cli/style.h"
+#include "format/json.h"
 
 enum { TIME_DIGITS_TEXT = 3, TIME_DIGITS_JSON = 9, SERVICE_COLUMNS = 16, KIND_COLUMNS = 7 };
 
@@ -177,157 +180,152 @@ void record_text(struct buf *to, const struct ring_view *r, const struct event *
 
 /* ---- for programs ---- */
 
-static void set_text(json_t *o, const char *key, struct str s)
+static void put_moment(struct json_writer *j, const char *key, uint64_t ns)
 {
-    json_object_set_new(o, key, json_stringn(s.n ? s.p : "", s.n));
-}
-
-static void set_text_if(json_t *o, const char *key, struct str s)
-{
-    if (s.n > 0)
-        set_text(o, key, s);
-}
-
-static void set_moment(json_t *o, const char *key, uint64_t ns)
-{
-    struct buf b;
-    buf_init(&b, 64);
+    char room[40];
+    struct buf b = {.p = room, .cap = sizeof room, .max = sizeof room};
     moment_add(&b, ns, TIME_DIGITS_JSON);
-    set_text(o, key, buf_str(&b));
-    buf_fini(&b);
+    json_put_str(j, key, buf_str(&b));
 }
 
-static void set_id(json_t *o, const char *key, const uint8_t *id, size_t n)
+static void put_id(struct json_writer *j, const char *key, const uint8_t *id, size_t n)
 {
+    char room[40];
+    struct buf b = {.p = room, .cap = sizeof room, .max = sizeof room};
     if (!any(id, n))
         return;
-    struct buf b;
-    buf_init(&b, 64);
     add_hex(&b, id, n);
-    set_text(o, key, buf_str(&b));
-    buf_fini(&b);
+    json_put_str(j, key, buf_str(&b));
 }
 
-/* Keys of producers are not NUL-terminated. */
-static void set_by(json_t *o, struct str key, json_t *value)
+static void put_str_if(struct json_writer *j, const char *key, struct str s)
 {
-    json_object_setn_new(o, key.p, key.n, value);
+    if (s.n > 0)
+        json_put_str(j, key, s);
 }
 
-static json_t *attr_value(const struct attr *a)
+static void put_attr(struct json_writer *j, const struct attr *a)
 {
+    char key[LIMIT_KEY + 1];
+    snprintf(key, sizeof key, "%.*s", STR_ARG(a->key));
     switch (a->type) {
     case ATTR_STRING:
-        return json_stringn(a->s.n ? a->s.p : "", a->s.n);
+        json_put_str(j, key, a->s);
+        break;
     case ATTR_BOOL:
-        return json_boolean(a->i != 0);
+        json_put_bool(j, key, a->i != 0);
+        break;
     case ATTR_I64:
-        return json_integer(a->i);
+        json_put_i64(j, key, a->i);
+        break;
     case ATTR_F64:
-        return json_real(a->d);
+        json_put_f64(j, key, a->d);
+        break;
     }
-    return json_null();
 }
 
-static json_t *attributes(const struct event *e, unsigned first, unsigned n)
+static void put_attributes(struct json_writer *j, const struct event *e, unsigned first, unsigned n)
 {
-    json_t *o = json_object();
+    json_put_object(j, "attributes");
     for (unsigned i = first; i < first + n; i++)
-        set_by(o, e->attrs[i].key, attr_value(&e->attrs[i]));
-    return o;
+        put_attr(j, &e->attrs[i]);
+    json_end_object(j);
 }
 
-static json_t *span_events(const struct event *e)
+static void put_span_events(struct json_writer *j, const struct event *e)
 {
-    json_t *list = json_array();
+    json_put_array(j, "events");
     for (unsigned i = 0; i < e->nevents; i++) {
         const struct span_event *s = &e->events[i];
-        json_t *o = json_object();
-        set_moment(o, "time", s->time);
-        set_text(o, "name", s->name);
-        json_object_set_new(o, "attributes", attributes(e, s->first_attr, s->nattrs));
-        json_array_append_new(list, o);
+        json_put_object(j, NULL);
+        put_moment(j, "time", s->time);
+        json_put_str(j, "name", s->name);
+        put_attributes(j, e, s->first_attr, s->nattrs);
+        json_end_object(j);
     }
-    return list;
+    json_end_array(j);
 }
 
-static json_t *span_links(const struct event *e)
+static void put_span_links(struct json_writer *j, const struct event *e)
 {
-    json_t *list = json_array();
+    json_put_array(j, "links");
     for (unsigned i = 0; i < e->nlinks; i++) {
         const struct span_link *l = &e->links[i];
-        json_t *o = json_object();
-        set_id(o, "trace_id", l->to.trace_id, sizeof l->to.trace_id);
-        set_id(o, "span_id", l->to.span_id, sizeof l->to.span_id);
-        set_text_if(o, "tracestate", l->tracestate);
-        json_object_set_new(o, "attributes", attributes(e, l->first_attr, l->nattrs));
-        json_array_append_new(list, o);
+        json_put_object(j, NULL);
+        put_id(j, "trace_id", l->to.trace_id, sizeof l->to.trace_id);
+        put_id(j, "span_id", l->to.span_id, sizeof l->to.span_id);
+        put_str_if(j, "tracestate", l->tracestate);
+        put_attributes(j, e, l->first_attr, l->nattrs);
+        json_end_object(j);
     }
-    return list;
+    json_end_array(j);
 }
 
-static void set_span(json_t *o, const struct event *e)
+static void put_span(struct json_writer *j, const struct event *e)
 {
-    set_text(o, "name", e->name);
-    set_moment(o, "end", e->end);
-    json_object_set_new(o, "duration_seconds", json_real((double)span_ns(e) / 1e9));
-    set_id(o, "parent_id", e->parent_id, sizeof e->parent_id);
-    set_text(o, "span_kind", str_of(span_kind_name(e->span_kind)));
-    set_text(o, "status", str_of(span_status_name(e->status)));
-    set_text_if(o, "message", e->text);
-    set_text_if(o, "tracestate", e->tracestate);
+    json_put_str(j, "name", e->name);
+    put_moment(j, "end", e->end);
+    json_put_f64(j, "duration_seconds", (double)span_ns(e) / 1e9);
+    put_id(j, "parent_id", e->parent_id, sizeof e->parent_id);
+    json_put_text(j, "span_kind", span_kind_name(e->span_kind));
+    json_put_text(j, "status", span_status_name(e->status));
+    put_str_if(j, "message", e->text);
+    put_str_if(j, "tracestate", e->tracestate);
     if (e->nevents > 0)
-        json_object_set_new(o, "events", span_events(e));
+        put_span_events(j, e);
     if (e->nlinks > 0)
-        json_object_set_new(o, "links", span_links(e));
+        put_span_links(j, e);
 }
 
-static void set_named(json_t *o, const struct event *e)
+static void put_named(struct json_writer *j, const struct event *e)
 {
-    json_t *measurements = json_object();
-    for (unsigned i = 0; i < e->nmeasures; i++)
-        set_by(measurements, e->measures[i].key, json_real(e->measures[i].value));
-    set_text(o, "name", e->name);
-    json_object_set_new(o, "measurements", measurements);
+    char key[LIMIT_KEY + 1];
+    json_put_str(j, "name", e->name);
+    json_put_object(j, "measurements");
+    for (unsigned i = 0; i < e->nmeasures; i++) {
+        snprintf(key, sizeof key, "%.*s", STR_ARG(e->measures[i].key));
+        json_put_f64(j, key, e->measures[i].value);
+    }
+    json_end_object(j);
 }
 
-static void set_kind(json_t *o, const struct event *e)
+static void put_kind(struct json_writer *j, const struct event *e)
 {
     switch (e->kind) {
     case EVENT_SPAN:
-        set_span(o, e);
+        put_span(j, e);
         break;
     case EVENT_NAMED:
-        set_named(o, e);
+        put_named(j, e);
         break;
     case EVENT_LOG:
-        set_text(o, "severity", str_of(severity_name(e->severity)));
-        json_object_set_new(o, "severity_number", json_integer(e->severity));
-        set_text(o, "body", e->text);
+        json_put_text(j, "severity", severity_name(e->severity));
+        json_put_u64(j, "severity_number", e->severity);
+        json_put_str(j, "body", e->text);
         break;
     case EVENT_HEALTH:
-        set_text(o, "component", e->name);
-        set_text(o, "state", str_of(health_name(e->state)));
-        set_text_if(o, "message", e->text);
+        json_put_str(j, "component", e->name);
+        json_put_text(j, "state", health_name(e->state));
+        put_str_if(j, "message", e->text);
         break;
     }
 }
 
-json_t *record_json(const struct ring_view *r, const struct event *e)
+void record_json(struct buf *to, const struct ring_view *r, const struct event *e)
 {
-    json_t *o = json_object();
-    if (!o)
-        return NULL;
-    set_text(o, "kind", str_of(event_kind_name(e->kind)));
-    json_object_set_new(o, "seq", json_integer((json_int_t)r->seq));
-    set_moment(o, "time", e->time);
-    set_moment(o, "received", r->received);
-    set_text(o, "service", r->service);
-    json_object_set_new(o, "domain", json_integer(r->domain));
-    set_kind(o, e);
-    json_object_set_new(o, "attributes", attributes(e, 0, e->nattrs));
-    set_text_if(o, "correlation_id", e->correlation);
-    set_id(o, "trace_id", e->trace.trace_id, sizeof e->trace.trace_id);
-    set_id(o, "span_id", e->trace.span_id, sizeof e->trace.span_id);
-    return o;
+    struct json_writer w = json_begin(to), *j = &w;
+    json_put_object(j, NULL);
+    json_put_text(j, "kind", event_kind_name(e->kind));
+    json_put_u64(j, "seq", r->seq);
+    put_moment(j, "time", e->time);
+    put_moment(j, "received", r->received);
+    json_put_str(j, "service", r->service);
+    json_put_u64(j, "domain", r->domain);
+    put_kind(j, e);
+    put_attributes(j, e, 0, e->nattrs);
+    put_str_if(j, "correlation_id", e->correlation);
+    put_id(j, "trace_id", e->trace.trace_id, sizeof e->trace.trace_id);
+    put_id(j, "span_id", e->trace.span_id, sizeof e->trace.span_id);
+    json_end_object(j);
+    buf_addc(to, '\n');
 }

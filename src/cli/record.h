@@ -2,7 +2,6 @@
 #ifndef MCPTALLY_CLI_RECORD_H
 #define MCPTALLY_CLI_RECORD_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
@@ -12,8 +11,8 @@
 /* Appends one line with its end, safe for a terminal whatever a producer sent. */
 void record_text(struct buf *to, const struct ring_view *r, const struct event *e, bool colour);
 
-/* A new object, or NULL when memory is out. Times are ISO 8601 in UTC, durations
- * in seconds. */
-json_t *record_json(const struct ring_view *r, const struct event *e);
+/* Appends one JSON object with a line end. Times are ISO 8601 in UTC, durations in
+ * seconds. */
+void record_json(struct buf *to, const struct ring_view *r, const struct event *e);
 
 #endif

@@ -1,16 +1,15 @@
 /* status: what the daemon is doing. */
-#include <errno.h>
 #include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "base/err.h"
-#include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "cli/place.h"
+#include "cli/source.h"
+#include "cli/status_text.h"
+#include "cli/style.h"
+#include "format/status.h"
 
 struct status_options {
     const char *runtime_dir;
@@ -37,20 +36,28 @@ static const struct options options = {
 
 enum { ANSWER_MAX = 16 << 20 };
 
-static int report(const struct place *p, int error)
+/* The version of the daemon that was there last, as its store tells. */
+static void read_version(const struct store *st, char *to, size_t size)
 {
-    if (error == -ERR_TIMEOUT)
-        cli_error("the daemon did not answer in time on %s", p->control);
-    else if (error == -ERR_IO)
-        cli_error("cannot reach the daemon on %s: %s", p->control, strerror(errno));
-    else
-        cli_error("%s: %s", p->control, err_help(error));
-    return error == -ERR_TIMEOUT ? CLI_TIMEOUT
-           : error == -ERR_IO    ? cli_exit_of(errno)
-                                 : CLI_FAILURE;
+    struct metric_view m;
+    struct series_view s;
+    to[0] = '\0';
+    if (metric_find(st, STR("mcptally_build_info"), &m) && series_read(st, m.first, &s)) {
+        const struct str version = labels_get(s.labels, STR("version"));
+        snprintf(to, size, "%.*s", STR_ARG(version));
+    }
 }
 
-static int print_answer(const struct buf *answer)
+/* The same document for a daemon that is gone. */
+static void describe_store(struct buf *to, const struct view *v, const char *path)
+{
+    char version[64];
+    read_version(&v->store, version, sizeof version);
+    const struct status_info info = {.version = version[0] ? version : NULL, .store_path = path};
+    status_document(to, &v->store, &info, clock_now());
+}
+
+static int print(const struct buf *answer, bool as_json)
 {
     json_error_t why;
     json_t *status = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
@@ -58,8 +65,16 @@ static int print_answer(const struct buf *answer)
         cli_error("the daemon's answer cannot be read: %s", why.text);
         return CLI_FAILURE;
     }
-    json_dumpf(status, stdout, JSON_INDENT(2));
-    putchar('\n');
+    if (as_json) {
+        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+    } else {
+        struct buf text;
+        buf_init(&text, ANSWER_MAX);
+        status_text(&text, status, style_wanted());
+        fwrite(text.p, 1, text.n, stdout);
+        buf_fini(&text);
+    }
     json_decref(status);
     return CLI_OK;
 }
@@ -68,6 +83,8 @@ int cmd_status(int argc, char **argv)
 {
     struct status_options o = {.timeout = 5 * NS_PER_S};
     struct place place;
+    struct view view;
+    struct buf answer;
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
@@ -75,10 +92,13 @@ int cmd_status(int argc, char **argv)
         return options_wrong(&options, "what is '%s'?", argv[1]);
     if (place_find(&place, o.runtime_dir) < 0)
         return options_wrong(&options, "the runtime directory's path is too long");
-    struct buf answer;
     buf_init(&answer, ANSWER_MAX);
-    const int r = ask(place.control, "{\"cmd\":\"status\"}", o.timeout, &answer);
-    const int status = r < 0 ? report(&place, r) : print_answer(&answer);
+    int status = source_ask(&place, "{\"cmd\":\"status\"}", o.timeout, &answer, &view);
+    if (status == CLI_OK && view.mem)
+        describe_store(&answer, &view, place.store);
+    if (status == CLI_OK)
+        status = print(&answer, o.json);
+    view_close(&view);
     buf_fini(&answer);
     return status;
 }

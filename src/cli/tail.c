@@ -99,25 +99,11 @@ static bool flush(struct tail *t)
     return cli_flush();
 }
 
-static int add_json(const char *p, size_t n, void *buf)
-{
-    buf_add(buf, p, n);
-    return 0;
-}
-
-static void print_json(struct tail *t, const struct ring_view *r)
-{
-    json_t *o = record_json(r, &t->event);
-    json_dump_callback(o, add_json, &t->out, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    buf_addc(&t->out, '\n');
-    json_decref(o);
-}
-
 /* False when nobody reads the output any more. */
 static bool print(struct tail *t, const struct ring_view *r)
 {
     if (t->o->json)
-        print_json(t, r);
+        record_json(&t->out, r, &t->event);
     else
         record_text(&t->out, r, &t->event, t->colour);
     return t->out.n < FLUSH_EVERY || flush(t);

@@ -99,7 +99,7 @@ static struct board board_of(const struct top *t, const struct sheet_line *lines
     };
 }
 
-/* Fills t->text with a frame of this size. */
+/* Fills t->text with a frame of this size, or with JSON when there is none. */
 static void draw(struct top *t, unsigned columns, unsigned lines, bool colour)
 {
     struct sheet_line *rows_of = sheet_lines(&t->now, t->two ? &t->before : NULL, t->order);
@@ -108,19 +108,18 @@ static void draw(struct top *t, unsigned columns, unsigned lines, bool colour)
     b.lines = lines;
     b.colour = colour;
     buf_reset(&t->text);
-    board_text(&t->text, &b);
+    if (columns > 0)
+        board_text(&t->text, &b);
+    else
+        board_json(&t->text, &b);
     free(rows_of);
 }
 
-static void print_json(const struct top *t)
+static bool print(struct top *t, unsigned columns)
 {
-    struct sheet_line *lines = sheet_lines(&t->now, t->two ? &t->before : NULL, t->order);
-    const struct board b = board_of(t, lines);
-    json_t *o = board_json(&b);
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    putchar('\n');
-    json_decref(o);
-    free(lines);
+    draw(t, columns, 0, columns > 0 && style_wanted());
+    fwrite(t->text.p, 1, t->text.n, stdout);
+    return cli_flush();
 }
 
 static int run_once(struct top *t)
@@ -129,14 +128,9 @@ static int run_once(struct top *t)
     const int r = look(t);
     if (r < 0)
         return r;
-    if (t->o->json) {
-        print_json(t);
-        return 0;
-    }
     if (isatty(STDOUT_FILENO))
         screen_size(&columns, &lines);
-    draw(t, columns, 0, style_wanted());
-    fwrite(t->text.p, 1, t->text.n, stdout);
+    print(t, t->o->json ? 0 : columns);
     return 0;
 }
 
@@ -148,12 +142,8 @@ static int run_json(struct top *t)
         .tv_nsec = (long)(t->o->interval % NS_PER_S),
     };
     int r;
-    while ((r = look(t)) == 0) {
-        print_json(t);
-        if (!cli_flush())
-            break;
+    while ((r = look(t)) == 0 && print(t, 0))
         nanosleep(&pause, NULL);
-    }
     return r;
 }
 

@@ -2,6 +2,7 @@
 #include "cli/sheet.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -305,19 +306,24 @@ START_TEST(as_json)
     take(&second, 1);
     struct sheet_line *rows = sheet_lines(&second, &first, SHEET_BY_NAME);
     const struct board b = {.order = "name", .now = &second, .before = &first, .rows = rows};
-    json_t *o = board_json(&b);
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    board_json(&text, &b);
+    json_t *o = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(o);
+    buf_fini(&text);
     json_t *op = json_array_get(json_object_get(o, "operations"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(op, "method")), "tools/call");
     ck_assert_str_eq(json_string_value(json_object_get(op, "target")), "echo");
     ck_assert_int_eq(json_integer_value(json_object_get(op, "calls")), 4);
     ck_assert_int_eq(json_integer_value(json_object_get(op, "errors")), 3);
-    ck_assert_double_eq(json_real_value(json_object_get(op, "rate")), 3);
-    ck_assert_double_eq(json_real_value(json_object_get(op, "failed_ratio")), 1);
+    ck_assert_double_eq(json_number_value(json_object_get(op, "rate")), 3);
+    ck_assert_double_eq(json_number_value(json_object_get(op, "failed_ratio")), 1);
     ck_assert(json_is_null(json_object_get(op, "in_flight")));
     json_t *c = json_array_get(json_object_get(o, "counters"), 0);
-    ck_assert_double_eq(json_real_value(json_object_get(c, "value")), 2.5);
+    ck_assert_double_eq(json_number_value(json_object_get(c, "value")), 2.5);
     ck_assert_str_eq(json_string_value(json_object_get(c, "labels")), "model=\"m\"");
-    ck_assert_double_eq(json_real_value(json_object_get(o, "interval_seconds")), 1);
+    ck_assert_double_eq(json_number_value(json_object_get(o, "interval_seconds")), 1);
     json_decref(o);
     free(rows);
     sheet_fini(&first);
