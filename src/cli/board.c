@@ -45,7 +45,7 @@ static void add_calls(struct buf *to, const struct sheet_line *l)
 
 static void add_failed(struct buf *to, const struct sheet_line *l)
 {
-    if (isnan(l->failed) || l->row->section > SHEET_OPERATIONS)
+    if (isnan(l->failed))
         buf_addc(to, '-');
     else
         buf_addf(to, "%.1f", 100 * l->failed);
@@ -86,23 +86,29 @@ static void add_flight(struct buf *to, const struct sheet_line *l)
 
 /* ---- columns ---- */
 
+enum {
+    ON_MCP = 1 << SHEET_SERVERS | 1 << SHEET_OPERATIONS,
+    ON_TIMES = ON_MCP | 1 << SHEET_HISTOGRAMS,
+    ON_ALL = ON_TIMES | 1 << SHEET_COUNTERS,
+};
+
 /* A narrow screen leaves out those with the highest number first.
- * X("title", width, importance, function) */
+ * X("title", width, importance, sections that have it, function) */
 #define COLUMN_TABLE(X)                                                                            \
-    X("CALLS", 8, 1, add_calls)                                                                    \
-    X("RATE/s", 8, 1, add_rate)                                                                    \
-    X("ERR%", 6, 2, add_failed)                                                                    \
-    X("P50", 8, 3, add_p50)                                                                        \
-    X("P95", 8, 2, add_p95)                                                                        \
-    X("P99", 8, 4, add_p99)                                                                        \
-    X("IN-FL", 6, 5, add_flight)
+    X("TOTAL", 8, 1, ON_ALL, add_calls)                                                            \
+    X("RATE/s", 8, 1, ON_ALL, add_rate)                                                            \
+    X("ERR%", 6, 2, ON_MCP, add_failed)                                                            \
+    X("P50", 8, 3, ON_TIMES, add_p50)                                                              \
+    X("P95", 8, 2, ON_TIMES, add_p95)                                                              \
+    X("P99", 8, 4, ON_TIMES, add_p99)                                                              \
+    X("IN-FL", 6, 5, ON_MCP, add_flight)
 
 static const struct column {
     const char *title;
-    unsigned width, importance;
+    unsigned width, importance, sections;
     void (*add)(struct buf *to, const struct sheet_line *l);
 } columns[] = {
-#define X(title, width, importance, add) {title, width, importance, add},
+#define X(title, width, importance, sections, add) {title, width, importance, sections, add},
     COLUMN_TABLE(X)
 #undef X
 };
@@ -157,11 +163,13 @@ static void add_title(struct buf *to, const struct board *b, const struct widths
     plain_add_fixed(to, str_of(titles[section][0]), w->service);
     buf_adds(to, w->name > 0 ? " " : "");
     plain_add_fixed(to, str_of(titles[section][1]), w->name);
-    for (size_t i = 0; i < NCOLUMNS; i++)
-        if (columns[i].importance <= w->importance) {
-            buf_addc(to, ' ');
-            add_right(to, str_of(columns[i].title), columns[i].width);
-        }
+    for (size_t i = 0; i < NCOLUMNS; i++) {
+        const bool has = columns[i].sections & 1u << section;
+        if (columns[i].importance > w->importance)
+            continue;
+        buf_addc(to, ' ');
+        add_right(to, has ? str_of(columns[i].title) : STR(""), columns[i].width);
+    }
     style_add(to, b->colour, STYLE_NONE);
     buf_addc(to, '\n');
 }
@@ -202,7 +210,8 @@ static void add_row(struct buf *to, const struct board *b, const struct widths *
         if (columns[i].importance > w->importance)
             continue;
         struct buf cell = {.p = room, .cap = sizeof room, .max = sizeof room};
-        columns[i].add(&cell, l);
+        if (columns[i].sections & 1u << l->row->section)
+            columns[i].add(&cell, l);
         buf_addc(to, ' ');
         add_right(to, buf_str(&cell), columns[i].width);
     }
@@ -232,7 +241,7 @@ static void add_head(struct buf *to, const struct board *b)
     if (seconds > 0 && b->now->received >= b->before->received)
         buf_addf(&line, " (%.1f/s)", (double)(b->now->received - b->before->received) / seconds);
     buf_addf(&line, "  dropped %llu  by %s", (unsigned long long)b->now->dropped, b->order);
-    plain_add_fixed(to, buf_str(&line), b->columns);
+    plain_add_fixed(to, buf_str(&line), line.n < b->columns ? line.n : b->columns);
     buf_addc(to, '\n');
 }
 
@@ -240,7 +249,8 @@ static void add_more(struct buf *to, const struct board *b, uint64_t left)
 {
     char text[64];
     const int n = snprintf(text, sizeof text, "... and %llu more", (unsigned long long)left);
-    plain_add_fixed(to, (struct str){text, (size_t)n}, b->columns);
+    plain_add_fixed(to, (struct str){text, (size_t)n},
+                    (unsigned)n < b->columns ? (unsigned)n : b->columns);
     buf_addc(to, '\n');
 }
 

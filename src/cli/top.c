@@ -45,7 +45,7 @@ static const struct options options = {
     .nrows = sizeof rows / sizeof *rows,
 };
 
-enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 110 };
+enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 132 };
 
 struct top {
     const struct top_options *o;
