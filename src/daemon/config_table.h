@@ -117,13 +117,17 @@
       "Failures in a row that make a component unhealthy.")                                        \
     X(DURATION, health_recovery, "health.recovery", "10s", 0, CONFIG_DAY, RELOAD,                  \
       "Time that good reports must last before an unhealthy component is healthy again.")          \
+    X(DURATION, health_expire, "health.expire", "24h", CONFIG_MINUTE, 366 * CONFIG_DAY, RELOAD,    \
+      "Silence after which a component is forgotten.")                                             \
+    X(COUNT, health_per_domain, "health.per_domain", "256", 1, 100000, RELOAD,                     \
+      "Components that one failure domain may have.")                                              \
     X(RATIO, health_memory_warning, "health.memory_warning", "85%", 1, 100, RELOAD,                \
       "Use of the machine's or the control group's memory that is a warning.")                     \
     X(RATIO, health_memory_critical, "health.memory_critical", "95%", 1, 100, RELOAD,              \
       "The same for a failure.")                                                                   \
     X(LIST, health_readiness, "health.readiness", "", 0, 0, RELOAD,                                \
-      "Components that have to be healthy for /health/ready to pass. Empty: none; readiness is "   \
-      "then the daemon's own.")                                                                    \
+      "Components, as name or service/name, that have to be healthy or degraded for "              \
+      "/health/ready to pass. Empty: readiness is the daemon's own alone.")                        \
     X(BOOL, redaction_enabled, "redaction.enabled", "true", 0, 0, RELOAD,                          \
       "Whether what looks like a secret is replaced by [REDACTED] before it is stored.")           \
     X(LIST, redaction_keys, "redaction.keys", "", 0, 0, RELOAD,                                    \

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/checks.h"
 #include "daemon/ladder.h"
 #include "daemon/options.h"
 #include "daemon/sockets.h"
@@ -17,9 +19,11 @@
 enum {
     SPARE_DESCRIPTORS = 64, /* beside producers' and HTTP connections */
     SWEEP_UNITS = 8192,     /* records that one tick looks at */
+    WATCH_RECORDS = 256,    /* ring records that the watchers read at once */
 };
 #define TICK_NS  NS_PER_S
 #define DRAIN_NS (2 * NS_PER_S)
+#define WATCH_NS (50 * NS_PER_MS) /* from news to the watchers, so that much comes at once */
 
 static struct timeval timeval_of(uint64_t ns)
 {
@@ -159,6 +163,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     const struct when now = clock_now();
     intake_sweep(&d->intake, now);
     (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
+    (void)health_watch_tick(&d->health, SWEEP_UNITS, now);
+    checks_make(d);
     note_spent(d, clock_now().mono - now.mono);
 }
 
@@ -199,6 +205,7 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
         return;
     }
     set_state(d, DAEMON_DRAINING);
+    checks_make(d);
     log_info("daemon", "stopping");
     set_limit(d, DRAIN_NS);
     intake_drain(&d->intake, on_drained, d);
@@ -300,7 +307,75 @@ static void stop_pipeline(struct daemon *d)
     rules_free(d->rules);
 }
 
-/* ---- HTTP ---- */
+/* ---- watchers ---- */
+
+static void arm_watch(struct daemon *d, uint64_t ns)
+{
+    const struct timeval t = timeval_of(ns);
+    event_add(d->watch, &t);
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+    struct daemon *d = arg;
+    const struct when now = clock_now();
+    (void)fd;
+    (void)what;
+    d->watched = d->file.store.head->ring[RING_EVENTS].head_seq;
+    if (health_watch_step(&d->health, WATCH_RECORDS, now))
+        arm_watch(d, 0);
+    else
+        checks_make(d);
+    note_spent(d, clock_now().mono - now.mono);
+}
+
+/* After each turn of the intake. */
+static void on_turned(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->watched != d->file.store.head->ring[RING_EVENTS].head_seq &&
+        !evtimer_pending(d->watch, NULL))
+        arm_watch(d, WATCH_NS);
+}
+
+static int start_watch(struct daemon *d)
+{
+    struct health_options o;
+    if (!options_health(d->config, &d->required, &o))
+        return DAEMON_FAILED;
+    health_watch_init(&d->health, &d->file.store, &d->pipeline.own, &o, d->started);
+    d->watch = event_new(d->base, -1, 0, on_watch, d);
+    if (!d->watch)
+        return DAEMON_FAILED;
+    arm_watch(d, 0); /* for what the daemon before did not come to read */
+    return DAEMON_OK;
+}
+
+static void stop_watch(struct daemon *d)
+{
+    if (d->watch)
+        event_free(d->watch);
+    free(d->required);
+}
+
+/* ---- HTTP and control ---- */
+
+static void describe(void *arg, struct status_info *out)
+{
+    const struct daemon *d = arg;
+    out->running = true;
+    out->pid = (uint64_t)getpid();
+    out->version = MCPTALLY_BUILD_VERSION;
+    out->started = d->started.mono;
+    out->config = d->load->used;
+    out->store_path = d->file.path;
+    out->nports = 2;
+    out->ports[0].name = "metrics";
+    out->ports[0].address = port_address(d->ports.metrics);
+    out->ports[1].name = "health";
+    out->ports[1].address = port_address(d->ports.health);
+    out->verdict = &d->verdict;
+}
 
 static int start_ports(struct daemon *d)
 {
@@ -310,7 +385,17 @@ static int start_ports(struct daemon *d)
         .spent = note_spent,
         .arg = d,
     };
-    return ports_start(&d->ports, &env, d->config, &d->passed) < 0 ? DAEMON_FAILED : DAEMON_OK;
+    const struct ports_about about = {
+        .runtime_dir = d->paths.runtime,
+        .verdict = &d->verdict,
+        .started = d->started.mono,
+        .describe = describe,
+        .arg = d,
+    };
+    const int r = ports_start(&d->ports, &env, d->config, &d->passed, &about);
+    if (r < 0)
+        ports_stop(&d->ports);
+    return r < 0 ? status_of(r) : DAEMON_OK;
 }
 
 static void stop_ports(struct daemon *d)
@@ -336,7 +421,11 @@ static int start_intake(struct daemon *d)
         return status_of(fd);
     options_intake(d->config, d->connections, &o);
     o.left_out = d->left_out;
-    return intake_init(&d->intake, d->base, &d->pipeline, fd, &o) < 0 ? DAEMON_FAILED : DAEMON_OK;
+    if (intake_init(&d->intake, d->base, &d->pipeline, fd, &o) < 0)
+        return DAEMON_FAILED;
+    d->intake.turned = on_turned;
+    d->intake.turned_arg = d;
+    return DAEMON_OK;
 }
 
 static void stop_intake(struct daemon *d)
@@ -353,6 +442,7 @@ static int start_serving(struct daemon *d)
     if (passed_fini(&d->passed, names, sizeof names))
         log_warn("daemon", "passed sockets that nobody knows are closed: %s", names);
     set_state(d, DAEMON_SERVING);
+    checks_make(d);
     log_info("daemon", "mcptallyd %s serves", MCPTALLY_BUILD_VERSION);
     notify_send(&d->notify, "READY=1\nSTATUS=serving");
     return DAEMON_OK;
@@ -372,7 +462,8 @@ static const struct step {
     {start_loop, stop_loop},         /* signals, tick and watchdog */
     {start_brake, NULL},             /* waited, when starts follow each other too fast */
     {start_pipeline, stop_pipeline}, /* our own metrics are declared before any producer's */
-    {start_ports, stop_ports},       /* HTTP answers */
+    {start_watch, stop_watch},       /* health goes on from what the store has */
+    {start_ports, stop_ports},       /* HTTP and the control socket answer */
     {start_intake, stop_intake},     /* producers connect */
     {start_serving, NULL},           /* READY=1 */
 };
@@ -400,7 +491,7 @@ static void stop(struct daemon *d, unsigned done)
             steps[done].stop(d);
 }
 
-int daemon_run(const struct load *load, struct config *config)
+int daemon_run(struct load *load, struct config *config)
 {
     struct daemon *d = calloc(1, sizeof *d);
     unsigned done;

@@ -20,6 +20,7 @@
 #include "intake/intake.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
+#include "watch/health.h"
 
 /* sysexits(3), as far as systemd must not start us again for them. */
 enum daemon_exit {
@@ -40,7 +41,7 @@ enum daemon_state {
 };
 
 struct daemon {
-    const struct load *load;
+    struct load *load;
     struct config *config;
     enum daemon_state state;
     struct when started;
@@ -53,17 +54,22 @@ struct daemon {
     unsigned connections; /* producers that the limit of descriptors leaves room for */
     struct event_base *base;
     struct event *tick, *limit; /* limit: of the brake, or of the drain */
+    struct event *watch;        /* pending while the ring has news for the watchers */
     struct event *sigterm, *sigint, *sighup;
     struct pipeline pipeline;
     struct redact *redact;
     struct rules *rules;
+    struct health_watch health;
+    struct str *required; /* what its options borrow */
+    uint64_t watched;     /* records of the event ring that the watchers have seen */
+    struct verdict verdict;
     struct ports ports;
     struct socket_place events;
     struct intake intake;
 };
 
 /* Runs until a signal ends it; takes the configuration. Returns the exit status. */
-int daemon_run(const struct load *load, struct config *config);
+int daemon_run(struct load *load, struct config *config);
 
 /* SIGHUP: reads the configuration again and applies what can be applied. */
 void daemon_reload(struct daemon *d);

@@ -12,14 +12,13 @@ static bool override_path(struct config *c, const char *key, const char *path, s
     return config_override(c, assignment, f);
 }
 
-bool load_config(const struct load *l, struct config *c, struct faults *f)
+bool load_config(struct load *l, struct config *c, struct faults *f)
 {
     bool good = true;
     config_init(c);
-    if (l->file)
-        good = config_read(c, l->file, f);
-    else if (access(CONFIG_FILE, F_OK) == 0)
-        good = config_read(c, CONFIG_FILE, f);
+    l->used = l->file ? l->file : access(CONFIG_FILE, F_OK) == 0 ? CONFIG_FILE : NULL;
+    if (l->used)
+        good = config_read(c, l->used, f);
     for (unsigned i = 0; i < l->noverrides; i++)
         good &= config_override(c, l->overrides[i], f);
     good &= override_path(c, "runtime_dir", l->runtime_dir, f);

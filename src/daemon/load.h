@@ -9,10 +9,11 @@ struct load {
     const char *runtime_dir, *state_dir; /* override the keys; NULL: not given */
     char **overrides;                    /* -o, in order */
     unsigned noverrides;
+    const char *used; /* the file that was read by load_config(), or NULL */
 };
 
 /* Makes *c new; the file is read again at every call, which is what a reload
  * needs. False after faults; *c is then empty. */
-bool load_config(const struct load *l, struct config *c, struct faults *f);
+bool load_config(struct load *l, struct config *c, struct faults *f);
 
 #endif

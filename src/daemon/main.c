@@ -95,7 +95,7 @@ static int parse(int argc, char **argv, struct command *c)
     return optind == argc ? -1 : wrong_usage();
 }
 
-static int run(const struct command *c)
+static int run(struct command *c)
 {
     struct config config;
     struct faults faults;

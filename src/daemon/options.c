@@ -42,6 +42,23 @@ static struct str *texts_of(const struct config_list *list)
     return texts;
 }
 
+bool options_health(const struct config *c, struct str **required, struct health_options *o)
+{
+    *required = texts_of(&c->health_readiness);
+    health_defaults(o);
+    o->rules.interval = c->health_interval;
+    o->rules.timeout = c->health_timeout;
+    o->rules.recovery = c->health_recovery;
+    o->rules.failures = (unsigned)c->health_failures;
+    o->expire = c->health_expire;
+    o->per_domain = (unsigned)c->health_per_domain;
+    o->memory_warning = c->health_memory_warning;
+    o->memory_critical = c->health_memory_critical;
+    o->nrequired = (unsigned)c->health_readiness.n;
+    o->required = *required;
+    return *required != NULL;
+}
+
 struct redact *options_redact(const struct config *c)
 {
     struct redact *r = NULL;

@@ -7,12 +7,17 @@
 #include "intake/intake.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/redact.h"
+#include "watch/health.h"
 
 /* `c` has to outlive the pipeline: it is asked for domains. */
 void options_pipeline(struct config *c, struct pipeline_options *o);
 
 /* `descriptors`: how many connections may be open at most, whatever is configured. */
 void options_intake(const struct config *c, unsigned descriptors, struct intake_options *o);
+
+/* `required` is what o->required borrows: the caller frees it when the watch has
+ * other options; its texts stay c's. False when memory is out. */
+bool options_health(const struct config *c, struct str **required, struct health_options *o);
 
 /* NULL when memory is out. */
 struct redact *options_redact(const struct config *c);

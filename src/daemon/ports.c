@@ -1,5 +1,6 @@
 #include "daemon/ports.h"
 
+#include "base/log.h"
 #include "serve/metrics_page.h"
 
 static struct pages_options pages_options_of(const struct config *c)
@@ -14,30 +15,79 @@ static struct port *start_metrics(struct ports *p, const struct config *c, struc
         .name = "metrics",
         .key = "listen.metrics",
         .address = c->listen_metrics,
-        .suggest = "127.0.0.1:9464",
+        .suggest = "127.0.0.1:9464", /* 9090 is Prometheus' own port as well */
         .passed_fd = passed_take(passed, "metrics"),
-        .http =
-            {
-                .title = "mcptally metrics",
-                .own_port = 0,
-                .connections = (unsigned)c->metrics_connections,
-                .priority = -1,
-                .routes = metrics_page_routes,
-                .nroutes = metrics_page_nroutes,
-                .arg = p->pages,
-            },
+        .http = {.title = "mcptally: metrics",
+                 .own_port = 0,
+                 .connections = (unsigned)c->metrics_connections,
+                 .priority = -1,
+                 .routes = metrics_page_routes,
+                 .nroutes = metrics_page_nroutes,
+                 .arg = p->pages},
     };
     return port_new(&p->env, &o);
 }
 
+static struct port *start_health(struct ports *p, const struct config *c, struct passed *passed)
+{
+    const struct port_options o = {
+        .name = "health",
+        .key = "listen.health",
+        .address = c->listen_health,
+        .suggest = "127.0.0.1:9465",
+        .passed_fd = passed_take(passed, "health"),
+        .http = {.title = "mcptally: health",
+                 .own_port = 1,
+                 .connections = (unsigned)c->health_connections,
+                 .priority = -1,
+                 .routes = health_page_routes,
+                 .nroutes = health_page_nroutes,
+                 .arg = &p->health_page},
+    };
+    return port_new(&p->env, &o);
+}
+
+static int start_control(struct ports *p, const struct config *c, struct passed *passed,
+                         const struct ports_about *about)
+{
+    p->control_place = (struct socket_place){
+        .section = "control",
+        .path = c->control_path,
+        .dir = about->runtime_dir,
+        .mode = (unsigned)c->control_mode,
+        .group = c->control_group,
+        .passed = passed_take(passed, "control"),
+    };
+    const int fd = sockets_listen(&p->control_place);
+    if (fd < 0)
+        return fd;
+    const struct control_options o = {
+        .listen_fd = fd,
+        .pages = p->pages,
+        .health = &p->health_page,
+        .describe = about->describe,
+        .arg = about->arg,
+    };
+    p->control = control_new(&p->env, &o);
+    return p->control ? 0 : -ERR_NOMEM;
+}
+
 int ports_start(struct ports *p, const struct serve_env *env, const struct config *c,
-                struct passed *passed)
+                struct passed *passed, const struct ports_about *about)
 {
     const struct pages_options o = pages_options_of(c);
     *p = (struct ports){.env = *env};
+    health_page_init(&p->health_page, about->verdict, env->pl->st, MCPTALLY_BUILD_VERSION,
+                     about->started);
     p->pages = pages_new(env, &o);
-    p->metrics = p->pages ? start_metrics(p, c, passed) : NULL;
-    return p->metrics ? 0 : -ERR_NOMEM;
+    if (!p->pages)
+        return -ERR_NOMEM;
+    const int r = start_control(p, c, passed, about);
+    if (r < 0)
+        return r;
+    p->metrics = start_metrics(p, c, passed);
+    p->health = p->metrics ? start_health(p, c, passed) : NULL;
+    return p->health ? 0 : -ERR_NOMEM;
 }
 
 void ports_configure(struct ports *p, const struct config *c)
@@ -48,10 +98,16 @@ void ports_configure(struct ports *p, const struct config *c)
 
 void ports_stop(struct ports *p)
 {
-    /* Who waits for a page is answered before the ports that hold pages go. */
+    /* Who waits for a page is answered before those that hold pages go. */
     if (p->pages)
         pages_stop(p->pages);
+    port_free(p->health);
     port_free(p->metrics);
+    if (p->control) {
+        sockets_remove(&p->control_place);
+        control_free(p->control);
+    }
     if (p->pages)
         pages_free(p->pages);
+    health_page_fini(&p->health_page);
 }

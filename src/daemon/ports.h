@@ -1,21 +1,36 @@
-/* ports: the HTTP ports, as the configuration describes them. Floor 5. */
+/* ports: what answers: the HTTP ports and the control socket. Floor 5. */
 #ifndef MCPTALLY_DAEMON_PORTS_H
 #define MCPTALLY_DAEMON_PORTS_H
 
 #include "daemon/config.h"
 #include "daemon/notify.h"
-#include "serve/pages.h"
+#include "daemon/sockets.h"
+#include "serve/control.h"
 #include "serve/port.h"
 
 struct ports {
     struct serve_env env;
     struct pages *pages;
-    struct port *metrics;
+    struct health_page health_page;
+    struct socket_place control_place;
+    struct control *control;
+    struct port *metrics, *health;
 };
 
-/* 0 or -ERR_NOMEM. A port that is taken is no failure: it is tried again. */
+/* What they tell of the daemon; borrowed. */
+struct ports_about {
+    const char *runtime_dir;
+    const struct verdict *verdict;
+    uint64_t started; /* mono ns */
+    void (*describe)(void *arg, struct status_info *out);
+    void *arg;
+};
+
+/* 0, or the error of the control socket, or -ERR_NOMEM; has logged why. An HTTP
+ * port that is taken is no failure: it is tried again. After a failure, too,
+ * ports_stop() is to be called. */
 int ports_start(struct ports *p, const struct serve_env *env, const struct config *c,
-                struct passed *passed);
+                struct passed *passed, const struct ports_about *about);
 
 /* What can be changed while they run. */
 void ports_configure(struct ports *p, const struct config *c);

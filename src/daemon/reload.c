@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -31,9 +32,11 @@ static bool apply(struct daemon *d, struct config *fresh)
 {
     struct pipeline_options pipeline;
     struct intake_options intake;
+    struct health_options health;
+    struct str *required;
     struct redact *redact = options_redact(fresh);
     struct rules *rules = options_rules(fresh);
-    if (!redact || !rules) {
+    if (!redact || !rules || !options_health(fresh, &required, &health)) {
         redact_free(redact);
         rules_free(rules);
         return false;
@@ -54,6 +57,9 @@ static bool apply(struct daemon *d, struct config *fresh)
     intake.left_out = d->left_out;
     intake_configure(&d->intake, &intake);
     ports_configure(&d->ports, d->config);
+    health_watch_configure(&d->health, &health);
+    free(d->required);
+    d->required = required;
     return true;
 }
 

@@ -94,6 +94,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     if (in->nready)
         intake_wake(in);
     spent(in, now);
+    if (in->turned)
+        in->turned(in->turned_arg);
     finish_drain(in);
 }
 

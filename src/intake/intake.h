@@ -36,6 +36,7 @@ struct conn;
 TAILQ_HEAD(conn_list, conn);
 
 typedef void intake_drained(void *arg);
+typedef void intake_turned(void *arg);
 
 struct intake {
     struct event_base *base;
@@ -53,7 +54,9 @@ struct intake {
     unsigned nready, nwaiting;
     unsigned next; /* queue that the next turn begins with */
     struct partial partial;
-    uint64_t pending;        /* bytes of answers that are kept */
+    uint64_t pending;      /* bytes of answers that are kept */
+    intake_turned *turned; /* called after each turn; NULL: nobody asks */
+    void *turned_arg;
     intake_drained *drained; /* set while draining */
     void *drained_arg;
     struct buf out; /* scratch: what one read is answered with */
