@@ -176,7 +176,7 @@ fuzz-run: $(FUZZ)
 # ---- installing -----------------------------------------------------------------
 # One table, mode:source:target; uninstall reads it too.
 SHARE = $(datadir)/mcptally
-UNITS = $(prefix)/lib/systemd/system
+SYSTEMD = $(prefix)/lib/systemd
 INSTALLED = \
 	755:$(B)/mcptallyd:$(sbindir)/mcptallyd \
 	755:$(B)/mcptally:$(bindir)/mcptally \
@@ -187,13 +187,17 @@ INSTALLED = \
 	644:conf/completion/mcptally.bash:$(datadir)/bash-completion/completions/mcptally \
 	644:conf/mcptallyd.yaml:$(SHARE)/mcptallyd.yaml \
 	$(foreach f,$(wildcard conf/rules/*.yaml),644:$f:$(SHARE)/rules/$(notdir $f)) \
-	$(foreach f,$(wildcard systemd/mcptally*),644:$f:$(UNITS)/$(notdir $f)) \
+	644:$(B)/mcptallyd.service:$(SYSTEMD)/system/mcptallyd.service \
+	644:systemd/mcptallyd.socket:$(SYSTEMD)/system/mcptallyd.socket \
+	644:systemd/sysusers.conf:$(prefix)/lib/sysusers.d/mcptally.conf \
+	644:systemd/tmpfiles.conf:$(prefix)/lib/tmpfiles.d/mcptally.conf \
 	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
 .PHONY: install uninstall dist
 install: all
 	@sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' \
 		-e 's|@includedir@|$(includedir)|' packaging/mcptally.pc.in >$(B)/mcptally.pc
+	@sed 's|/usr/sbin/|$(sbindir)/|' systemd/mcptallyd.service >$(B)/mcptallyd.service
 	@set -e; for i in $(INSTALLED); do \
 		(IFS=:; set -- $$i; echo "install: $(DESTDIR)$$3"; \
 		install -D -m $$1 "$$2" "$(DESTDIR)$$3"); \

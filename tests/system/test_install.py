@@ -52,13 +52,13 @@ def staged(tmp_path):
 def test_everything_is_installed_and_removed(staged):
     files = tree(staged)
     expected = {"usr/sbin/mcptallyd", "usr/bin/mcptally", "usr/include/mcptally.h",
-                "usr/lib/libmcptally.so.0.1.0", "usr/lib/libmcptally.so.0", "usr/lib/libmcptally.so",
-                "usr/lib/libmcptally.a", "usr/lib/pkgconfig/mcptally.pc",
+                "usr/lib/libmcptally.so.0.1.0", "usr/lib/libmcptally.so.0",
+                "usr/lib/libmcptally.so", "usr/lib/libmcptally.a", "usr/lib/pkgconfig/mcptally.pc",
                 "usr/share/bash-completion/completions/mcptally"}
     expected |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}"
                  for page in (ROOT / "man").glob("*.[1-8]")}
-    expected |= {f"usr/lib/systemd/system/{unit.name}"
-                 for unit in (ROOT / "systemd").glob("mcp*")}
+    expected |= {f"usr/lib/systemd/system/mcptallyd.{kind}" for kind in ("service", "socket")}
+    expected |= {f"usr/lib/{kind}.d/mcptally.conf" for kind in ("sysusers", "tmpfiles")}
     expected |= {f"usr/share/mcptally/{rules.relative_to(ROOT / 'conf')}"
                  for rules in (ROOT / "conf").rglob("*.yaml")}
     assert expected <= files, expected - files
@@ -66,6 +66,12 @@ def test_everything_is_installed_and_removed(staged):
         assert os.readlink(staged / f"usr/lib/libmcptally.so{link}") == f"libmcptally.so{target}"
     make("uninstall", f"DESTDIR={staged}", "prefix=/usr", "sysconfdir=/etc")
     assert tree(staged) == set()
+
+
+def test_unit_starts_what_was_installed(tmp_path):
+    make("install", f"DESTDIR={tmp_path}", "prefix=/opt/tally")
+    unit = (tmp_path / "opt/tally/lib/systemd/system/mcptallyd.service").read_text()
+    assert "\nExecStart=/opt/tally/sbin/mcptallyd" in unit
 
 
 def test_installed_programs_run(staged):
