@@ -1,4 +1,4 @@
-/* ring: the event bus, two rings of records with cursors. Floor 2; the writer's
+/* ring: the event bus, two rings of records with cursors. Floor 2. The writer's
  * half. Reading is ring_read() in read.h.
  *
  * The tail moves in a commit of its own before anything there is overwritten, so

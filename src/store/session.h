@@ -1,4 +1,4 @@
-/* session: what the store remembers of each producer. Floor 2; for the writer,
+/* session: what the store remembers of each producer. Floor 2. For the writer,
  * inside the open batch. */
 #ifndef MCPTALLY_STORE_SESSION_H
 #define MCPTALLY_STORE_SESSION_H

@@ -64,7 +64,7 @@ static const char *make_secret(char *secret)
         return keys[below(sizeof keys / sizeof *keys)];
     }
     const unsigned m = below(sizeof marks / sizeof *marks);
-    strcpy(secret, marks[m].prefix);
+    memcpy(secret, marks[m].prefix, strlen(marks[m].prefix) + 1);
     random_text(secret + strlen(secret), WORD, marks[m].n);
     return NULL;
 }
@@ -162,6 +162,8 @@ START_TEST(plain_texts)
 }
 END_TEST
 
+enum { ORDINARY = 400 }; /* bytes of such a text at most */
+
 /* One text of the kinds that telemetry is full of. */
 static void ordinary(char *to)
 {
@@ -175,23 +177,23 @@ static void ordinary(char *to)
     case 1: /* a UUID as a label */
         random_text(a, "0123456789abcdef", 12);
         random_text(b, "0123456789abcdef", 8);
-        sprintf(to, "session.id=%s-89ab-4cde-8f01-%s", b, a);
+        snprintf(to, ORDINARY, "session.id=%s-89ab-4cde-8f01-%s", b, a);
         break;
     case 2: /* a path */
         random_text(a, WORD "_-", 20);
-        sprintf(to, "/var/lib/%s/%s.json", words[below(12)], a);
+        snprintf(to, ORDINARY, "/var/lib/%s/%s.json", words[below(12)], a);
         break;
     case 3: /* base64 */
         random_text(to, WORD "+/", 64);
         break;
     case 4: /* a sentence */
-        sprintf(to, "%s %s %s: %s %s, %s", words[below(12)], words[below(12)], words[below(12)],
-                words[below(12)], words[below(12)], words[below(12)]);
+        snprintf(to, ORDINARY, "%s %s %s: %s %s, %s", words[below(12)], words[below(12)],
+                 words[below(12)], words[below(12)], words[below(12)], words[below(12)]);
         break;
     default: /* a URL */
         random_text(a, WORD, 16);
-        sprintf(to, "https://%s.example.org:8443/%s?page=%u&q=%s#top", words[below(12)], a,
-                below(100), words[below(12)]);
+        snprintf(to, ORDINARY, "https://%s.example.org:8443/%s?page=%u&q=%s#top", words[below(12)],
+                 a, below(100), words[below(12)]);
     }
 }
 
@@ -200,7 +202,7 @@ START_TEST(false_alarms)
 {
     enum { TEXTS = 50000 };
     unsigned alarms = 0;
-    char text[400];
+    char text[ORDINARY];
     for (unsigned i = 0; i < TEXTS; i++) {
         ordinary(text);
         alarms += redact_value(r, STR("value"), str_of(text));
