@@ -72,7 +72,7 @@ void producer_renew(struct producer *p, const uint8_t session[16])
     p->acked = p->store_id = 0;
     p->lost = (struct lost){0};
     p->lost_changed = p->bye = false;
-    p->taken = p->acknowledged = p->rejected = 0;
+    p->taken = p->acknowledged = p->rejected = p->expired = 0;
     p->last_reject = p->max_ids = 0;
 }
 
@@ -96,7 +96,8 @@ uint32_t producer_define_series(struct producer *p, uint32_t metric_id, const st
 {
     struct series_def def = {.id = p->series + 1, .metric_id = metric_id, .nlabels = n};
     assert(n <= LIMIT_LABELS);
-    memcpy(def.labels, labels, n * sizeof *labels);
+    if (n > 0)
+        memcpy(def.labels, labels, n * sizeof *labels);
     encode_series(&p->definitions, &def);
     return kept(&p->definitions) ? ++p->series : 0;
 }
@@ -422,6 +423,7 @@ static int take_welcome(struct producer *p, const struct frame *f)
         producer_lose(p, LOST_EXPIRED, items);
         settle(p, w.applied);
         p->acknowledged -= items;
+        p->expired += items;
     } else {
         settle(p, w.applied);
     }

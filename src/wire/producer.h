@@ -72,6 +72,7 @@ struct producer {
     uint64_t taken;        /* items accepted into the queue */
     uint64_t acknowledged; /* of these, applied or rejected by the daemon */
     uint64_t rejected;     /* of these, rejected */
+    uint64_t expired;      /* items taken that the daemon had forgotten */
     uint32_t last_reject;  /* reason of the newest REJECT */
     uint32_t max_ids;      /* of the last WELCOME */
 };
@@ -126,7 +127,7 @@ void producer_bye(struct producer *p);
 /* Items in the queue that are neither acknowledged nor given up. */
 static inline uint64_t producer_waiting(const struct producer *p)
 {
-    return p->taken - p->acknowledged - p->lost.total[LOST_EXPIRED];
+    return p->taken - p->acknowledged - p->expired;
 }
 
 #endif

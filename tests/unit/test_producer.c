@@ -1,3 +1,5 @@
+#include <check.h>
+
 #include "fake_daemon.h"
 
 #include "wire/producer.h"

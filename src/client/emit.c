@@ -1,0 +1,183 @@
+#include "client/emit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "model/text.h"
+#include "client/span.h"
+#include "wire/encode.h"
+
+static void no_ring(struct mcptally *m)
+{
+    atomic_fetch_add_explicit(&m->homeless, 1, memory_order_relaxed);
+}
+
+void emit_invalid(struct mcptally *m)
+{
+    struct ring *r = emit_ring(m);
+    if (!r) {
+        no_ring(m);
+        return;
+    }
+    ring_count(&r->emitted);
+    ring_count(&r->invalid);
+}
+
+/* ---- updates ---- */
+
+static inline void put(mcptally_series *s, uint64_t bits)
+{
+    struct ring *r = emit_ring(s->m);
+    if (__builtin_expect(!r, 0))
+        no_ring(s->m);
+    else if (ring_put_update(r, s->id, bits))
+        waker_published(&s->m->waker, ring_half_full(r));
+}
+
+static inline void put_double(mcptally_series *s, double v, bool ok)
+{
+    if (__builtin_expect(ok && isfinite(v), 1))
+        put(s, f64_bits(v));
+    else
+        emit_invalid(s->m);
+}
+
+void mcptally_add(mcptally_series *s, uint64_t n)
+{
+    if (!s)
+        return;
+    if (s->kind == METRIC_COUNTER)
+        put(s, s->type == VALUE_U64 ? n : f64_bits((double)n));
+    else
+        emit_invalid(s->m);
+}
+
+void mcptally_addf(mcptally_series *s, double n)
+{
+    if (s)
+        put_double(s, n, s->kind == METRIC_COUNTER && s->type == VALUE_F64 && n >= 0);
+}
+
+void mcptally_set(mcptally_series *s, double value)
+{
+    if (s)
+        put_double(s, value, s->kind == METRIC_GAUGE);
+}
+
+void mcptally_observe(mcptally_series *s, double value)
+{
+    if (s)
+        put_double(s, value, s->kind == METRIC_HISTOGRAM || s->kind == METRIC_SUMMARY);
+}
+
+/* ---- items ---- */
+
+uint64_t emit_now(void)
+{
+    return clock_now().wall;
+}
+
+/* Whether the daemon will take it: its own decoder says. */
+static bool good(enum event_kind kind, const struct buf *b)
+{
+    struct event e;
+    return !b->failed && decode_body(kind, (const uint8_t *)b->p, b->n, &e) == 0;
+}
+
+void emit_item(struct mcptally *m, const struct event *e)
+{
+    struct buf *b = local_scratch();
+    encode_body(b, e);
+    if (!good(e->kind, b)) {
+        emit_invalid(m);
+        return;
+    }
+    struct ring *r = emit_ring(m);
+    if (!r)
+        no_ring(m);
+    else if (ring_put_item(r, e->kind, b->p, (uint32_t)b->n))
+        waker_published(&m->waker, ring_half_full(r));
+}
+
+void emit_attrs(struct event *e, const mcptally_label *labels)
+{
+    for (; labels && labels->key && e->nattrs < LIMIT_ATTRS; labels++)
+        e->attrs[e->nattrs++] = (struct attr){
+            .key = str_of(labels->key),
+            .type = ATTR_STRING,
+            .s = text_cut(str_of(labels->value), LIMIT_TEXT),
+        };
+    e->all_attrs = e->nattrs;
+}
+
+void emit_context(struct event *e)
+{
+    e->correlation = (struct str){local.correlation, local.ncorrelation};
+    e->trace = span_current();
+}
+
+/* What all items but spans begin with. The arrays stay as they are. */
+static void begin(struct event *e, enum event_kind kind)
+{
+    e->kind = kind;
+    e->time = emit_now();
+    e->name = e->text = (struct str){NULL, 0};
+    e->nattrs = e->all_attrs = 0;
+    emit_context(e);
+}
+
+void mcptally_event(mcptally *m, const char *name, const mcptally_measure *measurements,
+                    const mcptally_label *metadata)
+{
+    struct event e;
+    if (!m)
+        return;
+    begin(&e, EVENT_NAMED);
+    e.name = str_of(name);
+    e.nmeasures = 0;
+    for (; measurements && measurements->key && e.nmeasures < LIMIT_MEASURES; measurements++)
+        e.measures[e.nmeasures++] =
+            (struct measure){str_of(measurements->key), measurements->value};
+    emit_attrs(&e, metadata);
+    emit_item(m, &e);
+}
+
+void mcptally_log(mcptally *m, int severity, const char *message, const mcptally_label *attributes)
+{
+    struct event e;
+    if (!m)
+        return;
+    begin(&e, EVENT_LOG);
+    e.severity = severity < 1 || severity > 24 ? 0 : (unsigned)severity; /* 0 is invalid */
+    e.text = text_cut(str_of(message), LIMIT_BODY);
+    emit_attrs(&e, attributes);
+    emit_item(m, &e);
+}
+
+void mcptally_health(mcptally *m, const char *component, int state, const char *message)
+{
+    struct event e;
+    if (!m)
+        return;
+    if (state < HEALTH_UNKNOWN || state > HEALTH_UNHEALTHY) {
+        emit_invalid(m);
+        return;
+    }
+    begin(&e, EVENT_HEALTH);
+    e.state = (enum health_state)state;
+    e.name = str_of(component);
+    e.text = text_cut(str_of(message), LIMIT_TEXT);
+    emit_item(m, &e);
+}
+
+void mcptally_correlation(mcptally *m, const char *id)
+{
+    struct str s = text_cut(str_of(id), LIMIT_CORRELATION);
+    if (!m || !text_name_ok(s))
+        s.n = 0;
+    if (s.n > 0)
+        memcpy(local.correlation, s.p, s.n);
+    local.ncorrelation = (unsigned)s.n;
+}
