@@ -65,6 +65,12 @@ enum own_label {
       "Ring records overwritten before a consumer read them.")                                     \
     X(RING_WAITING, "mcptally_ring_records_waiting", GAUGE, U64, "", OWN_CONSUMER,                 \
       "Ring records that a consumer has still to read.")                                           \
+    X(RING_DELIVERED, "mcptally_ring_records_delivered", COUNTER, U64, "", OWN_CONSUMER,           \
+      "Ring records that a consumer has dealt with.")                                              \
+    X(RING_FILTERED, "mcptally_ring_records_filtered", COUNTER, U64, "", OWN_CONSUMER,             \
+      "Ring records read that did not concern the consumer.")                                      \
+    X(RING_FAILED, "mcptally_ring_records_failed", COUNTER, U64, "", OWN_CONSUMER,                 \
+      "Ring records that a consumer could not deal with.")                                         \
     X(CONNECTIONS, "mcptally_connections", GAUGE, U64, "", OWN_DOMAIN,                             \
       "Producer connections that are open.")                                                       \
     X(ACCEPTED, "mcptally_connections_accepted", COUNTER, U64, "", OWN_NONE,                       \

@@ -149,6 +149,9 @@ void pipeline_refresh(struct pipeline *pl)
         own_set(o, OWN_RING_READ, i, c.read);
         own_set(o, OWN_RING_OVERRUN, i, c.overrun);
         own_set(o, OWN_RING_WAITING, i, c.waiting);
+        own_set(o, OWN_RING_DELIVERED, i, c.delivered);
+        own_set(o, OWN_RING_FILTERED, i, c.filtered);
+        own_set(o, OWN_RING_FAILED, i, c.failed);
     }
     store_commit(st);
 }
