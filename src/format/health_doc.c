@@ -4,6 +4,8 @@
 #include "format/ledger.h"
 #include "model/event.h"
 
+enum { COMPONENTS_SHOWN = 1000 }; /* what is worst comes first */
+
 static void put_checks(struct json_writer *j, const struct verdict *v, unsigned gates, bool all)
 {
     json_put_array(j, "checks");
@@ -54,14 +56,30 @@ static void put_component(struct json_writer *j, const struct part_view *p, stru
     json_end_object(j);
 }
 
-static void put_components(struct json_writer *j, const struct store *st, struct when now)
+/* Those of one kind, healthy or not, as long as there is room. */
+static void put_kind(struct json_writer *j, const struct store *st, struct when now, bool healthy,
+                     unsigned *room, uint64_t *left_out)
 {
     struct part_view p;
-    json_put_array(j, "components");
-    for (uint32_t i = 1; i < part_ids(st); i++)
-        if (part_read(st, i, &p))
+    for (uint32_t i = 1; i < part_ids(st); i++) {
+        if (!part_read(st, i, &p) || (p.state == HEALTH_HEALTHY) != healthy)
+            continue;
+        if (*room > 0)
             put_component(j, &p, now);
+        *left_out += *room == 0;
+        *room -= *room > 0;
+    }
+}
+
+static void put_components(struct json_writer *j, const struct store *st, struct when now)
+{
+    unsigned room = COMPONENTS_SHOWN;
+    uint64_t left_out = 0;
+    json_put_array(j, "components");
+    put_kind(j, st, now, false, &room, &left_out);
+    put_kind(j, st, now, true, &room, &left_out);
     json_end_array(j);
+    json_put_u64(j, "components_left_out", left_out);
 }
 
 static void put_system(struct json_writer *j, const struct health_info *info, struct when now)
