@@ -6,9 +6,9 @@
 #ifndef MCPTALLY_PIPELINE_SECRET_TEXT_H
 #define MCPTALLY_PIPELINE_SECRET_TEXT_H
 
+#include "pipeline/secret_extent.h"
 #include "pipeline/secret_key.h"
 #include "pipeline/secret_token.h"
-#include "pipeline/text_view.h"
 
 struct secret_text {
     const struct secret_keys *keys; /* borrowed */
@@ -17,17 +17,12 @@ struct secret_text {
     size_t at; /* how far it has looked, in the view */
 };
 
-/* Bytes [from, to) of the text. */
-struct secret_place {
-    size_t from, to;
-};
-
 /* 0, or what text_view_init() gives. */
 int secret_text_init(struct secret_text *t, const struct secret_keys *keys,
                      const struct secret_tokens *tokens, struct str text);
 void secret_text_fini(struct secret_text *t);
 
-/* The next secret: true and its place, which is not empty and lies after the one
+/* The next secret: true and its place in the text, which is not empty and lies after the one
  * before. */
 bool secret_text_next(struct secret_text *t, struct secret_place *out);
 
