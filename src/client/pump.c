@@ -78,12 +78,21 @@ static void adopt(struct mcptally *m)
     }
 }
 
+/* Looks how far the rings are, before the definitions are looked at: what is
+ * emitted later may be of a series that is not among them yet. */
+static void mark(struct ring *r)
+{
+    for (; r; r = r->next) {
+        r->ending = atomic_load_explicit(&r->dead, memory_order_acquire);
+        r->until = ring_head(r);
+    }
+}
+
 /* Moves one ring's records to the queue; false when that is full. */
 static bool drain_ring(struct mcptally *m, struct ring *r)
 {
-    const uint32_t head = ring_head(r);
     struct ring_piece piece;
-    while (ring_next(r, head, m->pump.copy, &piece)) {
+    while (ring_next(r, r->until, m->pump.copy, &piece)) {
         if (piece.count == 0) {
             if (producer_item(&m->producer, piece.kind, piece.bytes, piece.size) < 0)
                 return false;
@@ -148,17 +157,17 @@ bool pump_drain(struct mcptally *m)
     const uint64_t before = m->producer.taken;
     m->pump.starved = false;
     adopt(m);
+    mark(m->rings);
     if (!registry_import(&m->registry, &m->producer)) {
         m->pump.starved = true; /* an item may not go before its definition */
         return false;
     }
     for (struct ring **at = &m->rings; *at;) {
         struct ring *r = *at;
-        const bool dead = atomic_load_explicit(&r->dead, memory_order_acquire);
         if (!drain_ring(m, r))
             m->pump.starved = true;
         tell_losses(m, r);
-        if (!dead) {
+        if (!r->ending) {
             at = &r->next;
             continue;
         }

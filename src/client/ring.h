@@ -33,6 +33,8 @@ struct ring {
     /* written by the reader */
     _Alignas(64) _Atomic uint32_t tail;
     uint64_t full_told, invalid_told; /* what of the counts is told to the daemon */
+    uint32_t until;                   /* head, as the drain in hand found it */
+    bool ending;                      /* dead before that: nothing comes after it */
     struct ring *next;                /* of the session's */
 
     /* written once */
