@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/checks.h"
+#include "daemon/info.h"
 #include "daemon/ladder.h"
 #include "daemon/options.h"
 #include "daemon/sockets.h"
@@ -294,6 +295,7 @@ static int start_pipeline(struct daemon *d)
     }
     d->pipeline.redact = d->redact;
     d->pipeline.rules = d->rules;
+    info_declare(&d->pipeline.own, d->started);
     if (d->file.how == STOREFILE_REPLACED)
         own_add(&d->pipeline.own, OWN_STORES_SET_ASIDE, 0, 1);
     store_commit(d->pipeline.st);

@@ -242,11 +242,29 @@ int own_domain(struct own *o, unsigned domain, struct when now)
     return r;
 }
 
+/* What an earlier version or another host name has left. */
+static void expire_others(struct own *o, uint32_t metric, struct str labels)
+{
+    struct metric_view m;
+    struct series_view s;
+    if (!metric_read(o->st, metric, &m))
+        return;
+    for (uint32_t i = m.first, next; i && series_read(o->st, i, &s); i = next) {
+        next = s.next;
+        if (str_eq(s.labels, labels))
+            continue;
+        series_pin(o->st, i, false);
+        (void)series_expire(o->st, i);
+        store_commit(o->st);
+    }
+}
+
 void own_info(struct own *o, enum own_metric m, struct str canonical_labels, struct when now)
 {
     uint64_t cells;
     if (make_series(o, o->metric[m], canonical_labels, now, &cells) < 0)
         return;
+    expire_others(o, o->metric[m], canonical_labels);
     o->cells[m][0] = cells;
     own_set(o, m, 0, 1);
     store_commit(o->st);
