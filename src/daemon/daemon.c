@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,24 +49,22 @@ static void leave(struct daemon *d)
 
 /* ---- descriptors ---- */
 
-/* HTTP and the rest always keep descriptors in reserve. */
+/* As many descriptors as we are allowed; HTTP and the rest keep theirs in reserve. */
 static int start_limits(struct daemon *d)
 {
     struct rlimit r;
-    const uint64_t wanted = d->config->limits_connections + d->config->metrics_connections +
-                            d->config->health_connections + SPARE_DESCRIPTORS;
+    const struct config *c = d->config;
+    const uint64_t reserved = c->metrics_connections + c->health_connections + SPARE_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0)
         return DAEMON_FAILED;
     r.rlim_cur = r.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &r) < 0 && getrlimit(RLIMIT_NOFILE, &r) < 0)
         return DAEMON_FAILED;
-    d->connections = (unsigned)d->config->limits_connections;
-    if (r.rlim_cur >= wanted)
-        return DAEMON_OK;
-    const uint64_t reserved = wanted - d->config->limits_connections;
-    d->connections = r.rlim_cur > reserved ? (unsigned)(r.rlim_cur - reserved) : 1;
-    log_info("daemon", "RLIMIT_NOFILE is %llu: at most %u of limits.connections are possible",
-             (unsigned long long)r.rlim_cur, d->connections);
+    const uint64_t room = r.rlim_cur > reserved ? r.rlim_cur - reserved : 1;
+    d->connections = room < UINT_MAX ? (unsigned)room : UINT_MAX;
+    if (room < c->limits_connections)
+        log_info("daemon", "RLIMIT_NOFILE leaves room for %u of limits.connections",
+                 d->connections);
     return DAEMON_OK;
 }
 

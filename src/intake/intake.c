@@ -143,15 +143,19 @@ static int open_reserve(void)
 }
 
 /* Out of descriptors. The one in reserve lets the connection be taken and closed,
- * so that its peer is told; then the listener rests. */
+ * so that its peer is told; then the listener rests. The kernel also says so when
+ * nobody waits, which is no reason for either. */
 static void run_dry(struct intake *in)
 {
     static const struct timeval rest = {0, REST_MS * 1000};
     close(in->reserve);
-    int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const bool nobody = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     if (fd >= 0)
         refuse(in, fd);
     in->reserve = open_reserve();
+    if (nobody)
+        return;
     event_del(in->listener);
     event_add(in->rest, &rest);
     if (!in->dry)
@@ -164,6 +168,7 @@ static bool accept_one(struct intake *in, struct when now)
 {
     int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
+        in->dry = false;
         welcome(in, fd, now);
         return true;
     }
@@ -180,11 +185,8 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     const struct when now = clock_now();
-    int n = 0;
-    while (n < INTAKE_ACCEPTS && accept_one(in, now))
-        n++;
-    if (n)
-        in->dry = false;
+    for (int i = 0; i < INTAKE_ACCEPTS && accept_one(in, now); i++)
+        ;
     spent(in, now);
 }
 
