@@ -254,6 +254,13 @@ static int start_loop(struct daemon *d)
 
 static void stop_loop(struct daemon *d)
 {
+    /* libevent gives the signals their old meaning back, which is to kill. */
+    sigset_t handled;
+    sigemptyset(&handled);
+    sigaddset(&handled, SIGTERM);
+    sigaddset(&handled, SIGINT);
+    sigaddset(&handled, SIGHUP);
+    sigprocmask(SIG_BLOCK, &handled, NULL);
     struct event *all[] = {d->tick, d->limit, d->sigterm, d->sigint, d->sighup};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i])
