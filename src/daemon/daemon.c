@@ -16,6 +16,7 @@
 #include "daemon/options.h"
 #include "daemon/sockets.h"
 #include "daemon/value.h"
+#include "serve/target.h"
 #include "store/commit.h"
 
 enum {
@@ -305,6 +306,7 @@ static int start_pipeline(struct daemon *d)
     if (d->file.how == STOREFILE_REPLACED)
         own_add(&d->pipeline.own, OWN_STORES_SET_ASIDE, 0, 1);
     store_commit(d->pipeline.st);
+    target_declare(&d->pipeline.own, MCPTALLY_BUILD_VERSION, d->started);
     return DAEMON_OK;
 }
 

@@ -15,7 +15,7 @@ static const struct {
     [SHAPE_INFO] = {{"gauge", "info"}, {"_info", 5}},
     [SHAPE_HISTOGRAM] = {{"histogram", "histogram"}, {"", 0}},
     [SHAPE_SUMMARY] = {{"summary", "summary"}, {"", 0}},
-    [SHAPE_QUANTILE] = {{"gauge", "gauge"}, {"", 0}},
+    [SHAPE_QUANTILE] = {{"summary", "summary"}, {"", 0}},
 };
 
 static const struct {

@@ -1,7 +1,8 @@
 /* prom_family: the lines of one metric in the Prometheus text formats. Floor 3.
  *
  * A metric is one family, and a histogram that keeps quantiles is two: its
- * buckets, and a gauge NAME_quantile. Nothing is allocated but in the buffer. */
+ * buckets, and a summary NAME_quantile without sum and count. Nothing is allocated but in the
+ * buffer. */
 #ifndef MCPTALLY_FORMAT_PROM_FAMILY_H
 #define MCPTALLY_FORMAT_PROM_FAMILY_H
 

@@ -131,8 +131,12 @@ static void make_room(struct http_server *s)
 static void run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG ms;
+    const bool was_full = s->connections >= s->o.connections;
     MHD_run(s->mhd);
-    if (MHD_get_timeout(s->mhd, &ms) == MHD_YES) {
+    /* Once full it listens again only at the next run after a place is free. */
+    if (was_full && s->connections < s->o.connections)
+        event_active(s->again, EV_TIMEOUT, 0);
+    else if (MHD_get_timeout(s->mhd, &ms) == MHD_YES) {
         const struct timeval tv = timeval_of(ms * NS_PER_MS);
         event_add(s->again, &tv);
     } else {

@@ -181,7 +181,7 @@ START_TEST(quantiles_of_a_histogram_are_a_family_of_their_own)
     memory_store_update(&ms, memory_store_series(&ms, m, "i=\"1\""), 0, f64_bits(1.0));
     memory_store_series(&ms, m, "i=\"2\"");
     const char *text = render(PROM_TEXT, 1);
-    const char *second = strstr(text, "# TYPE h_quantile gauge\n");
+    const char *second = strstr(text, "# TYPE h_quantile summary\n");
     ck_assert_ptr_nonnull(second);
     ck_assert_ptr_null(strstr(second, "h_bucket"));
     ck_assert_ptr_nonnull(strstr(second, "h_quantile{i=\"1\",quantile=\"0.99\"} "));
