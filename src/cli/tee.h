@@ -36,13 +36,13 @@ struct tee_head {
 };
 
 enum {
-    TEE_NOTES = 224,   /* of one packet at most */
+    TEE_NOTES = 32,    /* of one packet at most */
     TEE_CHUNK = 65536, /* bytes of one note at most */
     TEE_PACKET = TEE_CHUNK + TEE_NOTES * (int)sizeof(struct tee_head),
     TEE_BIG = 8192,  /* queued bytes that are sent at once */
     TEE_LATE_MS = 5, /* that a note may wait for a lull */
-    TEE_KICK_BYTES = 65536,
-    TEE_KICK_PACKETS = 16,
+    TEE_KICK_BYTES = 131072,
+    TEE_KICK_PACKETS = 32,
 };
 
 /* The sending end. */
