@@ -12,6 +12,8 @@
 
 /* X(name, "what it does"), in the order of the help; name is the word typed */
 #define COMMAND_TABLE(X)                                                                           \
+    X(run, "run an MCP server and report what passes")                                             \
+    X(replay, "feed a recorded conversation to the daemon")                                        \
     X(status, "show what the daemon is doing, and its ledgers")                                    \
     X(metrics, "print every metric, as /metrics does")                                             \
     X(tail, "follow spans, log records, events and health reports")                                \

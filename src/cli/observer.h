@@ -1,0 +1,16 @@
+/* observer: the process that reads what the relay tees off, makes sense of it
+ * and reports. It may be slow, stop or die: the relay does not notice. */
+#ifndef MCPTALLY_CLI_OBSERVER_H
+#define MCPTALLY_CLI_OBSERVER_H
+
+struct observer_options {
+    const char *service;
+    const char *socket; /* of the daemon; NULL: the usual places */
+    int record;         /* descriptor of the recording, -1 for none */
+};
+
+/* The whole life of the process, as struct relay_options wants it; arg is a
+ * struct observer_options. Returns the exit status. */
+int observer_run(void *arg, int socket, int kick);
+
+#endif

@@ -1,0 +1,92 @@
+/* run: puts mcptally between an MCP client and a stdio server. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/observer.h"
+#include "cli/options.h"
+#include "cli/recording.h"
+#include "cli/relay.h"
+#include "mcp/name.h"
+#include "model/limits.h"
+
+struct run {
+    const char *name, *socket, *record;
+};
+
+static const struct option_row rows[] = {
+    {"name", 'n', OPTION_TEXT, offsetof(struct run, name), "NAME",
+     "the server's service name; else OTEL_SERVICE_NAME, else what the command says", 0, 0},
+    {"socket", 's', OPTION_TEXT, offsetof(struct run, socket), "PATH", "the daemon's events.sock",
+     0, 0},
+    {"record", 'r', OPTION_TEXT, offsetof(struct run, record), "FILE",
+     "write the whole conversation to a file, mode 0600", 0, 0},
+};
+
+static const struct options options = {
+    .command = "run",
+    .usage = "[--name NAME] [--socket PATH] [--record FILE] [--] COMMAND [ARGUMENT]...",
+    .about = "Runs an MCP server that speaks on stdin and stdout, passes every byte, signal and "
+             "the exit status through unchanged, and reports what passes to the daemon.",
+    .rows = rows,
+    .nrows = sizeof rows / sizeof *rows,
+    .stop_at_operand = 1,
+};
+
+static void choose_name(char *to, size_t size, const struct run *run, char **command)
+{
+    const char *name = run->name && *run->name ? run->name : getenv("OTEL_SERVICE_NAME");
+    char cwd[4096];
+    if (name && *name)
+        snprintf(to, size, "%s", name);
+    else
+        mcp_service_name(to, size, command, getcwd(cwd, sizeof cwd));
+}
+
+/* Without telemetry, or without what it takes, the server runs as if we were
+ * not there. */
+static int execute(char **command)
+{
+    execvp(command[0], command);
+    int error = errno;
+    cli_error("run: %s: %s", command[0], strerror(error));
+    return error == ENOENT ? 127 : 126;
+}
+
+static bool is_disabled(void)
+{
+    const char *disabled = getenv("OTEL_SDK_DISABLED");
+    return disabled && strcasecmp(disabled, "true") == 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run run = {0};
+    char name[LIMIT_SERVICE + 1];
+    int n = options_parse(&options, argc, argv, &run);
+    if (n < 0)
+        return options_exit(n);
+    if (n == 0)
+        return options_wrong(&options, "no command to run");
+    char **command = argv + 1;
+    command[n] = NULL;
+    if (is_disabled() && !run.record)
+        return execute(command);
+    choose_name(name, sizeof name, &run, command);
+    struct observer_options observer = {name, run.socket, -1};
+    if (run.record && (observer.record = recording_open(run.record)) < 0) {
+        cli_error("run: %s: %s", run.record, strerror(errno));
+        return CLI_FAILURE;
+    }
+    int status = relay_run(&(struct relay_options){
+        .command = command, .observe = observer_run, .arg = &observer, .keep = observer.record});
+    if (status != RELAY_NOT_STARTED)
+        return status;
+    cli_error("run: cannot observe: %s", strerror(errno));
+    return execute(command);
+}
