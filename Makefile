@@ -143,7 +143,7 @@ unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 
 # ---- what is run --------------------------------------------------------------
-.PHONY: deps check check-long demo fuzz fuzz-run lint format
+.PHONY: deps check check-long demo interop fuzz fuzz-run lint format
 deps:
 	@packaging/deps $(DEBS)
 
@@ -155,6 +155,11 @@ check check-long: deps
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(RUN) tests/demo/demo
+
+# Against the real peers, which npm fetches into build/interop; status 77: it cannot.
+interop: deps
+	@$(MAKE) --no-print-directory all
+	@$(RUN) tests/interop/run
 
 lint: deps
 	@tests/lint/lint
