@@ -1,0 +1,299 @@
+/* relay_bench: what `mcptally run` adds to a conversation, beside a bare relay.
+ *
+ *     relay_bench [PATH-OF-MCPTALLY]
+ *
+ * A client and a server play ping-pong through pipes: directly, through a bare
+ * relay (poll, read, write; nothing else) and through the wrapper. Rounds of
+ * the three alternate, with new processes each, and a figure is the median over
+ * the rounds: a noisy moment or an unlucky choice of CPUs costs a round. What a relay adds is its
+ * round-trip time less the direct one's, and the ratio is that of the wrapper to that of the bare
+ * relay. Memory is private memory (USS). */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ROUNDS = 25,
+    PINGS = 500,        /* of one round, back to back */
+    SPARSE_PINGS = 100, /* of one round, a pause before each */
+    PAUSE_US = 1000,
+    WARM = 50,     /* round trips before the first that counts */
+    MESSAGE = 160, /* bytes, with the newline */
+    BUFFER = 65536,
+    FIRST_ID = 10000000, /* all ids have as many digits */
+};
+
+enum way { DIRECT, BARE, WRAPPED, WAYS };
+
+static _Noreturn void die(const char *what)
+{
+    fprintf(stderr, "relay_bench: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w < 0)
+            die("write");
+        p += w;
+        n -= (size_t)w;
+    }
+}
+
+/* ---- what is said ---- */
+
+static const char request_head[] = "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"tools/call\","
+                                   "\"params\":{\"name\":\"echo\",\"_\":\"";
+static const char answer_head[] = "{\"jsonrpc\":\"2.0\",\"id\":%u,\"result\":{\"_\":\"";
+static const char tail[] = "\"}}\n";
+enum { ID_AT = 22, TAIL = sizeof tail - 1 };
+
+/* Both have the same size. */
+static void fill_message(char *to, const char *head, unsigned id)
+{
+    int n = snprintf(to, MESSAGE, head, id);
+    memset(to + n, 'x', (size_t)(MESSAGE - TAIL - n));
+    memcpy(to + MESSAGE - TAIL, tail, TAIL);
+}
+
+static int serve(void)
+{
+    char message[MESSAGE];
+    size_t got = 0;
+    ssize_t n;
+    while ((n = read(0, message + got, sizeof message - got)) > 0) {
+        got += (size_t)n;
+        if (got < MESSAGE)
+            continue;
+        fill_message(message, answer_head, (unsigned)strtoul(message + ID_AT, NULL, 10));
+        write_all(1, message, MESSAGE);
+        got = 0;
+    }
+    return 0;
+}
+
+/* ---- the bare relay ---- */
+
+static bool pass(int from, int to)
+{
+    static char buffer[BUFFER];
+    ssize_t n = read(from, buffer, sizeof buffer);
+    if (n > 0)
+        write_all(to, buffer, (size_t)n);
+    return n > 0;
+}
+
+static pid_t start(char *const *command, int *in, int *out);
+
+static int relay(char **command)
+{
+    int in, out;
+    pid_t pid = start(command, &in, &out);
+    struct pollfd p[] = {{.fd = 0, .events = POLLIN}, {.fd = out, .events = POLLIN}};
+    while (poll(p, 2, -1) > 0) {
+        if (p[0].revents && !pass(0, in)) {
+            close(in);
+            p[0].fd = -1;
+        }
+        if (p[1].revents && !pass(out, 1))
+            break;
+    }
+    waitpid(pid, NULL, 0);
+    return 0;
+}
+
+/* ---- the client ---- */
+
+static pid_t start(char *const *command, int *in, int *out)
+{
+    int up[2], down[2];
+    if (pipe2(up, O_CLOEXEC) != 0 || pipe2(down, O_CLOEXEC) != 0)
+        die("pipe");
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid == 0) {
+        dup2(up[0], 0);
+        dup2(down[1], 1);
+        execv(command[0], command);
+        die(command[0]);
+    }
+    close(up[0]);
+    close(down[1]);
+    *in = up[1];
+    *out = down[0];
+    return pid;
+}
+
+enum rhythm { DENSE, SPARSE, RHYTHMS };
+enum { P50, P99, QUANTILES };
+
+static const char *const rhythm_names[RHYTHMS] = {"dense", "sparse"};
+static const double quantiles[QUANTILES] = {0.5, 0.99};
+
+struct peer {
+    pid_t pid;
+    int in, out;
+    unsigned long relay_kib, observer_kib; /* private memory at the end of a round */
+    double us[RHYTHMS][QUANTILES][ROUNDS]; /* round-trip times */
+};
+
+static uint64_t ping(struct peer *p, unsigned id)
+{
+    char message[MESSAGE], answer[MESSAGE], expected[MESSAGE];
+    fill_message(message, request_head, id);
+    fill_message(expected, answer_head, id);
+    uint64_t began = now_ns();
+    write_all(p->in, message, MESSAGE);
+    for (size_t got = 0; got < MESSAGE;) {
+        ssize_t r = read(p->out, answer + got, MESSAGE - got);
+        if (r <= 0)
+            die("read");
+        got += (size_t)r;
+    }
+    uint64_t took = now_ns() - began;
+    if (memcmp(expected, answer, MESSAGE) != 0) {
+        errno = EBADMSG;
+        die("answer");
+    }
+    return took;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile(double *v, size_t n, double q)
+{
+    qsort(v, n, sizeof *v, by_value);
+    return v[(size_t)(q * (double)(n - 1))];
+}
+
+static void play(struct peer *p, unsigned round, enum rhythm rhythm)
+{
+    static double us[PINGS];
+    unsigned n = rhythm == DENSE ? PINGS : SPARSE_PINGS;
+    for (unsigned i = 0; i < n; i++) {
+        if (rhythm == SPARSE)
+            usleep(PAUSE_US);
+        us[i] = (double)ping(p, FIRST_ID + round * PINGS + i) / 1000;
+    }
+    for (unsigned q = 0; q < QUANTILES; q++)
+        p->us[rhythm][q][round] = quantile(us, n, quantiles[q]);
+}
+
+/* ---- private memory ---- */
+
+static unsigned long private_kib(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long sum = 0, kib;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Private_Clean: %lu", &kib) == 1 ||
+            sscanf(line, "Private_Dirty: %lu", &kib) == 1)
+            sum += kib;
+    if (f)
+        fclose(f);
+    return sum;
+}
+
+/* The child of the wrapper that is not the server. */
+static pid_t find_observer(pid_t wrapper)
+{
+    char path[64], name[64];
+    int pid = 0, found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)wrapper, (int)wrapper);
+    FILE *list = fopen(path, "re");
+    while (list && fscanf(list, "%d", &pid) == 1) {
+        snprintf(path, sizeof path, "/proc/%d/comm", pid);
+        FILE *f = fopen(path, "re");
+        if (f && fgets(name, sizeof name, f) && strncmp(name, "mcptally", 8) == 0)
+            found = pid;
+        if (f)
+            fclose(f);
+    }
+    if (list)
+        fclose(list);
+    return found;
+}
+
+/* ---- the whole ---- */
+
+static void print_row(struct peer peers[WAYS], enum rhythm rhythm, unsigned q)
+{
+    double v[WAYS];
+    for (unsigned w = 0; w < WAYS; w++)
+        v[w] = quantile(peers[w].us[rhythm][q], ROUNDS, 0.5);
+    double wrapped = v[WRAPPED] - v[DIRECT], bare = v[BARE] - v[DIRECT];
+    printf("round trip p%-2.0f %-6s %9.1f %9.1f %9.1f us   adds %6.1f against %6.1f: %.2f times\n",
+           quantiles[q] * 100, rhythm_names[rhythm], v[DIRECT], v[BARE], v[WRAPPED], wrapped, bare,
+           wrapped / bare);
+}
+
+static void play_round(struct peer *p, unsigned round, char *const *command)
+{
+    p->pid = start(command, &p->in, &p->out);
+    for (unsigned i = 0; i < WARM; i++)
+        ping(p, FIRST_ID + i);
+    play(p, round, DENSE);
+    play(p, round, SPARSE);
+    p->relay_kib = private_kib(p->pid);
+    p->observer_kib = private_kib(find_observer(p->pid));
+    close(p->in);
+    close(p->out);
+    waitpid(p->pid, NULL, 0);
+}
+
+static void print_memory(const struct peer *p)
+{
+    printf("private memory: relay %lu KiB, observer %lu KiB, together %lu KiB (at most 1536)\n",
+           p->relay_kib, p->observer_kib, p->relay_kib + p->observer_kib);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "serve") == 0)
+        return serve();
+    if (argc > 2 && strcmp(argv[1], "relay") == 0)
+        return relay(argv + 2);
+    char self[4096], server[] = "serve", relayed[] = "relay", run[] = "run", dashes[] = "--";
+    char *mcptally = argc > 1 ? argv[1] : "build/mcptally";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0)
+        die("/proc/self/exe");
+    self[n] = 0;
+    char *commands[WAYS][8] = {{self, server, NULL},
+                               {self, relayed, self, server, NULL},
+                               {mcptally, run, dashes, self, server, NULL}};
+    static struct peer peers[WAYS];
+    signal(SIGPIPE, SIG_IGN);
+    for (unsigned i = 0; i < ROUNDS * WAYS; i++)
+        play_round(&peers[i % WAYS], i / WAYS, commands[i % WAYS]);
+    printf("%-21s %9s %9s %9s\n", "", "direct", "bare", "wrapped");
+    for (unsigned i = 0; i < RHYTHMS * QUANTILES; i++)
+        print_row(peers, (enum rhythm)(i / QUANTILES), i % QUANTILES);
+    print_memory(&peers[WRAPPED]);
+    return 0;
+}
