@@ -5,7 +5,7 @@
 #H   make check       every test, within 25 minutes; check-long: the long ones too
 #H   make lint        the rules of the tree; format: apply .clang-format
 #H   make unit        the unit tests alone
-#H   make bench       speed and memory, each beside its reference
+#H   make bench       speed and memory, each beside its reference; BENCH_JSON=FILE
 #H   make interop     against the real MCP servers and clients from npm
 #H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
 #H   make install     DESTDIR, prefix, bindir, sbindir, libdir ...; uninstall undoes it
@@ -26,7 +26,7 @@ DEBS := autoconf binutils check clang clang-format gcc g++ libc6-dev libevent-de
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
-BARE := deps clean distclean format help check check-long demo interop
+BARE := deps clean distclean format help check check-long demo interop bench
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
@@ -102,6 +102,7 @@ CHECK_LIBS = $(shell pkg-config --libs check)
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(patsubst %.c,$(B)/%,$(wildcard tests/system/*.c))
+BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 
 $(B)/libcli.a: $(call obj,$(filter-out src/cli/main.c,$(CLI)))
 	@rm -f $@
@@ -115,6 +116,12 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcli.a $(B)/libcore.a
 $(B)/tests/system/%: $(B)/obj/tests/system/%.o $(B)/libmcptally.so
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' -lpthread
+
+# Programs of the bench speak the wire themselves; emit.c uses the library as it is installed.
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' \
+		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
 
 # A fuzz target with a main() that replays files; with FUZZER set, with libFuzzer's.
 REPLAY = $(if $(findstring fuzzer,$(SAN)),,$(call obj,tests/fuzz/replay_main.c))
@@ -160,6 +167,12 @@ demo: deps
 interop: deps
 	@$(MAKE) --no-print-directory all
 	@$(RUN) tests/interop/run
+
+bench: deps
+	@$(MAKE) --no-print-directory all bench-programs
+	@MCPTALLY_BUILD=$(B) tests/bench/run $(if $(BENCH_JSON),--json $(BENCH_JSON)) $(BENCH_PARTS)
+.PHONY: bench bench-programs
+bench-programs: $(BENCH)
 
 lint: deps
 	@tests/lint/lint

@@ -41,8 +41,8 @@ def test_every_place(daemon, producer):
                    {"http.request.header.cookie": "in-a-span", "count": 3},
                    [("sent password=in-an-event-name", {"client_secret": "in-a-span-event"})]))
     stored = daemon.store.read_bytes()
-    for secret in ("in-a-label", "in-an-event", "in-a-log", "in-a-message", "in-a-name", "in-a-span",
-                   "in-an-event-name", "in-a-span-event", GITHUB, WEB):
+    for secret in ("in-a-label", "in-an-event", "in-a-log", "in-a-message", "in-a-name",
+                   "in-a-span", "in-an-event-name", "in-a-span-event", GITHUB, WEB):
         assert secret.encode() not in stored, secret
     assert b"cloning with [REDACTED] as git" in stored
     assert b"postgres://app:[REDACTED]@db/main" in stored

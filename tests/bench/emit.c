@@ -1,0 +1,56 @@
+/* emit: what one emit costs the host program.
+ *
+ *     emit SOCKET COUNT
+ *
+ * COUNT increments of one counter through libmcptally, as fast as they go, then
+ * COUNT atomic additions. Whether a daemon listens, hangs or is away is up to
+ * the caller: none of that may show. */
+#include "bench.h"
+
+#include <stdatomic.h>
+
+#include "mcptally.h"
+
+static double per_call(uint64_t begin, uint64_t count)
+{
+    return (double)(now_ns() - begin) / (double)count;
+}
+
+static double emit(mcptally_series *s, uint64_t count)
+{
+    const uint64_t begin = now_ns();
+    for (uint64_t i = 0; i < count; i++)
+        mcptally_add(s, 1);
+    return per_call(begin, count);
+}
+
+static double add(uint64_t count)
+{
+    static _Atomic uint64_t counter;
+    const uint64_t begin = now_ns();
+    for (uint64_t i = 0; i < count; i++)
+        atomic_fetch_add(&counter, 1);
+    return per_call(begin, count);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return fprintf(stderr, "usage: emit SOCKET COUNT\n"), 2;
+    const mcptally_options options = {
+        .size = sizeof options, .socket = argv[1], .service = "bench"};
+    const uint64_t count = strtoull(argv[2], NULL, 10);
+    mcptally *m = mcptally_open(&options);
+    if (!m)
+        die("mcptally_open");
+    mcptally_series *s = mcptally_with(mcptally_counter(m, "bench.emits", NULL, "Emits."), NULL);
+    emit(s, count / 10); /* the thread's buffer is there, the helper runs */
+    const double ns = emit(s, count);
+    mcptally_stats stats = {.size = sizeof stats};
+    mcptally_get_stats(m, &stats);
+    printf("{\"ns\": %.3f, \"atomic_ns\": %.3f, \"emitted\": %llu, \"lost\": %llu}\n", ns,
+           add(count), (unsigned long long)stats.emitted,
+           (unsigned long long)(stats.lost_buffer + stats.lost_queue + stats.lost_expired));
+    mcptally_close(m, 0);
+    return 0;
+}
