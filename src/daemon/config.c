@@ -430,13 +430,15 @@ unsigned config_keep_fixed(struct config *a, struct config *b, struct buf *names
     unsigned differ = 0;
     for (int i = 0; i < CONFIG_KEYS; i++) {
         const struct config_row *row = &rows[i];
-        if (row->when == CONFIG_RELOAD || same_field(a, b, row))
+        if (row->when == CONFIG_RELOAD)
             continue;
         assert(is_scalar(row));
+        if (!same_field(a, b, row)) {
+            if (differ++)
+                buf_adds(names, ", ");
+            buf_adds(names, row->key);
+        }
         swap_field(a, b, row);
-        if (differ++)
-            buf_adds(names, ", ");
-        buf_adds(names, row->key);
     }
     return differ;
 }

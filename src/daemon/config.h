@@ -88,8 +88,9 @@ bool config_override(struct config *c, const char *assignment, struct faults *f)
 /* Checks that hold between keys; to be called last. */
 bool config_finish(struct config *c, struct faults *f);
 
-/* Appends the keys whose values differ and that need a restart, separated by
- * ", ", and puts a's values of them into b. Returns how many there are. */
+/* Moves the values that need a restart from the running configuration a to its
+ * successor b, so that what borrows them stays good, and b's to a. Appends the
+ * keys that differed, separated by ", "; returns how many. */
 unsigned config_keep_fixed(struct config *a, struct config *b, struct buf *names);
 
 #endif

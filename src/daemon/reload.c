@@ -41,6 +41,7 @@ static bool apply(struct daemon *d, struct config *fresh)
         rules_free(rules);
         return false;
     }
+    keep_fixed(d, fresh);
     const struct config old = *d->config;
     *d->config = *fresh;
     *fresh = old;
@@ -73,7 +74,6 @@ void daemon_reload(struct daemon *d)
         log_faults(&faults);
         log_error("config", "the configuration stays as it was");
     } else {
-        keep_fixed(d, &fresh);
         if (apply(d, &fresh))
             log_info("config", "read again");
         else

@@ -46,7 +46,8 @@ enum frame_type {
     X(GAP, 262, "sequence_gap", 1, "a sequence number is missing before this frame")               \
     X(BAD_CONTROL, 263, "malformed_control", 1, "HELLO, LOST or a batch header cannot be read")    \
     X(REFUSED, 264, "refused", 1, "a connection or session budget is used up")                     \
-    X(SLOW_FRAME, 265, "slow_frame", 1, "a frame was begun and not finished within its deadline")
+    X(SLOW_FRAME, 265, "slow_frame", 1,                                                            \
+      "hello, or the rest of a frame, did not come within its deadline")
 
 enum reject_reason {
 #define X(sym, num, word, closes, help) REJECT_##sym = num,

@@ -167,6 +167,59 @@ def test_waiting_start_can_be_stopped(new_daemon):
     assert "serves" not in one.log().split("6 starts in a row")[1]
 
 
+def forge_head(daemon, word, *values):
+    """Writes u64 words into the head of a store that no daemon has (store/layout.h)."""
+    with open(daemon.store, "r+b") as f:
+        f.seek(8 * word)
+        f.write(struct.pack(f"<{len(values)}Q", *values))
+
+
+STARTS, START_AT, DOMAIN_IN_HAND = 36, 37, 53  # words of struct store_head
+
+
+def test_domain_in_hand_is_left_out(new_daemon):
+    one = new_daemon()
+    one.config = one.runtime / "config.yaml"
+    one.config.write_text("domains.mapping: [{service: killer, domain: 3},"
+                          " {service: other, domain: 4}]\n")
+    for _ in range(5):
+        one.start()
+        one.kill()
+    forge_head(one, DOMAIN_IN_HAND, 3 + 1)
+    one.start()
+    killer = Producer(one.socket)
+    killer.send(wire.hello(killer.session, service="killer"))
+    assert killer.rejected() == wire.REFUSED
+    other = producer(one, "other")
+    other.count((1, 1))
+    other.wait_ack()
+    check = [c for c in one.get("/health/detailed", "health").json()["checks"]
+             if c["name"] == "intake"]
+    assert check[0]["status"] == "warn" and "domain 3" in check[0]["message"]
+    one.stop()
+    one.start()
+    producer(one, "killer").count((1, 1))
+
+
+def test_store_that_kills_every_daemon_is_set_aside(new_daemon):
+    one = new_daemon()
+    one.start()
+    store = one.status()["store"]["id"]
+    one.kill()
+    # Ten starts as the ladder makes them, the last one waited 16 s and died a second ago.
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    if now < 40 * 10**9:
+        pytest.skip("the machine has just booted")
+    waits = [0, 0, 0, 0, 0, 1, 2, 4, 8, 16]
+    ages = [sum(waits[i:]) + 1 for i in range(10)]
+    forge_head(one, STARTS, 10, *[now - age * 10**9 for age in ages])
+    one.start()
+    assert "every daemon that went on from this store has died" in one.log()
+    assert one.status()["store"]["id"] != store
+    assert counted(one, "mcptally_stores_set_aside_total") == 1
+    one.check_accounting()
+
+
 # ---- stop ----
 
 def test_drain_reads_what_was_written(daemon):
@@ -357,7 +410,10 @@ def test_without_descriptors_it_goes_on(new_daemon):
     refused = None
     for _ in range(80):
         one = Producer(daemon.socket)
-        one.send(wire.hello(one.session))
+        try:
+            one.send(wire.hello(one.session))
+        except BrokenPipeError:
+            pass  # it was told already
         number, payload = one.receive()
         if number == wire.REJECT:
             refused = wire.reason_of(payload)
@@ -521,6 +577,7 @@ def test_port_that_is_taken(new_daemon):
     assert health["status"] == "warn"
     assert daemon.get("/health/ready", "health").status == 200
     assert daemon.status()["listen"]["metrics"] is None
+    daemon.reload()  # what the next try needs must outlive it
     taken.close()
     until(lambda: daemon.status()["listen"]["metrics"], "the port to be tried again")
     assert hits_page(daemon)

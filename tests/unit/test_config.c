@@ -323,7 +323,9 @@ START_TEST(reload_keeps_what_needs_a_restart)
     buf_init(&names, 1024);
     static const char text[] = "store.size: 9MiB\nhealth.interval: 10s\nsocket.group: b\n";
     ck_assert(config_parse(&fresh, "f", text, strlen(text), &faults));
+    const char *borrowed = config.listen_metrics;
     ck_assert_uint_eq(config_keep_fixed(&config, &fresh, &names), 2);
+    ck_assert_ptr_eq(fresh.listen_metrics, borrowed); /* equal, but the same one */
     ck_assert(str_eq(buf_str(&names), STR("socket.group, store.size")));
     ck_assert_uint_eq(fresh.store_size, 8 << 20);
     ck_assert_str_eq(fresh.socket_group, "a");
