@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -480,6 +481,10 @@ static const struct step {
 
 enum { STEPS = sizeof steps / sizeof *steps };
 
+/* What is large, a page of metrics above all, is short-lived; without a fixed
+ * threshold malloc would keep the memory of the largest one for ever. */
+enum { LARGE_BYTES = 256 << 10 };
+
 static int start(struct daemon *d, unsigned *done)
 {
     for (*done = 0; *done < STEPS; ++*done) {
@@ -511,6 +516,7 @@ int daemon_run(struct load *load, struct config *config)
     d->config = config;
     d->file.fd = -1;
     d->started = clock_now();
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     log_set_level((enum log_level)config->log_level);
     notify_init(&d->notify);
     passed_init(&d->passed);
