@@ -72,7 +72,7 @@ static const struct option_row rows[] = {
 
 static const struct options options = {
     .command = "bench",
-    .usage = "[--producers N] [--seconds TIME | --items N] [--kind KIND] [--series N] [--json]",
+    .usage = "[--producers N] [--seconds TIME | --items N] [--kind KIND] [--json]",
     .about = "Emits items as fast as the daemon acknowledges them, and prints how many a second, "
              "what an emit call cost and how much CPU time both sides used. The metrics it makes "
              "begin with mcptally.bench and expire when idle.",
@@ -84,7 +84,8 @@ static const struct options options = {
 
 enum {
     QUEUE_BYTES = 8 << 20,
-    BATCH = 512,      /* items between two looks at the clock */
+    BATCH = 2048, /* items between two looks at what waits; the buffer holds them */
+    BUFFER_BYTES = 1 << 20,
     WAIT_NS = 100000, /* while too much is unacknowledged */
     FLUSH_MS = 10000,
 };
@@ -240,8 +241,11 @@ static uint64_t daemon_pid(const struct place *place)
 
 static struct producer *start_one(const struct bench_options *o, enum kind kind, const char *path)
 {
-    const mcptally_options mo = {
-        .size = sizeof mo, .socket = path, .service = "bench", .queue_bytes = QUEUE_BYTES};
+    const mcptally_options mo = {.size = sizeof mo,
+                                 .socket = path,
+                                 .service = "bench",
+                                 .buffer_bytes = BUFFER_BYTES,
+                                 .queue_bytes = QUEUE_BYTES};
     struct producer *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;

@@ -1,9 +1,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void cli_error(const char *fmt, ...)
 {
@@ -35,17 +37,28 @@ int cli_exit_of(int error)
     }
 }
 
+void cli_write(struct str text)
+{
+    if (text.n > 0)
+        fwrite(text.p, 1, text.n, stdout);
+}
+
 bool cli_flush(void)
 {
     return fflush(stdout) == 0 && !ferror(stdout);
 }
 
+bool cli_reader_gone(int ms)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, ms) > 0 && p.revents & (POLLERR | POLLNVAL);
+}
+
 int cli_finish(int status)
 {
-    errno = 0;
-    if (cli_flush() || errno == EPIPE)
+    if (cli_flush() || cli_reader_gone(0))
         return status;
-    cli_error("cannot write the output: %s", errno ? strerror(errno) : "an earlier write failed");
+    cli_error("the output could not be written");
     return CLI_FAILURE;
 }
 

@@ -10,14 +10,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/str.h"
+
 /* X(name, "what it does"), in the order of the help; name is the word typed */
 #define COMMAND_TABLE(X)                                                                           \
     X(run, "run an MCP server and report what passes")                                             \
-    X(replay, "feed a recorded conversation to the daemon")                                        \
+    X(emit, "hand counts, observations, events, logs, health to the daemon")                       \
     X(status, "show what the daemon is doing, and its ledgers")                                    \
     X(metrics, "print every metric, as /metrics does")                                             \
     X(tail, "follow spans, log records, events and health reports")                                \
-    X(top, "watch servers and tools: rates, errors, quantiles")
+    X(top, "watch servers and tools: rates, errors, quantiles")                                    \
+    X(bench, "generate load and tell what became of it")                                           \
+    X(replay, "feed a recorded conversation to the daemon")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);
 COMMAND_TABLE(X)
@@ -45,9 +49,15 @@ void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The exit code that says an errno's kind: permission, absence, time, failure. */
 int cli_exit_of(int error);
 
+/* Writes to stdout; errors show in the next cli_flush(). */
+void cli_write(struct str text);
+
 /* Flushes stdout. False when its reader has gone or it cannot be written; only
  * the second is reported, once, by cli_finish(). */
 bool cli_flush(void);
+
+/* Waits for `ms`, less when the reader of stdout goes: then true. */
+bool cli_reader_gone(int ms);
 
 /* The last act of the program: flushes stdout and turns a write error into
  * CLI_FAILURE. A reader that has gone is no error. */

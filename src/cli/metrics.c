@@ -61,7 +61,7 @@ static int print_answer(const struct buf *answer)
         cli_error("metrics: the daemon's answer is not whole");
         return CLI_FAILURE;
     }
-    fwrite(end + 1, 1, (size_t)length, stdout);
+    cli_write((struct str){end + 1, (size_t)length});
     return CLI_OK;
 }
 
@@ -73,9 +73,10 @@ static int print_page(const struct view *v, enum prom_format format, struct buf 
     prom_begin(&p, &v->store, format, clock_now().mono);
     while (more && !page->failed) {
         more = prom_step(&p, page, SLICE);
-        fwrite(page->p, 1, page->failed ? 0 : page->n, stdout);
-        if (!page->failed)
+        if (!page->failed) {
+            cli_write(buf_str(page));
             buf_reset(page);
+        }
     }
     return check(page);
 }
@@ -88,7 +89,8 @@ static int print_json(const struct place *place, struct buf *page)
         return view_report(place->store, r);
     metrics_json(page, &v.store, clock_now().mono);
     view_close(&v);
-    fwrite(page->p, 1, page->failed ? 0 : page->n, stdout);
+    if (!page->failed)
+        cli_write(buf_str(page));
     return check(page);
 }
 

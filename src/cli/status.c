@@ -72,7 +72,7 @@ static int print(const struct buf *answer, bool as_json)
         struct buf text;
         buf_init(&text, ANSWER_MAX);
         status_text(&text, status, style_wanted());
-        fwrite(text.p, 1, text.n, stdout);
+        cli_write(buf_str(&text));
         buf_fini(&text);
     }
     json_decref(status);

@@ -1,10 +1,6 @@
 /* tail: prints the records of the rings, and follows them. */
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
@@ -94,7 +90,7 @@ static bool wanted(struct tail *t, const struct ring_view *r)
 
 static bool flush(struct tail *t)
 {
-    fwrite(t->out.p, 1, t->out.n, stdout);
+    cli_write(buf_str(&t->out));
     buf_reset(&t->out);
     return cli_flush();
 }
@@ -157,13 +153,6 @@ static bool drain(struct tail *t)
     return read;
 }
 
-/* Waits a moment; false when the reader of the output has gone. */
-static bool rest(void)
-{
-    struct pollfd p = {.fd = STDOUT_FILENO};
-    return poll(&p, 1, POLL_MS) <= 0 || !(p.revents & (POLLERR | POLLNVAL));
-}
-
 /* Sees to it that the view shows what is at the path; 0 or an error. */
 static int keep_current(struct tail *t)
 {
@@ -180,7 +169,7 @@ static int keep_current(struct tail *t)
 
 static int follow(struct tail *t)
 {
-    while (rest()) {
+    while (!cli_reader_gone(POLL_MS)) {
         const int r = keep_current(t);
         if (r < 0)
             return view_report(t->place.store, r);

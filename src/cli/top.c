@@ -118,7 +118,7 @@ static void draw(struct top *t, unsigned columns, unsigned lines, bool colour)
 static bool print(struct top *t, unsigned columns)
 {
     draw(t, columns, 0, columns > 0 && style_wanted());
-    fwrite(t->text.p, 1, t->text.n, stdout);
+    cli_write(buf_str(&t->text));
     return cli_flush();
 }
 
