@@ -11,8 +11,8 @@ enum { WORD = 8, FAMILY_MAX = LIMIT_NAME + LIMIT_UNIT + 16 };
 
 /* ---- sample names ---- */
 
-static const char *const suffixes[] = {"",     "_total", "_created",  "_bucket",
-                                       "_sum", "_count", "_quantile", "_info"};
+static const char *const suffixes[] = {"",     "_total", "_created", "_bucket",
+                                       "_sum", "_count", "_quantile"};
 
 enum { NSUFFIXES = sizeof suffixes / sizeof *suffixes };
 
@@ -40,10 +40,22 @@ static bool taken_by(const struct store *st, struct str name, unsigned suffix)
            writes(other.kind, other.flags, suffix);
 }
 
+/* OpenMetrics has our own X_info as the family X. */
+static bool is_info(const struct store *st, struct str family)
+{
+    char name[FAMILY_MAX + 8];
+    struct metric_view other;
+    memcpy(name, family.p, family.n);
+    memcpy(name + family.n, "_info", 5);
+    return metric_find(st, (struct str){name, family.n + 5}, &other) && other.own;
+}
+
 /* Whether one of the names that the new metric would write is another's. */
 static bool clashes(const struct store *st, const struct metric_def *def, struct str family)
 {
     char name[FAMILY_MAX + 16];
+    if (is_info(st, family))
+        return true;
     for (unsigned mine = 0; mine < NSUFFIXES; mine++) {
         if (!writes(def->kind, def->flags, mine))
             continue;

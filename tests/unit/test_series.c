@@ -155,6 +155,21 @@ START_TEST(own_names_are_reserved)
 }
 END_TEST
 
+START_TEST(our_info_metrics_have_the_name_without_info_too)
+{
+    const struct metric_def own = def_of("target_info", METRIC_GAUGE, VALUE_U64);
+    const struct metric_def theirs = def_of("target", METRIC_GAUGE, VALUE_U64);
+    const struct metric_def info = def_of("peer_info", METRIC_GAUGE, VALUE_U64);
+    const struct metric_def peer = def_of("peer", METRIC_GAUGE, VALUE_U64);
+    uint32_t id;
+    ck_assert_int_eq(metric_define(&w.st, &own, true, &id), 0);
+    ck_assert_int_eq(metric_define(&w.st, &theirs, false, &id), -ERR_CONFLICT);
+    ck_assert_int_eq(metric_define(&w.st, &info, false, &id), 0);
+    ck_assert_int_eq(metric_define(&w.st, &peer, false, &id), 0);
+    store_commit(&w.st);
+}
+END_TEST
+
 START_TEST(labels_become_canonical)
 {
     struct label l[] = {
@@ -429,6 +444,7 @@ int main(void)
     tcase_add_test(t, a_metric_is_its_family);
     tcase_add_loop_test(t, sample_names_do_not_clash, 0, sizeof clashes / sizeof *clashes);
     tcase_add_test(t, own_names_are_reserved);
+    tcase_add_test(t, our_info_metrics_have_the_name_without_info_too);
     tcase_add_test(t, labels_become_canonical);
     tcase_add_test(t, labels_that_prometheus_reserves_are_renamed);
     tcase_add_test(t, counters_add);
