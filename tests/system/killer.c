@@ -108,23 +108,25 @@ static void emitted(struct producer *p)
     p->in_session++;
 }
 
+static _Noreturn void die_of_loss(const struct producer *p, const mcptally_stats *s)
+{
+    fprintf(stderr,
+            "killer: %s: %" PRIu64 " items; emitted %" PRIu64 ", acknowledged %" PRIu64
+            ", rejected %" PRIu64 " (%s), lost %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+            p->service, p->in_session, s->emitted, s->acknowledged, s->rejected,
+            mcptally_reject_name(s->last_reject), s->lost_buffer, s->lost_queue, s->lost_expired,
+            s->lost_invalid);
+    exit(1);
+}
+
 static void end_session(struct producer *p)
 {
-    if (mcptally_flush(p->m, PATIENCE_MS) != 0)
-        die("flush");
+    const int flushed = mcptally_flush(p->m, PATIENCE_MS);
     mcptally_stats s = {.size = sizeof s};
     mcptally_get_stats(p->m, &s);
-    if (s.emitted != p->in_session || s.acknowledged != s.emitted || s.rejected || s.lost_buffer ||
-        s.lost_queue || s.lost_expired || s.lost_invalid) {
-        fprintf(stderr,
-                "killer: %s: %" PRIu64 " items; emitted %" PRIu64 ", acknowledged %" PRIu64
-                ", rejected %" PRIu64 " (%s), lost %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-                "\n",
-                p->service, p->in_session, s.emitted, s.acknowledged, s.rejected,
-                mcptally_reject_name(s.last_reject), s.lost_buffer, s.lost_queue, s.lost_expired,
-                s.lost_invalid);
-        exit(1);
-    }
+    if (flushed != 0 || s.emitted != p->in_session || s.acknowledged != s.emitted || s.rejected ||
+        s.lost_buffer || s.lost_queue || s.lost_expired || s.lost_invalid)
+        die_of_loss(p, &s);
     mcptally_close(p->m, PATIENCE_MS);
     p->m = NULL;
 }
