@@ -67,6 +67,8 @@
       "Producer connections at one time.")                                                         \
     X(COUNT, limits_connections_per_domain, "limits.connections_per_domain", "2000", 1, 1000000,   \
       RELOAD, "The same in one failure domain.")                                                   \
+    X(COUNT, limits_connections_per_user, "limits.connections_per_user", "15000", 1, 1000000,      \
+      RELOAD, "The same of one user, over all domains.")                                           \
     X(SIZE, limits_partial_frame_bytes, "limits.partial_frame_bytes", "8MiB", 1 << 20,             \
       UINT64_C(1) << 32, RELOAD,                                                                   \
       "Memory of frames that have begun and not ended, all connections together.")                 \

@@ -241,6 +241,9 @@ static int start_loop(struct daemon *d)
 {
     const struct timeval tick = timeval_of(tick_of(&d->notify));
     signal(SIGPIPE, SIG_IGN);
+    /* No priorities: while something of a higher one is ready, libevent runs nothing
+     * of a lower one, so whoever hammers one port would stop all else. Every source
+     * does one bounded unit a turn instead. */
     d->base = event_base_new();
     if (!d->base)
         return DAEMON_FAILED;

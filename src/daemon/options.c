@@ -23,6 +23,7 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
 {
     *o = (struct intake_options){
         .connections = (unsigned)c->limits_connections,
+        .user_connections = (unsigned)c->limits_connections_per_user,
         .domain_connections = (unsigned)c->limits_connections_per_domain,
         .partial_bytes = c->limits_partial_frame_bytes,
         .partial_timeout = c->limits_partial_frame_timeout,

@@ -160,6 +160,7 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
 {
     struct conn *c = calloc(1, sizeof *c + event_get_struct_event_size());
     if (!c) {
+        users_give(&in->users, peer->uid);
         close(fd);
         return NULL;
     }
@@ -185,6 +186,7 @@ void conn_close(struct conn *c, struct when now)
     partial_set(&in->partial, &c->hold, 0, 0, false, 0);
     if (c->ev)
         event_del(c->ev);
+    users_give(&in->users, c->link.peer.uid);
     link_fini(&c->link, now);
     in->pending -= c->pending.n;
     buf_fini(&c->pending);

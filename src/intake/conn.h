@@ -34,7 +34,8 @@ struct conn {
     bool deaf;          /* the peer takes no more answers */
 };
 
-/* Takes fd. NULL when memory is out; then the descriptor is closed. */
+/* Takes fd, and the user's place among intake's users, also when it fails: NULL
+ * when memory is out. */
 struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct when now);
 
 /* Ends it at once. */

@@ -123,7 +123,8 @@ static void welcome(struct intake *in, int fd, struct when now)
     struct ucred cred;
     socklen_t size = sizeof cred;
     if (in->nconns >= in->options.connections ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+        !users_take(&in->users, cred.uid, in->options.user_connections)) {
         refuse(in, fd);
         return;
     }

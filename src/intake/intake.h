@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "intake/partial.h"
+#include "intake/users.h"
 #include "pipeline/pipeline.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 struct intake_options {
     unsigned connections;        /* at one time */
     unsigned domain_connections; /* the same in one domain */
+    unsigned user_connections;   /* the same of one user, whatever the domains */
     uint64_t partial_bytes;      /* memory of frames that have begun */
     uint64_t partial_timeout;    /* ns from a frame's first byte to its last */
     uint64_t reply_bytes;        /* answers that peers have not taken, all together */
@@ -53,6 +55,7 @@ struct intake {
     struct conn_list waiting[INTAKE_QUEUES]; /* for room in the budget of partial frames */
     unsigned nready, nwaiting;
     unsigned next; /* queue that the next turn begins with */
+    struct users users;
     struct partial partial;
     uint64_t pending;      /* bytes of answers that are kept */
     intake_turned *turned; /* called after each turn; NULL: nobody asks */

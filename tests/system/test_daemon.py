@@ -321,9 +321,10 @@ def test_nonsense_is_rejected_and_closed(daemon):
     daemon.check_accounting()
 
 
-def test_connections_are_bounded(new_daemon):
+@pytest.mark.parametrize("key", ["limits.connections", "limits.connections_per_user"])
+def test_connections_are_bounded(new_daemon, key):
     daemon = new_daemon()
-    daemon.options["limits.connections"] = "3"
+    daemon.options[key] = "3"
     daemon.start()
     first = [producer(daemon) for _ in range(3)]
     one = Producer(daemon.socket)
