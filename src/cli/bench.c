@@ -195,7 +195,7 @@ static void *produce(void *arg)
         now = clock_now().mono;
         p->emitting += now - from;
     }
-    p->flushed = mcptally_flush(p->m, FLUSH_MS) == 0 || errno == EPROTO;
+    p->flushed = mcptally_flush(p->m, FLUSH_MS) == 0 || errno != ETIMEDOUT;
     waiting(p); /* the last look at the stats */
     return NULL;
 }
@@ -325,7 +325,7 @@ static void print_json(const struct bench_options *o, const struct result *r)
 
 static void print_text(const struct bench_options *o, const struct result *r)
 {
-    printf("%s, %llu producers, %llu series\n", o->kind, (unsigned long long)o->producers,
+    printf("%s, producers %llu, series %llu\n", o->kind, (unsigned long long)o->producers,
            (unsigned long long)o->series);
     printf("acknowledged  %llu in %.2f s, %.0f a second\n", (unsigned long long)r->acknowledged,
            r->seconds, (double)r->acknowledged / r->seconds);

@@ -16,16 +16,13 @@ static void add_number(struct buf *to, double v)
 {
     static const char units[] = " kMGTPE";
     size_t i = 0;
-    while (fabs(v) >= 10000 && i + 2 < sizeof units) {
-        v /= 1000;
-        i++;
+    if (fabs(v) < 10000) {
+        buf_addf(to, v == floor(v) || fabs(v) >= 100 ? "%.0f" : fabs(v) < 0.1 ? "%.1g" : "%.1f", v);
+        return;
     }
-    if (i > 0)
-        buf_addf(to, "%.*f%c", v < 100 ? 1 : 0, v, units[i]);
-    else if (v == floor(v))
-        buf_addf(to, "%.0f", v);
-    else
-        buf_addf(to, v < 0.1 && v > 0 ? "%.1g" : v < 100 ? "%.1f" : "%.0f", v);
+    for (; fabs(v) >= 999.5 && i + 2 < sizeof units; i++)
+        v /= 1000;
+    buf_addf(to, "%.*f%c", fabs(v) < 9.995 ? 2 : fabs(v) < 99.95 ? 1 : 0, v, units[i]);
 }
 
 static void add_rate(struct buf *to, const struct sheet_line *l)
@@ -149,6 +146,15 @@ static void add_right(struct buf *to, struct str text, unsigned width)
 
 /* ---- rows ---- */
 
+/* Without colour, blanks at the end of a line are nothing but noise. */
+static void end_line(struct buf *to, const struct board *b)
+{
+    style_add(to, b->colour, STYLE_NONE);
+    while (to->n > 0 && to->p[to->n - 1] == ' ')
+        to->n--;
+    buf_addc(to, '\n');
+}
+
 static const char *const titles[SHEET_SECTIONS][2] = {
     {"SERVER", ""},
     {"SERVER", "OPERATION"},
@@ -170,8 +176,7 @@ static void add_title(struct buf *to, const struct board *b, const struct widths
         buf_addc(to, ' ');
         add_right(to, has ? str_of(columns[i].title) : STR(""), columns[i].width);
     }
-    style_add(to, b->colour, STYLE_NONE);
-    buf_addc(to, '\n');
+    end_line(to, b);
 }
 
 static void add_name(struct buf *to, const struct sheet_row *row, unsigned width)
@@ -195,7 +200,7 @@ static enum style style_of(const struct sheet_line *l)
     const bool fails = l->row->section <= SHEET_OPERATIONS && l->failed > 0;
     if (fails)
         return l->failed >= 0.05 ? STYLE_BAD : STYLE_WARN;
-    return l->rate > 0 ? STYLE_NONE : STYLE_DIM;
+    return l->rate <= 0 ? STYLE_DIM : STYLE_NONE; /* an unknown rate is none of these */
 }
 
 static void add_row(struct buf *to, const struct board *b, const struct widths *w,
@@ -215,8 +220,7 @@ static void add_row(struct buf *to, const struct board *b, const struct widths *
         buf_addc(to, ' ');
         add_right(to, buf_str(&cell), columns[i].width);
     }
-    style_add(to, b->colour, STYLE_NONE);
-    buf_addc(to, '\n');
+    end_line(to, b);
 }
 
 /* ---- the whole ---- */

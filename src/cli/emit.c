@@ -105,8 +105,8 @@ static int timeout_ms(const struct session *s)
 
 static int flush(struct session *s)
 {
-    if (mcptally_flush(s->m, timeout_ms(s)) == 0 || errno == EPROTO)
-        return CLI_OK; /* what was rejected is told at the end */
+    if (mcptally_flush(s->m, timeout_ms(s)) == 0 || errno != ETIMEDOUT)
+        return CLI_OK; /* what was rejected or lost is told at the end */
     cli_error("emit: the daemon on %s did not acknowledge in time", s->path);
     return CLI_TIMEOUT;
 }
@@ -121,8 +121,9 @@ static int outcome(const struct session *s)
         cli_error("emit: %llu of %llu items rejected: %s", (unsigned long long)t.rejected,
                   (unsigned long long)s->items, mcptally_reject_name(t.last_reject));
     if (t.lost_invalid > 0)
-        cli_error("emit: %llu of %llu items are malformed or too large",
-                  (unsigned long long)t.lost_invalid, (unsigned long long)s->items);
+        cli_error(
+            "emit: %llu of %llu items are malformed, too large, or of a metric of another kind",
+            (unsigned long long)t.lost_invalid, (unsigned long long)s->items);
     if (lost > 0)
         cli_error("emit: %llu of %llu items did not reach the daemon", (unsigned long long)lost,
                   (unsigned long long)s->items);

@@ -107,17 +107,18 @@ static void add_process(struct buf *to, const json_t *s, bool colour)
 
 static void add_listen(struct buf *to, const json_t *s)
 {
-    const char *name;
+    const char *name, *before = "";
     json_t *address, *listen = json_object_get(s, "listen");
     if (json_object_size(listen) == 0)
         return;
     add_label(to, "listen");
     json_object_foreach(listen, name, address)
     {
+        buf_adds(to, before);
         plain_add(to, str_of(name));
         buf_addc(to, ' ');
         plain_add(to, str_of(json_is_string(address) ? json_string_value(address) : "off"));
-        buf_adds(to, "  ");
+        before = ", ";
     }
     buf_addc(to, '\n');
 }

@@ -194,6 +194,14 @@ def test_emit_says_why_it_was_rejected(daemon):
     assert accounting["dropped"]["reserved_name"] == 1
 
 
+def test_emit_says_what_it_could_not_send(daemon):
+    done = run("emit", "-", *at(daemon), stdin="counter a 1\ncounter a 1.5\ncounter b 1\n")
+    assert done.returncode == FAILURE and "1 of 3 items" in done.stderr
+    accounting = daemon.check_accounting()
+    assert accounting["applied"] == 2
+    assert daemon.status()["producer_lost"]["invalid"] == 1
+
+
 def test_emit_does_not_wait_for_ever(daemon):
     daemon.process.send_signal(signal.SIGSTOP)
     try:
@@ -257,6 +265,7 @@ def test_status_of_a_killed_daemon(daemon):
     after = json.loads(ok("status", "--json", *at(daemon)))
     assert set(after) == set(before)
     assert (after["running"], after["pid"], after["uptime_seconds"]) == (False, None, None)
+    assert after["version"] == before["version"]
     assert after["accounting"] == before["accounting"]
     assert after["store"]["id"] == before["store"]["id"]
     page = ok("status", *at(daemon))
