@@ -8,9 +8,16 @@
 
 #include "mcptally.h"
 
-/* Little memory: an observer sends small things, and nobody reads its queue but
- * a daemon that is late. */
-enum { BUFFER_BYTES = 16384, QUEUE_BYTES = 262144 };
+/* Little memory: an observer sends small things. The library has no thread here,
+ * so that every few operations it is given its turn, before its buffer is full.
+ * Spans take most of the queue: with a daemon that is late or away they are left
+ * out while there is still room to count. */
+enum {
+    BUFFER_BYTES = 32768,
+    QUEUE_BYTES = 262144,
+    TURN = 8,         /* operations between two turns of the library */
+    OUTSTANDING = 400 /* items not acknowledged, from which on spans are left out */
+};
 
 /* X(SYMBOL, "name", "help") */
 #define DURATION_TABLE(X)                                                                          \
@@ -69,8 +76,10 @@ struct report {
     mcptally_series *counter[MCP_COUNTERS];
     uint64_t told[MCP_COUNTERS]; /* of each counter, so far */
     mcptally_metric *initialize, *exits, *peer;
-    mcptally_series *starts, *cpu;
+    mcptally_series *starts, *cpu, *skipped;
     double told_cpu;
+    unsigned operations; /* since the library's last turn */
+    bool busy;           /* too much is not acknowledged for spans */
 };
 
 /* Labels of a series; those with an empty value are left out. */
@@ -128,6 +137,10 @@ static void define_counters(struct report *r)
     r->cpu = series(mcptally_counterf(r->m, "mcptally.wrapper.child.cpu", "s",
                                       "CPU time used by the server and its descendants."),
                     "", "", "", "");
+    r->skipped = series(mcptally_counter(r->m, "mcptally.wrapper.spans.skipped", "",
+                                         "Spans left out because the daemon was late or away."),
+                        "", "", "", "");
+    mcptally_add(r->skipped, 0);
     r->exits = mcptally_counter(r->m, "mcptally.wrapper.child.exits", "",
                                 "Servers that have ended, by exit code or signal.");
     r->initialize = mcptally_counter(r->m, "mcptally.wrapper.initialize", "",
@@ -202,11 +215,28 @@ static void emit_span(struct report *r, const struct mcp_operation *op)
     mcptally_span_end(span);
 }
 
+/* The library's turn, and a look at how far the daemon is behind. */
+static void take_turn(struct report *r)
+{
+    mcptally_stats s = {.size = sizeof s};
+    r->operations = 0;
+    mcptally_poll(r->m);
+    mcptally_get_stats(r->m, &s);
+    uint64_t settled =
+        s.acknowledged + s.lost_buffer + s.lost_queue + s.lost_expired + s.lost_invalid;
+    r->busy = s.emitted - settled > OUTSTANDING;
+}
+
 static void on_operation(void *arg, const struct mcp_operation *op)
 {
     struct report *r = arg;
     struct labels l = {0};
-    emit_span(r, op);
+    if (++r->operations >= TURN)
+        take_turn(r);
+    if (r->busy)
+        mcptally_add(r->skipped, 1);
+    else
+        emit_span(r, op);
     if (!op->timed)
         return;
     add_label(&l, "mcp.method.name", op->method);
