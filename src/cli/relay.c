@@ -71,6 +71,7 @@ static void start_observer(struct relay *r, struct when now)
     for (unsigned s = 0; s < TEE_STDERR; s++)
         if (channel_done(&r->channel[s]))
             tee_tell(&r->tee, TEE_EOF, (enum tee_stream)s, 0, now);
+    tee_flush(&r->tee);
 }
 
 static void restart_observer(struct relay *r)

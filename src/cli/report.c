@@ -112,13 +112,23 @@ static void define_durations(struct report *r)
 #undef X
 }
 
-static void define_gauges(struct report *r)
-{
+static const struct {
+    const char *name, *unit, *join, *key, *value, *help;
+} gauges[GAUGES] = {
 #define X(sym, name, unit, join, key, value, help)                                                 \
-    r->gauge[GAUGE_##sym] =                                                                        \
-        series(mcptally_gauge(r->m, name, unit, join, help), key, value, "", "");
+    [GAUGE_##sym] = {name, unit, join, key, value, help},
     GAUGE_TABLE(X)
 #undef X
+};
+
+/* A gauge is defined with its first value: until then it would be shown as 0. */
+static void set_gauge(struct report *r, enum gauge which, double value)
+{
+    if (!r->gauge[which])
+        r->gauge[which] = series(mcptally_gauge(r->m, gauges[which].name, gauges[which].unit,
+                                                gauges[which].join, gauges[which].help),
+                                 gauges[which].key, gauges[which].value, "", "");
+    mcptally_set(r->gauge[which], value);
 }
 
 /* Counters begin at 0 and not with their first increment, which a rate would miss. */
@@ -168,7 +178,6 @@ struct report *report_new(const char *service, const char *socket, const char *t
         return NULL;
     }
     define_durations(r);
-    define_gauges(r);
     define_counters(r);
     return r;
 }
@@ -285,8 +294,8 @@ static void on_peer(void *arg, enum mcp_side side, const char *name, const char 
 static void on_tools(void *arg, uint32_t count, uint64_t bytes)
 {
     struct report *r = arg;
-    mcptally_set(r->gauge[GAUGE_TOOLS], count);
-    mcptally_set(r->gauge[GAUGE_TOOLS_SIZE], (double)bytes);
+    set_gauge(r, GAUGE_TOOLS, count);
+    set_gauge(r, GAUGE_TOOLS_SIZE, (double)bytes);
 }
 
 const struct mcp_sink *report_sink(void)
@@ -305,23 +314,23 @@ void report_session(struct report *r, const struct mcp_session *s, struct when n
             mcptally_add(r->counter[i], s->counts[i] - r->told[i]);
         r->told[i] = s->counts[i];
     }
-    mcptally_set(r->gauge[GAUGE_IN_FLIGHT_SERVER], mcp_session_in_flight(s, MCP_SERVER));
-    mcptally_set(r->gauge[GAUGE_IN_FLIGHT_CLIENT], mcp_session_in_flight(s, MCP_CLIENT));
-    mcptally_set(r->gauge[GAUGE_OLDEST], (double)mcp_session_oldest(s, now) / (double)NS_PER_S);
-    mcptally_set(r->gauge[GAUGE_STREAMS], mcp_session_streams(s));
+    set_gauge(r, GAUGE_IN_FLIGHT_SERVER, mcp_session_in_flight(s, MCP_SERVER));
+    set_gauge(r, GAUGE_IN_FLIGHT_CLIENT, mcp_session_in_flight(s, MCP_CLIENT));
+    set_gauge(r, GAUGE_OLDEST, (double)mcp_session_oldest(s, now) / (double)NS_PER_S);
+    set_gauge(r, GAUGE_STREAMS, mcp_session_streams(s));
 }
 
 void report_started(struct report *r)
 {
     mcptally_add(r->starts, 1);
-    mcptally_set(r->gauge[GAUGE_UP], 1);
+    set_gauge(r, GAUGE_UP, 1);
 }
 
 void report_usage(struct report *r, const struct usage *u)
 {
-    mcptally_set(r->gauge[GAUGE_MEMORY], (double)u->memory);
-    mcptally_set(r->gauge[GAUGE_FDS], (double)u->open_fds);
-    mcptally_set(r->gauge[GAUGE_PROCESSES], u->processes);
+    set_gauge(r, GAUGE_MEMORY, (double)u->memory);
+    set_gauge(r, GAUGE_FDS, (double)u->open_fds);
+    set_gauge(r, GAUGE_PROCESSES, u->processes);
     if (u->cpu > r->told_cpu)
         mcptally_addf(r->cpu, u->cpu - r->told_cpu);
     r->told_cpu = u->cpu > r->told_cpu ? u->cpu : r->told_cpu;
@@ -337,8 +346,8 @@ void report_exited(struct report *r, int status)
     else
         snprintf(text, sizeof text, "%d", signal ? signal : WEXITSTATUS(status));
     mcptally_add(series(r->exits, signal ? "signal" : "exit_code", text, "", ""), 1);
-    mcptally_set(r->gauge[GAUGE_EXIT_CODE], signal ? 128 + signal : WEXITSTATUS(status));
-    mcptally_set(r->gauge[GAUGE_UP], 0);
+    set_gauge(r, GAUGE_EXIT_CODE, signal ? 128 + signal : WEXITSTATUS(status));
+    set_gauge(r, GAUGE_UP, 0);
     report_usage(r, &(struct usage){0});
 }
 
