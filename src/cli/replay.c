@@ -36,8 +36,8 @@ static const struct options options = {
 };
 
 enum {
-    BATCH = 256,       /* entries between two waits for the daemon */
-    ANSWER_MS = 10000, /* that the daemon may take */
+    BATCH = 256,      /* entries between two waits for the daemon */
+    ANSWER_MS = 5000, /* that the daemon may take */
 };
 
 struct replay {

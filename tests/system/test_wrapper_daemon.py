@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -462,3 +463,22 @@ def test_replay_without_a_daemon(tmp_path):
             str(DATA / "server-everything.jsonl")]
     done = subprocess.run(line, capture_output=True, timeout=DEADLINE, check=False)
     assert done.returncode == 69 and b"no daemon" in done.stderr
+
+
+def test_every_metric_is_in_the_manual(daemon, wrapped):
+    """And the manual names none that there is not."""
+    client = wrapped()
+    client.initialize()
+    client.request("tools/list")
+    client.read()
+    client.call("ask")
+    until(lambda: "mcptally_wrapper_child_memory_bytes" in of_service(daemon), "the first look")
+    names = set(of_service(daemon))
+    client.end()
+    names |= set(ended(daemon))
+    found = {re.sub("_(bucket|sum|count)$", "", name) for name in names}
+    page = (pathlib.Path(__file__).resolve().parents[2] / "man/mcptally-metrics.7").read_text()
+    section = page.split(".Sh METRICS OF WRAPPED SERVERS")[1].split(".Sh ")[0]
+    items = [line for line in section.replace("\\\n", "").splitlines() if line.startswith(".It")]
+    assert found == set(re.findall(r"\bmcp[a-z_]+", " ".join(items)))
+    daemon.check_accounting()
