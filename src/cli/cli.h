@@ -63,8 +63,4 @@ bool cli_reader_gone(int ms);
  * CLI_FAILURE. A reader that has gone is no error. */
 int cli_finish(int status);
 
-/* Of n words, the one that `word` most likely meant, or NULL. `stride` is the
- * distance of two pointers in bytes, so that words may sit in a table's rows. */
-const char *cli_nearest(const char *word, const char *const *words, size_t n, size_t stride);
-
 #endif

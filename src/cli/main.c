@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "cli/cli.h"
 
 static const struct command {
@@ -25,7 +26,12 @@ static const struct command *find(const char *name)
 
 static int unknown(const char *name)
 {
-    const char *near = cli_nearest(name, &commands[0].name, NCOMMANDS, sizeof commands[0]);
+    static const char *const names[] = {
+#define X(name, help) #name,
+        COMMAND_TABLE(X)
+#undef X
+    };
+    const char *near = nearest(name, names, NCOMMANDS);
     if (near)
         cli_error("no command '%s'; did you mean '%s'?", name, near);
     else

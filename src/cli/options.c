@@ -1,15 +1,17 @@
 #include "cli/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "cli/cli.h"
 #include "cli/duration.h"
 
-enum { HELP_COLUMN = 28, HELP_WIDTH = 80 };
+enum { HELP_COLUMN = 28, HELP_WIDTH = 80, ROWS_MAX = 32 };
 
 /* ---- help ---- */
 
@@ -151,11 +153,14 @@ static int store_value(const struct options *o, const struct option_row *row, co
 
 static int unknown(const struct options *o, const char *argument, size_t n)
 {
+    const char *names[ROWS_MAX], *near = NULL;
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)n, argument);
-    const char *near = NULL;
-    if (o->nrows && strncmp(name, "--", 2) == 0)
-        near = cli_nearest(name + 2, &o->rows[0].name, o->nrows, sizeof o->rows[0]);
+    assert(o->nrows <= ROWS_MAX);
+    for (size_t i = 0; i < o->nrows; i++)
+        names[i] = o->rows[i].name;
+    if (strncmp(name, "--", 2) == 0)
+        near = nearest(name + 2, names, o->nrows);
     if (near)
         cli_error("%s: no option '%s'; did you mean '--%s'?", o->command, name, near);
     else

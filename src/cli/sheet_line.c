@@ -89,18 +89,24 @@ static double weight(const struct sheet_line *l, enum sheet_order order)
     }
 }
 
+/* The greater first, the unknown last. */
+static int compare_weights(double x, double y)
+{
+    if (isnan(x) || isnan(y))
+        return !!isnan(x) - !!isnan(y);
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
 static int compare_lines(const void *va, const void *vb, void *arg)
 {
     const struct sheet_line *a = va, *b = vb;
     const enum sheet_order order = *(enum sheet_order *)arg;
     if (a->row->section != b->row->section)
         return sheet_row_compare(a->row, b->row);
-    const double x = weight(a, order), y = weight(b, order);
-    if (isnan(x) != isnan(y))
-        return isnan(x) ? 1 : -1;
-    if (!isnan(x) && (x < y || x > y))
-        return x < y ? 1 : -1;
-    return sheet_row_compare(a->row, b->row);
+    int c = compare_weights(weight(a, order), weight(b, order));
+    if (c == 0 && order != SHEET_BY_NAME) /* no rates yet: who was called most */
+        c = compare_weights(weight(a, SHEET_BY_CALLS), weight(b, SHEET_BY_CALLS));
+    return c ? c : sheet_row_compare(a->row, b->row);
 }
 
 struct sheet_line *sheet_lines(const struct sheet *now, const struct sheet *before,

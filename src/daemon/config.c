@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/nearest.h"
+#include "base/nearest.h"
 #include "daemon/value.h"
 #include "serve/listen.h"
 

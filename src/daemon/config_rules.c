@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/nearest.h"
+#include "base/nearest.h"
 #include "daemon/value.h"
 
 /* ---- one rule ---- */

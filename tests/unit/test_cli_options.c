@@ -119,21 +119,6 @@ START_TEST(help)
 }
 END_TEST
 
-static const struct {
-    const char *word, *near;
-} guesses[] = {
-    {"counts", "count"}, {"cont", "count"}, {"nme", "name"},    {"wiat", "wait"},
-    {"zzz", NULL},       {"", NULL},        {"loudly", "loud"}, {"countless", NULL},
-};
-
-START_TEST(nearest)
-{
-    const char *near =
-        cli_nearest(guesses[_i].word, &rows[0].name, sizeof rows / sizeof *rows, sizeof rows[0]);
-    ck_assert_pstr_eq(near, guesses[_i].near);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("cli/options");
@@ -144,7 +129,6 @@ int main(void)
     tcase_add_test(c, stops_at_the_first_operand);
     tcase_add_loop_test(c, wrong, 0, sizeof bad / sizeof *bad);
     tcase_add_test(c, help);
-    tcase_add_loop_test(c, nearest, 0, sizeof guesses / sizeof *guesses);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -208,6 +208,9 @@ START_TEST(sorts_within_sections)
     ck_assert(str_eq(l[1].row->name, STR("tools/call")));
     ck_assert(str_eq(l[3].row->service, STR("y")));
     free(l);
+    l = sheet_lines(&s, NULL, SHEET_BY_RATE); /* there are none yet */
+    ck_assert(str_eq(l[1].row->name, STR("tools/call")));
+    free(l);
     l = sheet_lines(&s, NULL, SHEET_BY_P95);
     ck_assert(str_eq(l[1].row->name, STR("tools/list")));
     free(l);

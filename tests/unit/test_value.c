@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "daemon/nearest.h"
+#include "base/nearest.h"
 #include "daemon/value.h"
 
 static void check_u64(bool (*parse)(const char *, uint64_t *), const char *text, bool good,

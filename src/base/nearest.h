@@ -1,6 +1,6 @@
-/* nearest: the word of a list that a typing error was probably meant to be. Floor 5. */
-#ifndef MCPTALLY_DAEMON_NEAREST_H
-#define MCPTALLY_DAEMON_NEAREST_H
+/* nearest: the word of a list that a typing error was probably meant to be. Floor 0. */
+#ifndef MCPTALLY_BASE_NEAREST_H
+#define MCPTALLY_BASE_NEAREST_H
 
 #include <stddef.h>
 
