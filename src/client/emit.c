@@ -30,10 +30,12 @@ void emit_invalid(struct mcptally *m)
 static inline void put(mcptally_series *s, uint64_t bits)
 {
     struct ring *r = emit_ring(s->m);
-    if (__builtin_expect(!r, 0))
+    if (__builtin_expect(!r, 0)) {
         no_ring(s->m);
-    else if (ring_put_update(r, s->id, bits))
-        waker_published(&s->m->waker, ring_half_full(r));
+        return;
+    }
+    ring_put_update(r, s->id, bits);
+    waker_published(&s->m->waker, ring_half_full(r));
 }
 
 static inline void put_double(mcptally_series *s, double v, bool ok)
@@ -95,10 +97,12 @@ void emit_item(struct mcptally *m, const struct event *e)
         return;
     }
     struct ring *r = emit_ring(m);
-    if (!r)
+    if (!r) {
         no_ring(m);
-    else if (ring_put_item(r, e->kind, b->p, (uint32_t)b->n))
-        waker_published(&m->waker, ring_half_full(r));
+        return;
+    }
+    ring_put_item(r, e->kind, b->p, (uint32_t)b->n);
+    waker_published(&m->waker, ring_half_full(r)); /* also when it was full */
 }
 
 void emit_attrs(struct event *e, const mcptally_label *labels)

@@ -54,14 +54,14 @@ static uint32_t words_of(uint32_t bytes)
     return (bytes + 3) / 4;
 }
 
-bool ring_put_item(struct ring *r, enum event_kind kind, const void *body, uint32_t n)
+void ring_put_item(struct ring *r, enum event_kind kind, const void *body, uint32_t n)
 {
     const uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     const uint32_t size = r->mask + 1, need = 1 + words_of(n);
     ring_count(&r->emitted);
     if (need > size || ring_used(r, head, size - need) > size - need) {
         ring_count(&r->full);
-        return false;
+        return;
     }
     r->words[head & r->mask] = htole32(ITEM_MARK | (uint32_t)kind << KIND_SHIFT | n);
     const uint32_t at = (head + 1) & r->mask;
@@ -70,7 +70,6 @@ bool ring_put_item(struct ring *r, enum event_kind kind, const void *body, uint3
     memcpy(r->words + at, body, first);
     memcpy(r->words, (const uint8_t *)body + first, n - first);
     atomic_store_explicit(&r->head, head + need, memory_order_release);
-    return true;
 }
 
 static uint32_t word_at(const struct ring *r, uint32_t at)

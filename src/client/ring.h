@@ -78,25 +78,24 @@ static inline bool ring_half_full(struct ring *r)
     return ring_used(r, head, r->mask / 2) > r->mask / 2;
 }
 
-/* False when it was dropped. */
-static inline bool ring_put_update(struct ring *r, uint32_t id, uint64_t bits)
+/* Drops it when the ring is full. */
+static inline void ring_put_update(struct ring *r, uint32_t id, uint64_t bits)
 {
     const uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     const uint32_t enough = r->mask + 1 - RING_UPDATE;
     ring_count(&r->emitted);
     if (__builtin_expect(ring_used(r, head, enough) > enough, 0)) {
         ring_count(&r->full);
-        return false;
+        return;
     }
     r->words[head & r->mask] = htole32(id);
     r->words[(head + 1) & r->mask] = htole32((uint32_t)bits);
     r->words[(head + 2) & r->mask] = htole32((uint32_t)(bits >> 32));
     atomic_store_explicit(&r->head, head + RING_UPDATE, memory_order_release);
-    return true;
 }
 
-/* An encoded body of at most LIMIT_ITEM bytes. False when it was dropped. */
-bool ring_put_item(struct ring *r, enum event_kind kind, const void *body, uint32_t n);
+/* An encoded body of at most LIMIT_ITEM bytes; likewise. */
+void ring_put_item(struct ring *r, enum event_kind kind, const void *body, uint32_t n);
 
 /* ---- the reader ---- */
 

@@ -226,6 +226,7 @@ void mcptally_close(mcptally *m, int timeout_ms)
 static void *help(void *arg)
 {
     struct mcptally *m = arg;
+    pthread_setname_np(pthread_self(), "mcptally");
     pthread_mutex_lock(&m->lock);
     while (!m->stopping) {
         const int timeout_ms = pump_step(m);
@@ -247,8 +248,6 @@ static void start_helper(struct mcptally *m)
     if (pthread_sigmask(SIG_SETMASK, &every, &before) != 0)
         return;
     m->helping = pthread_create(&m->helper, NULL, help, m) == 0;
-    if (m->helping)
-        pthread_setname_np(m->helper, "mcptally");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -155,4 +155,17 @@ static inline uint64_t server_sum(struct fake_server *s, const char *name)
     return server_series(s, name).sum_u64;
 }
 
+/* Waits until the first session's producer has told of that many; the test's own
+ * time limit ends it. */
+static inline void server_wait_lost(struct fake_server *s, enum lost_reason reason, uint64_t items)
+{
+    bool told = false;
+    while (!told) {
+        poll(NULL, 0, 1);
+        pthread_mutex_lock(&s->lock);
+        told = s->d.sessions[0].lost.total[reason] == items;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
 #endif
