@@ -52,7 +52,7 @@ def test_the_manual_has_every_option(command):
 @pytest.mark.parametrize("line, hint", [
     ("statsu", "did you mean 'status'?"),
     ("frobnicate", "try 'mcptally --help'"),
-    ("status --jsno", "did you mean '--json'?"),
+    ("status --jsn", "did you mean '--json'?"),
     ("status now", "what is 'now'?"),
     ("status --timeout soon", "a duration"),
     ("tail --lines -1", "a whole number"),
