@@ -101,9 +101,9 @@ static bool keep(struct conn *c, const char *p, size_t n)
 /* Sends or keeps the answers in `out`. False when the peer lets too much pile up. */
 static bool answer(struct conn *c, struct buf *out)
 {
+    if (out->failed || out->n == 0)
+        return !out->failed;
     size_t sent = c->pending.n ? 0 : send_some(c, out->p, out->n);
-    if (out->failed)
-        return false;
     return sent == out->n || keep(c, out->p + sent, out->n - sent);
 }
 
@@ -230,19 +230,20 @@ static bool drained(struct conn *c)
     return acknowledge(c) && !c->in->drained;
 }
 
-void conn_read(struct conn *c, struct when now)
+size_t conn_read(struct conn *c, struct when now)
 {
     struct intake *in = c->in;
     assert(c->magic == CONN_MAGIC);
     if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
         wait_for_room(c);
-        return;
+        return 1;
     }
     leave_line(c);
-    const ssize_t n = recv(c->fd, in->scratch, sizeof in->scratch, MSG_DONTWAIT);
+    const size_t most = in->nready ? INTAKE_READ : INTAKE_READ_ALONE;
+    const ssize_t n = recv(c->fd, in->scratch, most, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) {
         conn_queue(c);
-        return;
+        return 1;
     }
     const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     const bool open = n > 0 ? feed(c, (size_t)n, now) : empty && drained(c);
@@ -250,4 +251,5 @@ void conn_read(struct conn *c, struct when now)
         conn_close(c, now);
     else if (n > 0)
         conn_queue(c);
+    return n > INTAKE_READ ? (size_t)n / INTAKE_READ : 1;
 }

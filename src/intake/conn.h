@@ -42,8 +42,8 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
 void conn_close(struct conn *c, struct when now);
 
 /* One read, what it leads to, and the answers. The connection is then in line
- * again, idle, or gone. */
-void conn_read(struct conn *c, struct when now);
+ * again, idle, or gone. Returns how many reads of INTAKE_READ it counts as. */
+size_t conn_read(struct conn *c, struct when now);
 
 /* Puts it in its line, unless it is there. */
 void conn_queue(struct conn *c);

@@ -87,8 +87,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     in->turning = false;
-    for (int i = 0; i < INTAKE_TURN_READS && (c = next_ready(in)); i++)
-        conn_read(c, now);
+    for (size_t i = 0; i < INTAKE_TURN_READS && (c = next_ready(in));)
+        i += conn_read(c, now);
     evict_strangers(in, now);
     admit_waiting(in);
     if (in->nready)

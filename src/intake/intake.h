@@ -2,8 +2,9 @@
  *
  * Connections that have something to read stand in line by failure domain; a
  * turn of the loop takes TURN_READS of them, one from each domain that has any,
- * READ_SIZE bytes each. So a flood in one domain delays another's by one read,
- * whatever it sends and on however many connections.
+ * INTAKE_READ bytes each. So a flood in one domain delays another's by one read,
+ * whatever it sends and on however many connections. One that is alone in line is
+ * read in larger pieces, which cost less, and which count as so many reads.
  *
  * A connection that is idle holds its struct and nothing else (see conn.h).
  * Frames that have begun share a budget; see partial.h. */
@@ -18,7 +19,8 @@
 #include "pipeline/pipeline.h"
 
 enum {
-    INTAKE_READ = 16384,             /* bytes of one read */
+    INTAKE_READ = 16384,             /* bytes of one read while others are ready */
+    INTAKE_READ_ALONE = 65536,       /* and while nobody is */
     INTAKE_TURN_READS = 8,           /* reads of one turn of the loop */
     INTAKE_ACCEPTS = 64,             /* connections accepted at one wakeup */
     INTAKE_QUEUES = DOMAINS_MAX + 1, /* the last is of those that have not said HELLO */
@@ -63,7 +65,7 @@ struct intake {
     intake_drained *drained; /* set while draining */
     void *drained_arg;
     struct buf out; /* scratch: what one read is answered with */
-    uint8_t scratch[INTAKE_READ];
+    uint8_t scratch[INTAKE_READ_ALONE];
 };
 
 /* Takes the listening descriptor. 0 or -ERR_NOMEM (the descriptor is closed). */
