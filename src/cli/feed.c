@@ -1,13 +1,18 @@
 #include "cli/feed.h"
 
+static void to_the_oldest(struct feed *f)
+{
+    f->file = f->view->file;
+    for (unsigned r = 0; r < RING_MAX; r++)
+        f->at.position[r] = f->view->ring[r].tail;
+}
+
 static void start_over(struct feed *f)
 {
     f->store_id = f->view->store.head->store_id;
-    for (unsigned r = 0; r < RING_MAX; r++) {
-        const struct view_ring *ring = &f->view->ring[r];
-        f->at.position[r] = ring->tail;
-        f->at.seq[r] = f->view->settled ? ring->tail_seq : FEED_UNKNOWN;
-    }
+    to_the_oldest(f);
+    for (unsigned r = 0; r < RING_MAX; r++)
+        f->at.seq[r] = f->view->settled ? f->view->ring[r].tail_seq : FEED_UNKNOWN;
 }
 
 static void forget_ready(struct feed *f)
@@ -31,6 +36,8 @@ void feed_reopened(struct feed *f)
     feed_refresh(f);
     if (f->view->store.head->store_id != f->store_id)
         start_over(f);
+    else if (f->view->file != f->file)
+        to_the_oldest(f);
 }
 
 void feed_rewind(struct feed *f, const struct feed_mark *mark)
@@ -42,6 +49,11 @@ void feed_rewind(struct feed *f, const struct feed_mark *mark)
 void feed_refresh(struct feed *f)
 {
     view_settle(f->view);
+}
+
+static bool handed_out(const struct feed *f, unsigned r, uint64_t seq)
+{
+    return f->at.seq[r] != FEED_UNKNOWN && seq <= f->at.seq[r];
 }
 
 /* Reads one record ahead in a ring. */
@@ -58,9 +70,10 @@ static void look(struct feed *f, unsigned r)
             return;
         if (got < 0 && position <= from) /* a record that cannot be read, or a shorter ring */
             position = end;
-        f->at.position[r] = got < 0 ? position : f->at.position[r];
-        ring->ready = got > 0;
+        ring->ready = got > 0 && !handed_out(f, r, ring->next.seq);
         ring->after = position;
+        if (!ring->ready)
+            f->at.position[r] = position;
     }
 }
 

@@ -18,9 +18,9 @@ struct feed_mark {
 
 struct feed {
     struct view *view;
-    uint64_t store_id;
-    struct feed_mark at; /* behind what was handed out */
-    uint64_t lost;       /* records overwritten before they were read; the caller resets it */
+    uint64_t store_id, file; /* inode */
+    struct feed_mark at;     /* behind what was handed out */
+    uint64_t lost;           /* records overwritten before they were read; the caller resets it */
     struct feed_ring {
         bool ready; /* next is waiting in copy */
         uint64_t after;
@@ -32,8 +32,9 @@ struct feed {
 /* From the oldest record on. */
 void feed_init(struct feed *f, struct view *v);
 
-/* The view was opened anew: goes on where it was when it is the same store, else
- * from the oldest record. */
+/* The view was opened anew: goes on where it was when it is the same store, also in
+ * another file, where the same records lie in other places; else from the oldest
+ * record. */
 void feed_reopened(struct feed *f);
 
 /* From a place that feed_next() had reached. */

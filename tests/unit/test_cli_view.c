@@ -196,6 +196,29 @@ START_TEST(begins_anew_with_a_new_store)
 }
 END_TEST
 
+/* A store of another size or layout: the same id and sequence, other places. */
+START_TEST(goes_on_in_another_file)
+{
+    file_store_log(&f, "1");
+    file_store_log(&f, "2");
+    open_view(true);
+    feed_init(&feed, &v);
+    ck_assert_uint_eq(drain(&feed, last, sizeof last), 2);
+    file_store_kill(&f);
+    unlink(f.path);
+    file_store_attach(&f);
+    file_store_log(&f, "1, which is longer here");
+    file_store_log(&f, "2, which is longer here");
+    file_store_log(&f, "3");
+    view_close(&v);
+    open_view(true);
+    feed_reopened(&feed);
+    ck_assert_uint_eq(drain(&feed, last, sizeof last), 1);
+    ck_assert_str_eq(last, "3");
+    ck_assert_uint_eq(feed.lost, 0);
+}
+END_TEST
+
 /* Every record is either read or told to be lost, however slow the reader is. */
 START_TEST(counts_what_was_overwritten)
 {
@@ -270,6 +293,7 @@ int main(void)
     tcase_add_test(c, hides_what_is_not_committed);
     tcase_add_test(c, goes_on_across_a_kill);
     tcase_add_test(c, begins_anew_with_a_new_store);
+    tcase_add_test(c, goes_on_in_another_file);
     tcase_add_test(c, counts_what_was_overwritten);
     tcase_add_test(c, rewinds);
     tcase_add_test(c, survives_a_damaged_ring);
