@@ -47,14 +47,21 @@ static int read_boot_id(uint64_t id[2])
     return digits == 32 ? 0 : -ERR_IO;
 }
 
+static bool random_word(uint64_t *word)
+{
+    return getrandom(word, sizeof *word, 0) == (ssize_t)sizeof *word;
+}
+
 static int make_identity(struct store_identity *me)
 {
     *me = (struct store_identity){0};
     if (read_boot_id(me->boot_id) < 0)
         return -ERR_IO;
     while (me->store_id == 0)
-        if (getrandom(&me->store_id, sizeof me->store_id, 0) != (ssize_t)sizeof me->store_id)
+        if (!random_word(&me->store_id))
             return -ERR_IO;
+    if (!random_word(&me->secret))
+        return -ERR_IO;
     return 0;
 }
 
@@ -328,6 +335,7 @@ static int go_on(struct storefile *s, uint64_t size, struct when now)
     const bool ours = whole && memcmp(its.boot_id, me.boot_id, sizeof me.boot_id) == 0;
     const bool earlier = ours && ((struct store_head *)s->mem)->version != STORE_VERSION;
     int r = 0;
+    its.secret = me.secret;
     s->clean = whole && ((struct store_head *)s->mem)->clean;
     if (ours && (earlier || s->size != size / STORE_PAGE * STORE_PAGE)) {
         r = copy(s, &its, size, now);

@@ -320,13 +320,14 @@ static int copy_component(struct copying *c, uint32_t i)
         return -ERR_FULL;
     struct part_rec *r =
         (struct part_rec *)(void *)store_word(c->to, table_offset(c->to, TABLE_PARTS, k));
-    const struct str none = {0}, message = text_of(c, old.message);
+    const struct str none = {0}, message = text_of(c, old.message), names = text_of(c, old.names);
+    const uint64_t hash = part_hash(c->to, (unsigned)(old.state >> 32 & 0xffff), names);
     const struct record_head head = r->head;
     *r = old;
     r->head = head;
-    r->names = text_new(c->to, text_of(c, old.names), none, none);
+    r->names = text_new(c->to, names, none, none);
     r->message = message.n ? text_new(c->to, message, none, none) : 0;
-    if (!r->names || !table_insert(c->to, TABLE_PARTS, k, old.head.hash))
+    if (!r->names || !table_insert(c->to, TABLE_PARTS, k, hash))
         return -ERR_FULL;
     store_commit(c->to);
     return 0;

@@ -85,7 +85,7 @@ struct store_head {
     uint64_t layout_hash; /* of the record sizes and section count */
     uint64_t size;        /* of the segment, bytes */
     uint64_t boot_id[2];
-    uint64_t store_id; /* random, never 0; also the seed of the hash indexes */
+    uint64_t store_id; /* random, never 0; every producer is told it */
     uint64_t created;  /* ns since 1970 */
     struct section_place section[SECTION_MAX];
     uint64_t static_sum; /* hash of everything above */
@@ -109,6 +109,10 @@ struct store_head {
     uint64_t heap_live; /* bytes in use */
     struct ring_head ring[RING_MAX];
     uint64_t epoch; /* of the idle clock; begins at 1 */
+
+    /* Written once. Seed of the hash indexes, which no producer may know: it could
+     * choose names that all fall into one chain. */
+    uint64_t secret;
 };
 
 enum { STORE_HEAD_SIZE = 65536 };

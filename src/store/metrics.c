@@ -100,7 +100,7 @@ static uint64_t def_new(struct store *st, const struct metric_def *def, struct s
 
 static uint64_t family_hash(const struct store *st, struct str family)
 {
-    return hash_bytes(family.p, family.n, st->head->store_id) | 1;
+    return hash_bytes(family.p, family.n, st->head->secret) | 1;
 }
 
 static int define_new(struct store *st, const struct metric_def *def, struct str family, bool own,

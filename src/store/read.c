@@ -72,7 +72,7 @@ bool metric_read(const struct store *st, uint32_t id, struct metric_view *out)
 
 bool metric_find(const struct store *st, struct str family, struct metric_view *out)
 {
-    const uint64_t hash = hash_bytes(family.p, family.n, st->head->store_id) | 1;
+    const uint64_t hash = hash_bytes(family.p, family.n, st->head->secret) | 1;
     uint32_t i = table_first(st, TABLE_METRICS, hash);
     for (int n = 0; i && n < CHAIN_MAX; n++, i = table_next(st, TABLE_METRICS, i))
         if (metric_read(st, i, out) && str_eq(out->family, family))

@@ -117,7 +117,7 @@ static void cells_clear(struct store *st, const struct metric_view *m, uint64_t 
 static uint64_t series_hash(const struct store *st, uint32_t metric, struct str labels,
                             unsigned group_domain)
 {
-    const uint64_t seed = st->head->store_id ^ ((uint64_t)metric << 8 | group_domain);
+    const uint64_t seed = st->head->secret ^ ((uint64_t)metric << 8 | group_domain);
     return hash_bytes(labels.p, labels.n, seed) | 1;
 }
 

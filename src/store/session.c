@@ -9,7 +9,7 @@ enum { CHAIN_MAX = 4096, EVICT_SCAN = 4096 };
 
 static uint64_t id_hash(const struct store *st, const uint8_t id[16])
 {
-    return hash_bytes(id, 16, st->head->store_id) | 1;
+    return hash_bytes(id, 16, st->head->secret) | 1;
 }
 
 uint32_t session_find(const struct store *st, const uint8_t id[16])

@@ -3,9 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 enum {
     STEP = 64 * 1024,   /* pages are reserved in steps of this */
     FIRST_BUCKETS = 64, /* of an index */
+    SPLIT_MAX = 64,     /* records of a bucket that is split */
     WORD = 8,
 };
 

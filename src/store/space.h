@@ -53,6 +53,9 @@ void *table_get(const struct store *st, enum store_table_id t, uint32_t index);
 uint32_t table_first(const struct store *st, enum store_table_id t, uint64_t hash);
 uint32_t table_next(const struct store *st, enum store_table_id t, uint32_t index);
 
+/* The hash of a component: its names and its domain. */
+uint64_t part_hash(const struct store *st, unsigned domain, struct str names);
+
 /* Indexes run from 1 to this minus 1. */
 uint32_t table_end(const struct store *st, enum store_table_id t);
 uint32_t table_capacity(const struct store *st, enum store_table_id t);

@@ -131,6 +131,7 @@ int store_create(struct store *st, void *mem, size_t size, const struct store_id
     h->created = me->created ? me->created : now.wall;
     place_sections(h, size);
     h->epoch = 1;
+    h->secret = me->secret;
     h->commit = UINT64_C(1) << COMMIT_SHIFT;
     st->batch = 1;
     int r = bind_writer(st);

@@ -20,6 +20,7 @@ struct store_identity {
     uint64_t boot_id[2]; /* of this boot */
     uint64_t store_id;   /* random, for a new store; never 0 */
     uint64_t created;    /* ns since 1970; 0: now */
+    uint64_t secret;     /* random, for the hash indexes of a new store */
 };
 
 struct store {

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/hash.h"
 #include "model/text.h"
 #include "store/read.h"
 #include "store/ring.h"
@@ -104,7 +103,7 @@ static void make_key(struct part_key *k, const struct ring_view *v, struct str c
 
 static uint64_t key_hash(const struct health_watch *w, const struct part_key *k)
 {
-    return hash_bytes(k->names, k->n, w->st->head->store_id + k->domain) | 1;
+    return part_hash(w->st, k->domain, (struct str){k->names, k->n});
 }
 
 static bool is_named(const struct health_watch *w, const struct part_rec *r,
