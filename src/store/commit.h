@@ -18,7 +18,8 @@
 
 enum {
     COMMIT_SHIFT = 24,      /* the commit word: batch << 24 | undo entries */
-    COMMIT_ITEM_SETS = 2048 /* no item needs more changes than this */
+    COMMIT_ITEM_SETS = 4096 /* no item needs more changes than this: an event that makes
+                                16 metrics and series by rules, about 1,700 */
 };
 
 #define COMMIT_COUNT(word) ((word) & ((UINT64_C(1) << COMMIT_SHIFT) - 1))

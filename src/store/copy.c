@@ -221,6 +221,8 @@ static int copy_parts(struct copying *c, uint64_t part_at, uint32_t series)
             store_set(c->to, cells + PART_VALUE * WORD,
                       store_get(&c->from, part_at + PART_VALUE * WORD));
         part_at = store_get(&c->from, part_at);
+        if (!store_has_room(c->to))
+            store_commit(c->to); /* killed on the way, the copying begins again */
     }
     return 0;
 }

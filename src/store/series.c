@@ -76,13 +76,8 @@ static uint64_t sketch_word(const struct metric_view *m)
 
 static void parts_free(struct store *st, uint64_t cells)
 {
-    uint64_t at = store_get(st, cells + CELL_PARTS * WORD);
+    heap_free_chain(st, store_get(st, cells + CELL_PARTS * WORD), PART_WORDS);
     store_set(st, cells + CELL_PARTS * WORD, 0);
-    while (at) {
-        const uint64_t next = store_get(st, at);
-        heap_free(st, at, PART_WORDS);
-        at = next;
-    }
 }
 
 static bool joined(const struct metric_view *m)

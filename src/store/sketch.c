@@ -56,15 +56,6 @@ static uint64_t add_page(struct store *st, uint64_t head, uint64_t key)
     return p;
 }
 
-static void free_pages(struct store *st, uint64_t first)
-{
-    while (first) {
-        const uint64_t next = store_get(st, first);
-        heap_free(st, first, PAGE_WORDS);
-        first = next;
-    }
-}
-
 /* ---- windows ---- */
 
 uint64_t sketch_new(struct store *st, uint64_t minute)
@@ -80,8 +71,8 @@ uint64_t sketch_new(struct store *st, uint64_t minute)
 
 void sketch_free(struct store *st, uint64_t sketch)
 {
-    free_pages(st, store_get(st, sketch + SKETCH_NOW * WORD));
-    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
+    heap_free_chain(st, store_get(st, sketch + SKETCH_NOW * WORD), PAGE_WORDS);
+    heap_free_chain(st, store_get(st, sketch + SKETCH_BEFORE * WORD), PAGE_WORDS);
     heap_free(st, sketch, SKETCH_WORDS);
 }
 
@@ -91,9 +82,9 @@ static void turn_windows(struct store *st, uint64_t sketch, uint64_t minute)
     if (age == 0)
         return;
     uint64_t now = store_get(st, sketch + SKETCH_NOW * WORD);
-    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
+    heap_free_chain(st, store_get(st, sketch + SKETCH_BEFORE * WORD), PAGE_WORDS);
     if (age > 1) {
-        free_pages(st, now);
+        heap_free_chain(st, now, PAGE_WORDS);
         now = 0;
     }
     store_set(st, sketch + SKETCH_BEFORE * WORD, now);

@@ -89,6 +89,22 @@ void heap_free(struct store *st, uint64_t offset, uint64_t words)
     STORE_SET(st, h->heap_live, h->heap_live - class_words(c) * WORD);
 }
 
+void heap_free_chain(struct store *st, uint64_t first, uint64_t words)
+{
+    struct store_head *h = st->head;
+    const unsigned c = heap_class(words);
+    uint64_t last = first, n = 1;
+    if (!first)
+        return;
+    for (uint64_t next; (next = store_get(st, last)) != 0; n++)
+        last = next;
+    settle(st, &h->heap_free[c], &h->heap_limbo[c], st->heap_limbo_batch[c]);
+    store_set(st, last, h->heap_limbo[c]);
+    STORE_SET(st, h->heap_limbo[c], first);
+    st->heap_limbo_batch[c] = st->batch;
+    STORE_SET(st, h->heap_live, h->heap_live - n * class_words(c) * WORD);
+}
+
 static uint64_t text_words(uint64_t bytes)
 {
     return 1 + (bytes + WORD - 1) / WORD;
@@ -209,12 +225,24 @@ static bool first_buckets(struct store *st, enum store_table_id t)
     return true;
 }
 
+/* Whether a chain is no longer than chance makes it: moving it has to fit into the
+ * log, whatever else is in there. */
+static bool is_short(const struct store *st, enum store_table_id t, uint64_t bucket)
+{
+    uint64_t i = store_get(st, bucket_offset(st, t, bucket));
+    unsigned n = 0;
+    for (; i && n < SPLIT_MAX; n++)
+        i = record(st, t, i)->link;
+    return i == 0;
+}
+
 /* Adds one bucket and moves into it what now belongs there. */
 static void split_bucket(struct store *st, enum store_table_id t)
 {
     struct table_head *h = &st->head->table[t];
     const uint64_t fresh = h->buckets;
-    if ((fresh + 1) * WORD > st->head->section[tables[t].buckets].size ||
+    if (!is_short(st, t, bucket_of(fresh, fresh)) ||
+        (fresh + 1) * WORD > st->head->section[tables[t].buckets].size ||
         space_ensure(st, tables[t].buckets, (fresh + 1) * WORD) < 0)
         return; /* longer chains, still right */
     const uint64_t old = bucket_of(fresh, fresh);
@@ -277,7 +305,7 @@ void table_remove(struct store *st, enum store_table_id t, uint32_t index)
 uint32_t table_first(const struct store *st, enum store_table_id t, uint64_t hash)
 {
     const uint64_t n = __atomic_load_n(&st->head->table[t].buckets, __ATOMIC_RELAXED);
-    if (n == 0 || n * WORD > st->head->section[tables[t].buckets].size)
+    if (n == 0 || n > st->head->section[tables[t].buckets].size / WORD)
         return 0;
     const uint64_t i = store_get(st, bucket_offset(st, t, bucket_of(hash, n)));
     return i < table_end(st, t) ? (uint32_t)i : 0;
@@ -287,6 +315,11 @@ uint32_t table_next(const struct store *st, enum store_table_id t, uint32_t inde
 {
     const uint64_t i = __atomic_load_n(&record(st, t, index)->link, __ATOMIC_RELAXED);
     return i < table_end(st, t) ? (uint32_t)i : 0;
+}
+
+uint64_t part_hash(const struct store *st, unsigned domain, struct str names)
+{
+    return hash_bytes(names.p, names.n, st->head->secret + domain) | 1;
 }
 
 /* ---- an existing store ---- */

@@ -27,6 +27,10 @@ enum { HEAP_MAX_WORDS = 1024 };
 uint64_t heap_alloc(struct store *st, uint64_t words);
 void heap_free(struct store *st, uint64_t offset, uint64_t words);
 
+/* Frees a chain of equal pieces that are linked by their first words, 0 at the
+ * end: a handful of changes, however long it is. */
+void heap_free_chain(struct store *st, uint64_t first, uint64_t words);
+
 /* A text in the heap: its offset, 0 when full. */
 uint64_t text_new(struct store *st, struct str a, struct str b, struct str c);
 void text_free(struct store *st, uint64_t offset);

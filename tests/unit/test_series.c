@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "store/copy.h"
 #include "store/read.h"
 #include "store/ring.h"
@@ -296,7 +297,45 @@ START_TEST(joined_gauges_forget_who_is_gone)
 }
 END_TEST
 
+/* A joined gauge of a busy node has a part for each of thousands of sessions. */
+START_TEST(a_gauge_of_many_parts_ends_in_one_batch)
+{
+    struct metric_def d = def_of("g", METRIC_GAUGE, VALUE_F64);
+    d.join = JOIN_SUM;
+    uint32_t m;
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &m), 0);
+    const uint64_t before = w.st.head->heap_live;
+    const uint32_t i = series(m, "");
+    for (uint32_t k = 1; k <= 5000; k++)
+        update_by(i, k, f64_bits(1));
+    ck_assert(series_expire(&w.st, i));
+    ck_assert_uint_lt(w.st.undo_used, 100);
+    store_commit(&w.st);
+    ck_assert_uint_eq(w.st.head->heap_live, before);
+}
+END_TEST
+
 /* ---- limits and life ---- */
+
+/* Label sets that all fall into one chain: the index does not move them all at
+ * once, and finds them. */
+START_TEST(a_long_chain_stays_where_it_is)
+{
+    enum { CHAIN = 4000, LOW = 0xfff };
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    const uint64_t seed = w.st.head->secret ^ (uint64_t)m << 8;
+    uint32_t i = 0, n = 0;
+    char labels[32];
+    for (uint32_t k = 0; n < CHAIN; k++) {
+        const int len = snprintf(labels, sizeof labels, "k=\"%u\"", k);
+        if (((hash_bytes(labels, (size_t)len, seed) | 1) & LOW) != LOW)
+            continue;
+        ck_assert_int_eq(make(m, labels, 0, &i), 0);
+        n++;
+    }
+    ck_assert_uint_eq(series_find(&w.st, m, str_of(labels)), i);
+}
+END_TEST
 
 START_TEST(cardinality_overflows)
 {
@@ -452,6 +491,8 @@ int main(void)
     tcase_add_test(t, bucket_search_is_one_function);
     tcase_add_test(t, summaries_are_within_one_percent);
     tcase_add_test(t, joined_gauges_forget_who_is_gone);
+    tcase_add_test(t, a_gauge_of_many_parts_ends_in_one_batch);
+    tcase_add_test(t, a_long_chain_stays_where_it_is);
     tcase_add_test(t, cardinality_overflows);
     tcase_add_test(t, expiry_makes_room_again);
     tcase_add_test(t, a_held_series_sleeps_and_wakes);
