@@ -1,0 +1,192 @@
+/* What a producer may try that means harm: the daemon goes on, and every item is accounted for. */
+#include "store_fixture.h"
+
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "pipeline/link.h"
+#include "pipeline/redact.h"
+#include "pipeline/rules.h"
+#include "store/read.h"
+#include "wire/encode.h"
+
+static struct world w;
+static struct pipeline pl;
+static struct link l;
+static struct buf in, out;
+static uint64_t next; /* sequence number */
+
+static void feed(void)
+{
+    ck_assert_int_eq(link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now), 0);
+    buf_reset(&in);
+    buf_reset(&out);
+}
+
+static void hello(uint8_t session, const char *service)
+{
+    static const struct peer me = {.uid = 1000, .pid = 1};
+    const struct hello h = {
+        .version = PROTO_VERSION,
+        .session = {session},
+        .first = 1,
+        .next = 1,
+        .service = str_of(service),
+    };
+    link_init(&l, &pl, &me);
+    encode_hello(&in, &h);
+    feed();
+    next = 1;
+}
+
+static void setup(void)
+{
+    struct pipeline_options o;
+    world_init(&w, STORE_MIN);
+    buf_init(&in, 1 << 20);
+    buf_init(&out, 1 << 20);
+    pipeline_defaults(&o);
+    o.cardinality = 3;
+    ck_assert_int_eq(pipeline_init(&pl, &w.st, &o, w.now), 0);
+    hello(1, "svc");
+}
+
+static void teardown(void)
+{
+    link_fini(&l, w.now);
+    pipeline_fini(&pl);
+    buf_fini(&in);
+    buf_fini(&out);
+    world_fini(&w);
+}
+
+static uint64_t dropped(enum drop_reason why)
+{
+    uint64_t sum = 0;
+    for (unsigned d = 0; d < pl.options.domains; d++)
+        sum += own_get(&pl.own, OWN_DROPPED, own_drop_index(d, why));
+    return sum;
+}
+
+/* ---- items ---- */
+
+static void send_event(const struct event *e)
+{
+    const size_t at = encode_batch(&in, EVENT_NAMED, next++);
+    encode_item(&in, e);
+    encode_batch_end(&in, at, 1);
+}
+
+/* The largest item there is, full of secrets that are shorter than [REDACTED]. */
+START_TEST(redaction_can_make_an_item_too_large)
+{
+    static struct event e;
+    static char pad[LIMIT_TEXT];
+    enum { PADS = 8 };
+    const struct redact_options ro = {.enabled = true};
+    struct redact *redact = redact_new(&ro);
+    struct buf body;
+    ck_assert_ptr_nonnull(redact);
+    pl.redact = redact;
+    memset(pad, '-', sizeof pad);
+    e.kind = EVENT_NAMED;
+    e.name = STR("e");
+    e.nattrs = e.all_attrs = LIMIT_ATTRS;
+    for (unsigned i = 0; i < PADS; i++)
+        e.attrs[i] = (struct attr){
+            .key = STR("pad"), .type = ATTR_STRING, .s = {pad, i < PADS - 1 ? sizeof pad : 0}};
+    for (unsigned i = PADS; i < LIMIT_ATTRS; i++)
+        e.attrs[i] = (struct attr){.key = STR("password"), .type = ATTR_STRING, .s = STR("x")};
+    buf_init(&body, LIMIT_ITEM);
+    encode_body(&body, &e);
+    e.attrs[PADS - 1].s.n = LIMIT_ITEM - body.n;
+    send_event(&e);
+    feed();
+    ck_assert_uint_eq(dropped(DROP_LIMIT), 1);
+    ck_assert_uint_eq(w.st.head->ring[RING_EVENTS].head_seq, 0);
+    buf_fini(&body);
+    pl.redact = NULL;
+    redact_free(redact);
+}
+END_TEST
+
+/* ---- batches ---- */
+
+enum { RULES = 16 };
+
+/* Rules by which each event "turn" goes into 16 summaries and each "fill" into a counter. */
+static struct rules *make_rules(void)
+{
+    static struct rule table[RULES + 1];
+    static char names[RULES][16];
+    for (unsigned i = 0; i < RULES; i++) {
+        snprintf(names[i], sizeof names[i], "summary%u", i);
+        table[i] = (struct rule){.event = STR("turn"),
+                                 .metric = str_of(names[i]),
+                                 .kind = METRIC_SUMMARY,
+                                 .measurement = STR("v")};
+    }
+    table[RULES] =
+        (struct rule){.event = STR("fill"), .metric = STR("fill"), .kind = METRIC_COUNTER};
+    return rules_new(table, RULES + 1);
+}
+
+static void turn(double v)
+{
+    static struct event e = {.kind = EVENT_NAMED, .name = {"turn", 4}, .nmeasures = 1};
+    e.measures[0] = (struct measure){STR("v"), v};
+    send_event(&e);
+}
+
+/* n events of one frame, and a last one by which 16 full summaries turn their windows. */
+static void fill_and_turn(unsigned n)
+{
+    static struct event fill = {.kind = EVENT_NAMED, .name = {"fill", 4}};
+    static struct event e = {.kind = EVENT_NAMED, .name = {"turn", 4}, .nmeasures = 1};
+    const size_t at = encode_batch(&in, EVENT_NAMED, next);
+    e.measures[0] = (struct measure){STR("v"), 1};
+    for (unsigned i = 0; i < n; i++)
+        encode_item(&in, &fill);
+    encode_item(&in, &e);
+    encode_batch_end(&in, at, n + 1);
+    next += n + 1;
+    feed();
+}
+
+START_TEST(one_event_turns_sixteen_summaries)
+{
+    struct rules *rules = make_rules();
+    ck_assert_ptr_nonnull(rules);
+    pl.rules = rules;
+    for (unsigned n = 1300; n > 1000; n -= 50) {
+        for (int window = 0; window < 2; window++) {
+            w.now.mono += 60 * NS_PER_S;
+            double v = 1;
+            for (int i = 0; i < 40; i++, v *= 2)
+                turn(v);
+            feed();
+        }
+        w.now.mono += 180 * NS_PER_S;
+        fill_and_turn(n);
+    }
+    ck_assert_uint_eq(own_get(&pl.own, OWN_RULE_FAILURES, 0), 0);
+    pl.rules = NULL;
+    rules_free(rules);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("hostile");
+    TCase *t = tcase_create("hostile");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, redaction_can_make_an_item_too_large);
+    tcase_add_test(t, one_event_turns_sixteen_summaries);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
