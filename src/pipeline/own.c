@@ -8,6 +8,7 @@
 #include "store/cells.h"
 #include "store/read.h"
 #include "store/series.h"
+#include "store/space.h"
 
 enum { WORD = 8, REJECT_FIRST = 256, REJECTS = DROP_MAX + REJECT_END - REJECT_FIRST };
 
@@ -133,6 +134,22 @@ static int make_series(struct own *o, uint32_t metric, struct str labels, struct
     return 0;
 }
 
+/* Removes a metric with its series. At the start no connection holds an id. */
+static void evict(struct store *st, uint32_t metric)
+{
+    struct metric_view m;
+    struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
+    STORE_SET(st, r->own, 0);
+    while (metric_read(st, metric, &m) && m.first) {
+        series_expire(st, m.first);
+        store_commit(st);
+    }
+    metric_remove(st, metric);
+    store_commit(st);
+}
+
+/* A name that is new in this version may be a producer's in the store, and a metric
+ * of ours may have been of another kind: ours goes first. */
 static int declare(struct own *o, enum own_metric m)
 {
     const struct row *row = &rows[m];
@@ -147,6 +164,8 @@ static int declare(struct own *o, enum own_metric m)
         def.nbounds = CALLBACK_BOUNDS;
         memcpy(def.bounds, callback_bounds, sizeof callback_bounds);
     }
+    for (uint32_t other; (other = metric_in_the_way(o->st, &def)) != 0;)
+        evict(o->st, other);
     const int r = metric_define(o->st, &def, true, &o->metric[m]);
     store_commit(o->st);
     return r;

@@ -30,43 +30,44 @@ static bool writes(enum metric_kind kind, unsigned flags, unsigned suffix)
     return by_kind[kind] >> suffix & 1;
 }
 
-static bool taken_by(const struct store *st, struct str name, unsigned suffix)
+/* The metric that writes this name under this suffix; 0: none. */
+static uint32_t taken_by(const struct store *st, struct str name, unsigned suffix)
 {
     const struct str tail = str_of(suffixes[suffix]);
     struct metric_view other;
     if (name.n <= tail.n || memcmp(name.p + name.n - tail.n, tail.p, tail.n) != 0)
-        return false;
-    return metric_find(st, (struct str){name.p, name.n - tail.n}, &other) &&
-           writes(other.kind, other.flags, suffix);
+        return 0;
+    const bool found = metric_find(st, (struct str){name.p, name.n - tail.n}, &other) &&
+                       writes(other.kind, other.flags, suffix);
+    return found ? other.id : 0;
 }
 
 /* OpenMetrics has our own X_info as the family X. */
-static bool is_info(const struct store *st, struct str family)
+static uint32_t taken_by_info(const struct store *st, struct str family)
 {
     char name[FAMILY_MAX + 8];
     struct metric_view other;
     memcpy(name, family.p, family.n);
     memcpy(name + family.n, "_info", 5);
-    return metric_find(st, (struct str){name, family.n + 5}, &other) && other.own;
+    const bool found = metric_find(st, (struct str){name, family.n + 5}, &other) && other.own;
+    return found ? other.id : 0;
 }
 
-/* Whether one of the names that the new metric would write is another's. */
-static bool clashes(const struct store *st, const struct metric_def *def, struct str family)
+/* A metric of another family that writes one of the names that this one would; 0: none. */
+static uint32_t clashing(const struct store *st, const struct metric_def *def, struct str family)
 {
     char name[FAMILY_MAX + 16];
-    if (is_info(st, family))
-        return true;
+    uint32_t other = taken_by_info(st, family);
+    memcpy(name, family.p, family.n);
     for (unsigned mine = 0; mine < NSUFFIXES; mine++) {
         if (!writes(def->kind, def->flags, mine))
             continue;
         const size_t n = strlen(suffixes[mine]);
-        memcpy(name, family.p, family.n);
         memcpy(name + family.n, suffixes[mine], n);
-        for (unsigned theirs = 0; theirs < NSUFFIXES; theirs++)
-            if (taken_by(st, (struct str){name, family.n + n}, theirs))
-                return true;
+        for (unsigned theirs = 0; theirs < NSUFFIXES && !other; theirs++)
+            other = taken_by(st, (struct str){name, family.n + n}, theirs);
     }
-    return false;
+    return other;
 }
 
 /* ---- definitions ---- */
@@ -106,7 +107,7 @@ static uint64_t family_hash(const struct store *st, struct str family)
 static int define_new(struct store *st, const struct metric_def *def, struct str family, bool own,
                       uint32_t *out)
 {
-    if (clashes(st, def, family))
+    if (clashing(st, def, family))
         return -ERR_CONFLICT;
     const uint32_t i = table_alloc(st, TABLE_METRICS);
     if (!i)
@@ -127,25 +128,51 @@ static int define_new(struct store *st, const struct metric_def *def, struct str
     return -ERR_FULL;
 }
 
+static bool same(const struct metric_view *m, const struct metric_def *def)
+{
+    return m->kind == def->kind && m->type == def->type && m->join == def->join;
+}
+
+static int define(struct store *st, const struct metric_def *def, struct str family, bool own,
+                  uint32_t *out)
+{
+    struct metric_view m;
+    if (!metric_find(st, family, &m))
+        return define_new(st, def, family, own, out);
+    if (m.own && !own)
+        return -ERR_PERM;
+    if (!same(&m, def))
+        return -ERR_CONFLICT;
+    *out = m.id;
+    struct metric_rec *r = table_get(st, TABLE_METRICS, m.id);
+    if (own && !r->own)
+        STORE_SET(st, r->own, 1);
+    return 0;
+}
+
 int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out)
 {
     struct buf family;
     buf_init(&family, FAMILY_MAX);
     metric_family_name(&family, def->name, def->unit, def->kind);
-    struct metric_view m;
-    int r = 0;
-    if (family.failed)
-        r = -ERR_NOMEM;
-    else if (!metric_find(st, buf_str(&family), &m))
-        r = define_new(st, def, buf_str(&family), own, out);
-    else if (m.own && !own)
-        r = -ERR_PERM;
-    else if (m.kind != def->kind || m.type != def->type || m.join != def->join)
-        r = -ERR_CONFLICT;
-    else
-        *out = m.id;
+    const int r = family.failed ? -ERR_NOMEM : define(st, def, buf_str(&family), own, out);
     buf_fini(&family);
     return r;
+}
+
+uint32_t metric_in_the_way(const struct store *st, const struct metric_def *def)
+{
+    struct buf family;
+    struct metric_view m;
+    uint32_t other = 0;
+    buf_init(&family, FAMILY_MAX);
+    metric_family_name(&family, def->name, def->unit, def->kind);
+    if (!family.failed) {
+        const bool found = metric_find(st, buf_str(&family), &m);
+        other = !found ? clashing(st, def, buf_str(&family)) : same(&m, def) ? 0 : m.id;
+    }
+    buf_fini(&family);
+    return other;
 }
 
 void metric_hold(struct store *st, uint32_t metric)

@@ -14,8 +14,12 @@
 /* Finds or creates a metric by its family name. 0 and its index, -ERR_CONFLICT
  * when a metric of another kind, type or join has the name, or one that would
  * write the same sample name; -ERR_PERM when it is the daemon's own and `own`
- * is false; -ERR_FULL. Help and bounds of the first definition stay. */
+ * is false; -ERR_FULL. Help and bounds of the first definition stay. What is
+ * defined as the daemon's own becomes so. */
 int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out);
+
+/* The metric for whose sake metric_define() says -ERR_CONFLICT; 0: none. */
+uint32_t metric_in_the_way(const struct store *st, const struct metric_def *def);
 
 /* A connection holds, or lets go of, an id of it. */
 void metric_hold(struct store *st, uint32_t metric);

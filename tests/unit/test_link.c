@@ -8,6 +8,7 @@
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "store/read.h"
+#include "store/series.h"
 #include "wire/encode.h"
 
 static struct world w;
@@ -397,6 +398,39 @@ START_TEST(producers_report_their_losses_as_totals)
 }
 END_TEST
 
+static uint32_t plain_metric(const char *name, enum metric_kind kind, enum value_type type)
+{
+    const struct metric_def d = {.name = str_of(name), .kind = kind, .type = type};
+    const struct series_ask ask = {.labels = STR("a=\"b\""), .now = w.now};
+    struct series_ask with = ask;
+    uint32_t series;
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &with.metric), 0);
+    ck_assert_int_eq(series_make(&w.st, &with, &series), 0);
+    store_commit(&w.st);
+    return with.metric;
+}
+
+/* A store of a version that did not declare these names yet. */
+START_TEST(our_own_metrics_come_first)
+{
+    struct metric_view m;
+    link_fini(&l, w.now);
+    pipeline_fini(&pl);
+    store_detach(&w.st, false);
+    memset(w.mem, 0, w.size);
+    ck_assert_int_eq(world_attach(&w), STORE_CREATED);
+    plain_metric("mcptally_starts", METRIC_GAUGE, VALUE_F64);
+    plain_metric("mcptally_rollbacks_total", METRIC_GAUGE, VALUE_U64);
+    plain_metric("mcptally_sessions", METRIC_GAUGE, VALUE_U64);
+    start_pipeline();
+    ck_assert(metric_find(&w.st, STR("mcptally_starts"), &m) && m.own);
+    ck_assert_int_eq((int)m.kind, METRIC_COUNTER);
+    ck_assert(metric_find(&w.st, STR("mcptally_rollbacks"), &m) && m.own);
+    ck_assert(!metric_find(&w.st, STR("mcptally_rollbacks_total"), &m));
+    ck_assert(metric_find(&w.st, STR("mcptally_sessions"), &m) && m.own);
+}
+END_TEST
+
 /* ---- events ---- */
 
 START_TEST(events_reach_ring_and_rules_redacted)
@@ -486,6 +520,7 @@ int main(void)
     tcase_add_test(t, a_bad_frame_consumes_its_range);
     tcase_add_test(t, refused_definitions_keep_their_reason);
     tcase_add_test(t, too_many_label_sets_overflow);
+    tcase_add_test(t, our_own_metrics_come_first);
     tcase_add_test(t, producers_report_their_losses_as_totals);
     tcase_add_test(t, events_reach_ring_and_rules_redacted);
     tcase_add_test(t, idle_things_expire);
