@@ -425,11 +425,6 @@ static bool make_events(struct http_server *s)
     s->deadline = event_new(s->env.base, -1, 0, on_deadline, s);
     if (!s->ready || !s->again || !s->deadline)
         return false;
-    if (s->o.priority >= 0) {
-        event_priority_set(s->ready, s->o.priority);
-        event_priority_set(s->again, s->o.priority);
-        event_priority_set(s->deadline, s->o.priority);
-    }
     return event_add(s->ready, NULL) == 0;
 }
 

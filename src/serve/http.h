@@ -35,7 +35,6 @@ struct http_options {
     const char *title; /* of the index page at / */
     unsigned own_port; /* index in mcptally_http_requests */
     unsigned connections;
-    int priority; /* of its events; -1: the base's default */
     const struct http_route *routes;
     size_t nroutes;
     void *arg;                           /* for the handlers */

@@ -76,7 +76,6 @@ static void setup(void)
     const struct http_options h = {.title = "health",
                                    .own_port = 1,
                                    .connections = 8,
-                                   .priority = -1,
                                    .routes = health_page_routes,
                                    .nroutes = health_page_nroutes,
                                    .arg = &health};

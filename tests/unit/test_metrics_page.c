@@ -41,7 +41,6 @@ static void setup(void)
     ck_assert_ptr_nonnull(pages);
     http = (struct http_options){.title = "metrics",
                                  .connections = 8,
-                                 .priority = -1,
                                  .routes = metrics_page_routes,
                                  .nroutes = metrics_page_nroutes,
                                  .arg = pages};
