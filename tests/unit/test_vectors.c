@@ -34,13 +34,16 @@ static size_t unhex(const char *text, uint8_t *to)
 
 static void take(char *line)
 {
-    struct vector *v = &vectors[count];
     line[strcspn(line, "\n")] = '\0';
     if (strncmp(line, "frame ", 6) == 0) {
-        v = &vectors[++count];
         ck_assert_int_lt(count, VECTORS);
-        snprintf(v->name, sizeof v->name, "%.100s", line + 6);
-    } else if (strncmp(line, "hex ", 4) == 0) {
+        snprintf(vectors[count].name, sizeof vectors->name, "%.100s", line + 6);
+        count++;
+    }
+    if (count == 0)
+        return;
+    struct vector *v = &vectors[count - 1];
+    if (strncmp(line, "hex ", 4) == 0) {
         v->n = unhex(line + 4, v->bytes);
     } else if (strncmp(line, "means ", 6) == 0) {
         snprintf(v->means, sizeof v->means, "%.1000s", line + 6);
@@ -54,10 +57,9 @@ static void load(void)
     static char line[LINE];
     FILE *f = fopen("tests/vectors/frames.txt", "r");
     ck_assert_msg(f != NULL, "run from the top of the tree");
-    count = -1;
+    count = 0;
     while (fgets(line, sizeof line, f))
         take(line);
-    count++;
     fclose(f);
 }
 
