@@ -1,7 +1,6 @@
 #include "daemon/daemon.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -11,12 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/attach.h"
 #include "daemon/checks.h"
-#include "daemon/info.h"
-#include "daemon/ladder.h"
 #include "daemon/options.h"
 #include "daemon/sockets.h"
-#include "daemon/value.h"
 #include "serve/target.h"
 #include "store/commit.h"
 
@@ -24,6 +21,10 @@ enum {
     SPARE_DESCRIPTORS = 64, /* beside producers' and HTTP connections */
     SWEEP_UNITS = 8192,     /* records that one tick looks at */
     WATCH_RECORDS = 256,    /* ring records that the watchers read at once */
+
+    /* What is large, a page of metrics above all, is short-lived; without a fixed
+     * threshold malloc would keep the memory of the largest one for ever. */
+    LARGE_BYTES = 256 << 10,
 };
 #define TICK_NS  NS_PER_S
 #define DRAIN_NS (2 * NS_PER_S)
@@ -86,54 +87,9 @@ static int start_paths(struct daemon *d)
     return r < 0 ? status_of(r) : DAEMON_OK;
 }
 
-static void tell_store(const struct storefile *f)
-{
-    static const char *const how[] = {
-        [STOREFILE_NEW] = "new",
-        [STOREFILE_CONTINUED] = "continued",
-        [STOREFILE_COPIED] = "copied to another layout or size",
-        [STOREFILE_REPLACED] = "new; the one before is set aside as store.damaged-*",
-    };
-    if (*f->why)
-        log_warn("store", "%s", f->why);
-    log_info("store", "%s: %s", f->path, how[f->how]);
-}
-
-/* What the store's head remembers of the starts before this one. */
-static int judge_start(struct daemon *d, bool clean, struct when now)
-{
-    struct store_head *h = d->file.store.head;
-    uint64_t starts[START_SLOTS];
-    unsigned n = 0;
-    if (clean || !d->config->start_ladder)
-        for (unsigned i = 0; i < START_SLOTS; i++)
-            h->start_at[i] = i == (h->starts - 1) % START_SLOTS ? now.mono : 0;
-    for (uint64_t i = h->starts > START_SLOTS ? h->starts - START_SLOTS : 0; i < h->starts; i++)
-        if (h->start_at[i % START_SLOTS])
-            starts[n++] = h->start_at[i % START_SLOTS];
-    const struct ladder l = ladder_judge(starts, n);
-    d->left_out = !clean && h->domain_in_hand && l.wait ? (int)h->domain_in_hand - 1 : -1;
-    h->domain_in_hand = 0;
-    if (l.set_aside)
-        return storefile_replace(&d->file, d->config->store_size,
-                                 "every daemon that went on from this store has died", now);
-    d->brake = l.wait;
-    if (l.wait)
-        log_warn("daemon", "%u starts in a row: serving in %llu s", l.starts,
-                 (unsigned long long)(l.wait / NS_PER_S));
-    return 0;
-}
-
 static int start_store(struct daemon *d)
 {
-    const struct when now = clock_now();
-    int r = storefile_open(&d->file, d->paths.store, d->config->store_size, now);
-    if (r == 0)
-        r = judge_start(d, d->file.clean, now);
-    if (r == 0)
-        tell_store(&d->file);
-    else
-        log_error("store", "%s", d->file.why);
+    const int r = attach_store(d);
     return r < 0 ? status_of(r) : DAEMON_OK;
 }
 
@@ -293,24 +249,24 @@ static int start_brake(struct daemon *d)
 
 static int start_pipeline(struct daemon *d)
 {
+    const struct when now = clock_now();
     struct pipeline_options o;
     options_pipeline(d->config, &o);
     d->redact = options_redact(d->config);
     d->rules = options_rules(d->config);
     int r = -ERR_NOMEM;
     if (d->redact && d->rules)
-        r = pipeline_init(&d->pipeline, &d->file.store, &o, d->started);
+        r = pipeline_init(&d->pipeline, &d->file.store, &o, now);
     if (r < 0) {
         log_error("pipeline", "%s", err_help(r));
         return DAEMON_FAILED;
     }
     d->pipeline.redact = d->redact;
     d->pipeline.rules = d->rules;
-    info_declare(&d->pipeline.own, d->started);
     if (d->file.how == STOREFILE_REPLACED)
         own_add(&d->pipeline.own, OWN_STORES_SET_ASIDE, 0, 1);
     store_commit(d->pipeline.st);
-    target_declare(&d->pipeline.own, MCPTALLY_BUILD_VERSION, d->started);
+    target_declare(&d->pipeline.own, MCPTALLY_BUILD_VERSION, now);
     return DAEMON_OK;
 }
 
@@ -357,7 +313,7 @@ static int start_watch(struct daemon *d)
     struct health_options o;
     if (!options_health(d->config, &d->required, &o))
         return DAEMON_FAILED;
-    health_watch_init(&d->health, &d->file.store, &d->pipeline.own, &o, d->started);
+    health_watch_init(&d->health, &d->file.store, &d->pipeline.own, &o, clock_now());
     d->watch = event_new(d->base, -1, 0, on_watch, d);
     if (!d->watch)
         return DAEMON_FAILED;
@@ -450,6 +406,12 @@ static void stop_intake(struct daemon *d)
 
 /* ---- readiness ---- */
 
+static const char *address_of(const struct port *p)
+{
+    const char *address = port_address(p);
+    return *address ? address : "no port";
+}
+
 static int start_serving(struct daemon *d)
 {
     char names[256];
@@ -457,8 +419,11 @@ static int start_serving(struct daemon *d)
         log_warn("daemon", "passed sockets that nobody knows are closed: %s", names);
     set_state(d, DAEMON_SERVING);
     checks_make(d);
-    log_info("daemon", "mcptallyd %s serves", MCPTALLY_BUILD_VERSION);
-    notify_send(&d->notify, "READY=1\nSTATUS=serving");
+    const char *metrics = address_of(d->ports.metrics), *health = address_of(d->ports.health);
+    log_info("daemon", "mcptallyd %s serves: metrics on %s, health on %s", MCPTALLY_BUILD_VERSION,
+             metrics, health);
+    notify_send(&d->notify, "READY=1\nSTATUS=serving: metrics on %s, health on %s", metrics,
+                health);
     return DAEMON_OK;
 }
 
@@ -483,10 +448,6 @@ static const struct step {
 };
 
 enum { STEPS = sizeof steps / sizeof *steps };
-
-/* What is large, a page of metrics above all, is short-lived; without a fixed
- * threshold malloc would keep the memory of the largest one for ever. */
-enum { LARGE_BYTES = 256 << 10 };
 
 static int start(struct daemon *d, unsigned *done)
 {

@@ -3,8 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/info.h"
 #include "memory_store.h"
+#include "pipeline/own.h"
+#include "serve/target.h"
 #include "store/read.h"
 
 static struct memory_store ms;
@@ -43,8 +44,8 @@ static struct str only_series(const char *family)
 
 START_TEST(declared)
 {
-    info_declare(&own, memory_store_now);
-    info_declare(&own, memory_store_now);
+    target_declare(&own, "1.2.3", memory_store_now);
+    target_declare(&own, "1.2.3", memory_store_now);
     ck_assert(
         str_eq(only_series("mcptally_build_info"), STR("version=\"" MCPTALLY_BUILD_VERSION "\"")));
     ck_assert(
@@ -57,17 +58,17 @@ START_TEST(replaced)
 {
     own_info(&own, OWN_BUILD_INFO, STR("version=\"0.0.1\""), memory_store_now);
     own_info(&own, OWN_BUILD_INFO, STR("version=\"0.0.2\""), memory_store_now);
-    ck_assert(str_eq(only_series("mcptally_build_info"), STR("version=\"0.0.2\"")));
+    ck_assert(str_eq(labels_get(only_series("mcptally_build_info"), STR("version")), STR("1.2.3")));
     ck_assert_uint_eq(own_get(&own, OWN_BUILD_INFO, 0), 1);
-    info_declare(&own, memory_store_now);
+    target_declare(&own, "1.2.3", memory_store_now);
     only_series("mcptally_build_info");
 }
 END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("info");
-    TCase *t = tcase_create("info");
+    Suite *s = suite_create("target");
+    TCase *t = tcase_create("target");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, declared);
     tcase_add_test(t, replaced);
