@@ -161,12 +161,9 @@ static uint32_t new_session(struct link *l, const struct hello *h, unsigned doma
     return session_make(st, &ask);
 }
 
-/* False when the domain's ledger cannot be made. */
-static bool attach(struct link *l, uint32_t session, unsigned domain, struct when now)
+static void attach(struct link *l, uint32_t session, unsigned domain)
 {
     struct pipeline *pl = l->pl;
-    if (own_domain(&pl->own, domain, now) < 0)
-        return false;
     l->session = session;
     l->domain = (uint16_t)domain;
     pl->attached[session]++;
@@ -174,7 +171,6 @@ static bool attach(struct link *l, uint32_t session, unsigned domain, struct whe
     session_set_ended(pl->st, session, 0);
     store_commit(pl->st);
     l->state = LINK_OPEN;
-    return true;
 }
 
 static int on_hello(struct link *l, const struct frame *f, struct buf *out, struct when now)
@@ -190,12 +186,13 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
     if (session && (uint32_t)session_at(st, session)->who != l->peer.uid)
         return close_with(l, out, REJECT_OWNER, FRAME_HELLO);
     const unsigned domain = session ? kept_domain(l, session) : domain_of(l, &h);
-    if (!admitted(l, domain))
+    if (!admitted(l, domain) || own_domain(&l->pl->own, domain, now) < 0)
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     if (!session)
         session = new_session(l, &h, domain, &known, now);
-    if (!session || !attach(l, session, domain, now))
+    if (!session)
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
+    attach(l, session, domain);
     l->wants_ack = h.capabilities & HELLO_WANTS_ACK;
     l->acked = session_at(st, session)->applied;
     const struct welcome w = {
@@ -358,7 +355,9 @@ static int on_lost(struct link *l, const struct frame *f, struct buf *out)
     for (unsigned i = 0; i < LOST_MAX; i++) {
         if (lost.total[i] <= s->lost[i])
             continue; /* a running total never falls */
-        own_add(&l->pl->own, OWN_PRODUCER_LOST, i, lost.total[i] - s->lost[i]);
+        const uint64_t more = lost.total[i] - s->lost[i];
+        const uint64_t room = UINT64_MAX - own_get(&l->pl->own, OWN_PRODUCER_LOST, i);
+        own_add(&l->pl->own, OWN_PRODUCER_LOST, i, more < room ? more : room);
         STORE_SET(st, s->lost[i], lost.total[i]);
     }
     store_commit(st);

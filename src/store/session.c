@@ -23,26 +23,37 @@ uint32_t session_find(const struct store *st, const uint8_t id[16])
     return 0;
 }
 
-/* Of a bounded number of records, the one that ended longest ago; 0: none. */
-static uint32_t oldest_ended(const struct store *st)
+static bool ended_before(const struct store *st, const struct session_rec *r, uint32_t other)
 {
-    uint32_t oldest = 0, end = table_end(st, TABLE_SESSIONS);
-    const uint32_t start = (uint32_t)(st->batch % (end ? end : 1));
-    for (uint32_t k = 0; k < end && (k < EVICT_SCAN || !oldest); k++) {
-        const uint32_t i = (start + k) % end;
-        const struct session_rec *r = table_get(st, TABLE_SESSIONS, i);
-        if (r && r->ended && (!oldest || r->ended < session_at(st, oldest)->ended))
-            oldest = i;
-    }
-    return oldest;
+    return !other || r->ended < session_at(st, other)->ended;
 }
 
-static uint32_t session_alloc(struct store *st)
+/* Of a bounded number of records, the one that ended longest ago, of the same
+ * domain if there is any: who floods the table with sessions drives out its own.
+ * 0: none. */
+static uint32_t oldest_ended(const struct store *st, unsigned domain)
+{
+    uint32_t own = 0, any = 0, end = table_end(st, TABLE_SESSIONS);
+    const uint32_t start = (uint32_t)(st->batch % (end ? end : 1));
+    for (uint32_t k = 0; k < end && (k < EVICT_SCAN || !own); k++) {
+        const uint32_t i = (start + k) % end;
+        const struct session_rec *r = table_get(st, TABLE_SESSIONS, i);
+        if (!r || !r->ended)
+            continue;
+        if (ended_before(st, r, any))
+            any = i;
+        if ((r->who >> WHO_DOMAIN_SHIFT & 0xffff) == domain && ended_before(st, r, own))
+            own = i;
+    }
+    return own ? own : any;
+}
+
+static uint32_t session_alloc(struct store *st, unsigned domain)
 {
     const uint32_t i = table_alloc(st, TABLE_SESSIONS);
     if (i)
         return i;
-    const uint32_t old = oldest_ended(st);
+    const uint32_t old = oldest_ended(st, domain);
     if (!old)
         return 0;
     session_forget(st, old);
@@ -62,7 +73,7 @@ static uint64_t names_new(struct store *st, const struct session_ask *ask)
 
 uint32_t session_make(struct store *st, const struct session_ask *ask)
 {
-    const uint32_t i = session_alloc(st);
+    const uint32_t i = session_alloc(st, ask->domain);
     if (!i)
         return 0;
     struct session_rec *r = session_at(st, i);

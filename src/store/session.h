@@ -18,7 +18,8 @@ struct session_ask {
 /* The session with this id, whatever its user; 0: none. */
 uint32_t session_find(const struct store *st, const uint8_t id[16]);
 
-/* A new one; when the table is full the one that ended longest ago makes room.
+/* A new one; when the table is full the one that ended longest ago makes room,
+ * one of the same domain before any other.
  * 0 when all are connected, or the heap is full. */
 uint32_t session_make(struct store *st, const struct session_ask *ask);
 

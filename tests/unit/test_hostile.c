@@ -8,6 +8,8 @@
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "store/read.h"
+#include "store/session.h"
+#include "store/space.h"
 #include "wire/encode.h"
 
 static struct world w;
@@ -175,6 +177,46 @@ START_TEST(one_event_turns_sixteen_summaries)
 }
 END_TEST
 
+/* ---- sessions and totals ---- */
+
+/* A flood of sessions in one domain fills the table, and then drives out its own. */
+START_TEST(sessions_of_other_domains_stay)
+{
+    const uint8_t id[16] = {1};
+    link_fini(&l, w.now);
+    const uint32_t kept = session_find(&w.st, id);
+    const uint64_t who = session_at(&w.st, kept)->who;
+    const uint32_t capacity = table_capacity(&w.st, TABLE_SESSIONS);
+    w.now.mono += NS_PER_S;
+    for (uint32_t i = 0; i < 2 * capacity; i++) {
+        uint8_t other[16] = {2};
+        put_u32(other + 4, i);
+        const struct session_ask ask = {.id = other,
+                                        .domain = (unsigned)(who >> WHO_DOMAIN_SHIFT & 0xffff) + 1,
+                                        .service = STR("flood"),
+                                        .now = w.now};
+        const uint32_t s = session_make(&w.st, &ask);
+        ck_assert_uint_ne(s, 0);
+        session_set_ended(&w.st, s, w.now.mono);
+        store_commit(&w.st);
+    }
+    ck_assert_uint_eq(session_find(&w.st, id), kept);
+}
+END_TEST
+
+START_TEST(huge_totals_do_not_wrap)
+{
+    const struct lost lost = {.total = {UINT64_MAX - 1}};
+    encode_lost(&in, &lost);
+    feed();
+    link_fini(&l, w.now);
+    hello(2, "svc");
+    encode_lost(&in, &lost);
+    feed();
+    ck_assert_uint_eq(own_get(&pl.own, OWN_PRODUCER_LOST, 0), UINT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("hostile");
@@ -183,6 +225,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, redaction_can_make_an_item_too_large);
     tcase_add_test(t, one_event_turns_sixteen_summaries);
+    tcase_add_test(t, sessions_of_other_domains_stay);
+    tcase_add_test(t, huge_totals_do_not_wrap);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
