@@ -79,8 +79,10 @@ static void sweep_series(struct pipeline *pl, uint32_t series)
         series_prune_parts(st, series);
         return;
     }
-    series_expire(st, series);
-    own_add(&pl->own, OWN_SERIES_EXPIRED, 0, 1);
+    struct series_view s;
+    const bool live = series_read(st, series, &s) && s.flags & SERIES_LIVE;
+    (void)series_expire(st, series);
+    own_add(&pl->own, OWN_SERIES_EXPIRED, 0, live); /* a dormant one was counted before */
 }
 
 static void sweep_session(struct pipeline *pl, uint32_t session, struct when now)
@@ -110,10 +112,13 @@ static bool advance(uint32_t *at, uint32_t end)
 bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
 {
     struct store *st = pl->st;
+    const uint64_t step = pl->options.series_idle / IDLE_EPOCHS;
     if (now.mono >= pl->epoch_next) {
         STORE_ADD(st, st->head->epoch, 1);
-        pl->epoch_next = now.mono + pl->options.series_idle / IDLE_EPOCHS;
+        pl->epoch_next = now.mono + step;
     }
+    if (pl->epoch_next > now.mono + step)
+        pl->epoch_next = now.mono + step; /* the idle time has become shorter */
     bool more_series = true, more_sessions = true, more_metrics = true;
     for (unsigned n = 0; n < units && (more_series || more_sessions || more_metrics); n++) {
         if (more_series && (more_series = advance(&pl->series_at, table_end(st, TABLE_SERIES))))
