@@ -217,9 +217,12 @@ static int copy_parts(struct copying *c, uint64_t part_at, uint32_t series)
             (void)series_target(c->to, series, session, &cells);
         if (session && !cells)
             return -ERR_FULL;
-        if (session)
+        if (session) {
+            const uint64_t touch = store_get(&c->from, part_at + PART_TOUCH * WORD);
             store_set(c->to, cells + PART_VALUE * WORD,
                       store_get(&c->from, part_at + PART_VALUE * WORD));
+            store_set(c->to, cells + PART_TOUCH * WORD, (uint64_t)series << 32 | (uint32_t)touch);
+        }
         part_at = store_get(&c->from, part_at);
         if (!store_has_room(c->to))
             store_commit(c->to); /* killed on the way, the copying begins again */

@@ -10,12 +10,19 @@
 
 enum { WORD = 8, CHAIN_MAX = 4096, PARTS_MAX = 65536 };
 
+/* What is checked is loaded once: on a reader's store it may change in between. */
+static uint64_t load(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 static struct str text_at(const struct store *st, uint64_t offset)
 {
     const struct text_blob *b = store_at(st, offset, sizeof *b);
-    if (!offset || !b || b->size > st->size - offset - sizeof *b)
+    const uint64_t size = offset && b ? load(&b->size) : UINT64_MAX;
+    if (size > st->size - sizeof *b || offset > st->size - sizeof *b - size)
         return (struct str){0};
-    return (struct str){b->text, b->size};
+    return (struct str){b->text, size};
 }
 
 /* The part of a text up to a NUL, which it is moved past. */
@@ -40,12 +47,12 @@ bool metric_read(const struct store *st, uint32_t id, struct metric_view *out)
     const struct metric_rec *r = table_get(st, TABLE_METRICS, id);
     if (!r)
         return false;
-    const uint64_t traits = r->traits, nbounds = traits >> 32;
-    const struct metric_text *t = store_at(st, r->def, sizeof *t + nbounds * sizeof(double));
+    const uint64_t traits = load(&r->traits), def = load(&r->def), nbounds = traits >> 32;
+    const struct metric_text *t = store_at(st, def, sizeof *t + nbounds * sizeof(double));
     const unsigned kind = (unsigned)(traits & 0xff);
-    if (!r->def || !t || nbounds > LIMIT_BOUNDS || kind < METRIC_COUNTER || kind > METRIC_SUMMARY)
+    if (!def || !t || nbounds > LIMIT_BOUNDS || kind < METRIC_COUNTER || kind > METRIC_SUMMARY)
         return false;
-    const uint64_t sizes = t->sizes;
+    const uint64_t sizes = load(&t->sizes);
     const uint64_t n[4] = {sizes & 0xffff, sizes >> 16 & 0xffff, sizes >> 32 & 0xffff, sizes >> 48};
     const char *p = (const char *)(t->bounds + nbounds);
     const uint64_t at = (uint64_t)((const uint8_t *)p - st->base);
@@ -97,16 +104,16 @@ bool series_read(const struct store *st, uint32_t id, struct series_view *out)
     const struct series_rec *r = table_get(st, TABLE_SERIES, id);
     if (!r)
         return false;
-    const uint64_t metric = r->metric;
+    const uint64_t metric = load(&r->metric);
     *out = (struct series_view){
         .id = id,
         .metric = (uint32_t)metric,
-        .labels = text_at(st, r->labels),
+        .labels = text_at(st, load(&r->labels)),
         .created = r->created,
         .next = (uint32_t)r->next,
         .domain = (unsigned)(metric >> 32 & 0xffff),
         .flags = (unsigned)(metric >> 48),
-        .cells = r->cells,
+        .cells = load(&r->cells),
     };
     return true;
 }
@@ -139,11 +146,12 @@ static void read_joined(const struct store *st, const struct metric_view *m, uin
 {
     uint64_t part = store_get(st, cells + CELL_PARTS * WORD);
     for (int n = 0; part && n < PARTS_MAX && store_at(st, part, PART_WORDS * WORD); n++) {
-        if (owner_counts(st, store_get(st, part + PART_OWNER * WORD)))
+        const bool updated = (uint32_t)store_get(st, part + PART_TOUCH * WORD) != 0;
+        if (updated && owner_counts(st, store_get(st, part + PART_OWNER * WORD)))
             join_value(out, m->join, as_double(m->type, store_get(st, part + PART_VALUE * WORD)));
         part = store_get(st, part);
     }
-    out->u = out->d > 0 ? (uint64_t)out->d : 0;
+    out->u = !(out->d > 0) ? 0 : out->d < 0x1p64 ? (uint64_t)out->d : UINT64_MAX;
 }
 
 static void read_histogram(const struct store *st, const struct metric_view *m, uint64_t cells,
@@ -227,7 +235,7 @@ bool session_read(const struct store *st, uint32_t id, struct session_view *out)
     const struct session_rec *r = table_get(st, TABLE_SESSIONS, id);
     if (!r)
         return false;
-    struct str names = text_at(st, r->names);
+    struct str names = text_at(st, load(&r->names));
     *out = (struct session_view){
         .id = id,
         .session = {r->id[0], r->id[1]},
@@ -257,9 +265,9 @@ bool part_read(const struct store *st, uint32_t id, struct part_view *out)
     const struct part_rec *r = table_get(st, TABLE_PARTS, id);
     if (!r)
         return false;
-    struct str names = text_at(st, r->names);
+    struct str names = text_at(st, load(&r->names));
     *out = (struct part_view){
-        .message = text_at(st, r->message),
+        .message = text_at(st, load(&r->message)),
         .state = (unsigned)(r->state & 0xff),
         .reported_state = (unsigned)(r->state >> 8 & 0xff),
         .failures = (unsigned)(r->state >> 16 & 0xffff),

@@ -232,8 +232,11 @@ void consumer_read(const struct store *st, enum store_ring_id ring, enum store_c
         .filtered = me->filtered,
         .failed = me->failed,
     };
-    out->waiting = out->appended - out->read - out->overrun;
-    out->in_flight = out->read - out->delivered - out->filtered - out->failed;
+    /* A reader may see one word before a batch and the next after it. */
+    const uint64_t done = out->delivered + out->filtered + out->failed;
+    const uint64_t passed = out->read + out->overrun;
+    out->waiting = out->appended > passed ? out->appended - passed : 0;
+    out->in_flight = out->read > done ? out->read - done : 0;
 }
 
 const char *consumer_name(unsigned consumer)

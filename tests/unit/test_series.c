@@ -146,6 +146,17 @@ START_TEST(sample_names_do_not_clash)
 }
 END_TEST
 
+START_TEST(what_we_declare_becomes_ours)
+{
+    const struct metric_def d = def_of("later", METRIC_COUNTER, VALUE_U64);
+    uint32_t id;
+    metric("later", METRIC_COUNTER, VALUE_U64);
+    ck_assert_int_eq(metric_define(&w.st, &d, true, &id), 0);
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &id), -ERR_PERM);
+    store_commit(&w.st);
+}
+END_TEST
+
 START_TEST(own_names_are_reserved)
 {
     const struct metric_def d = def_of("mine", METRIC_COUNTER, VALUE_U64);
@@ -281,6 +292,9 @@ START_TEST(joined_gauges_forget_who_is_gone)
     uint32_t m, a = session(1), b = session(2);
     ck_assert_int_eq(metric_define(&w.st, &d, false, &m), 0);
     const uint32_t i = series(m, "");
+    uint64_t cells;
+    (void)series_target(&w.st, i, a, &cells);
+    ck_assert(!sample_of(&w.st, i).present); /* defined, but nobody has said anything */
     update_by(i, a, f64_bits(3));
     update_by(i, b, f64_bits(4));
     update_by(i, b, f64_bits(5));
@@ -482,6 +496,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_metric_is_its_family);
     tcase_add_loop_test(t, sample_names_do_not_clash, 0, sizeof clashes / sizeof *clashes);
+    tcase_add_test(t, what_we_declare_becomes_ours);
     tcase_add_test(t, own_names_are_reserved);
     tcase_add_test(t, our_info_metrics_have_the_name_without_info_too);
     tcase_add_test(t, labels_become_canonical);
