@@ -68,7 +68,8 @@ static void note_gap(struct observer *o, enum tee_stream s)
         return;
     recording_lost(&o->recording, s, lost, h->when);
     if (s != TEE_STDERR)
-        mcp_session_lost(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, lost, h->when);
+        mcp_session_lost(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, lost, h->line_start,
+                         h->when);
 }
 
 static void take_data(struct observer *o, enum tee_stream s)
@@ -99,7 +100,8 @@ static void take_exit(struct observer *o)
 static void take_note(struct observer *o)
 {
     enum tee_stream s = (enum tee_stream)o->head.stream;
-    note_gap(o, s);
+    if (o->head.kind == TEE_DATA || o->head.kind == TEE_EOF)
+        note_gap(o, s);
     switch ((enum tee_kind)o->head.kind) {
     case TEE_DATA:
         take_data(o, s);
@@ -108,7 +110,9 @@ static void take_note(struct observer *o)
         take_eof(o, s);
         break;
     case TEE_STARTED:
+    case TEE_RESUMED:
         o->server = o->head.value;
+        report_started(o->report, o->head.kind == TEE_RESUMED);
         break;
     case TEE_EXITED:
         take_exit(o);
@@ -216,7 +220,6 @@ static bool begin(struct observer *o)
     if (!o->report || mcp_session_init(&o->session, &limits, report_sink(), o->report) != 0)
         return false;
     recording_begin(&o->recording, o->options->record, o->options->service, now);
-    report_started(o->report);
     o->usage_due = later(now, USAGE_MS / 10);
     return true;
 }

@@ -67,7 +67,7 @@ static void start_observer(struct relay *r, struct when now)
         tee_close(&r->tee);
         return;
     }
-    tee_tell(&r->tee, TEE_STARTED, TEE_UP, r->server, now);
+    tee_tell(&r->tee, r->observers == 1 ? TEE_STARTED : TEE_RESUMED, TEE_UP, r->server, now);
     for (unsigned s = 0; s < TEE_STDERR; s++)
         if (channel_done(&r->channel[s]))
             tee_tell(&r->tee, TEE_EOF, (enum tee_stream)s, 0, now);
@@ -271,8 +271,10 @@ int relay_run(const struct relay_options *options)
         errno = error;
         return RELAY_NOT_STARTED;
     }
-    if (spawn.exec_error)
+    if (spawn.exec_error) {
+        free(r);
         return cannot_execute(options, &spawn);
+    }
     sigaction(SIGPIPE, &ignore, NULL);
     r->options = options;
     r->server = spawn.pid;

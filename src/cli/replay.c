@@ -123,7 +123,7 @@ static void feed(struct replay *r, const struct recorded *e, struct when now)
         break;
     case RECORDED_LOST:
         if (e->stream != TEE_STDERR)
-            mcp_session_lost(&r->session, d, e->lost, now);
+            mcp_session_lost(&r->session, d, e->lost, false, now);
         break;
     case RECORDED_EOF:
         if (e->stream != TEE_STDERR)
@@ -194,7 +194,7 @@ static int replay(struct replay *r, const char *path, const struct replay_option
         return CLI_FAILURE;
     }
     r->began = clock_now();
-    report_started(r->report);
+    report_started(r->report, false);
     int n = read_all(path, r, play);
     struct when now = moment(r, r->length);
     mcp_session_end(&r->session, report_manner(&r->session, r->status), now);

@@ -76,8 +76,9 @@ struct report {
     mcptally_series *counter[MCP_COUNTERS];
     uint64_t told[MCP_COUNTERS]; /* of each counter, so far */
     mcptally_metric *initialize, *exits, *peer;
-    mcptally_series *starts, *cpu, *skipped;
+    mcptally_series *starts, *resumes, *cpu, *skipped;
     double told_cpu;
+    bool cpu_unknown;    /* the first look only says where to begin */
     unsigned operations; /* since the library's last turn */
     bool busy;           /* too much is not acknowledged for spans */
 };
@@ -144,6 +145,10 @@ static void define_counters(struct report *r)
     r->starts = series(mcptally_counter(r->m, "mcptally.wrapper.starts", "",
                                         "Servers started; all but the first are restarts."),
                        "", "", "", "");
+    r->resumes = series(mcptally_counter(r->m, "mcptally.wrapper.observer.restarts", "",
+                                         "Observers started in place of one that had gone."),
+                        "", "", "", "");
+    mcptally_add(r->resumes, 0);
     r->cpu = series(mcptally_counterf(r->m, "mcptally.wrapper.child.cpu", "s",
                                       "CPU time used by the server and its descendants."),
                     "", "", "", "");
@@ -320,9 +325,10 @@ void report_session(struct report *r, const struct mcp_session *s, struct when n
     set_gauge(r, GAUGE_STREAMS, mcp_session_streams(s));
 }
 
-void report_started(struct report *r)
+void report_started(struct report *r, bool again)
 {
-    mcptally_add(r->starts, 1);
+    mcptally_add(again ? r->resumes : r->starts, 1);
+    r->cpu_unknown = again; /* what it used before has been reported */
     set_gauge(r, GAUGE_UP, 1);
 }
 
@@ -331,9 +337,10 @@ void report_usage(struct report *r, const struct usage *u)
     set_gauge(r, GAUGE_MEMORY, (double)u->memory);
     set_gauge(r, GAUGE_FDS, (double)u->open_fds);
     set_gauge(r, GAUGE_PROCESSES, u->processes);
-    if (u->cpu > r->told_cpu)
+    if (u->cpu > r->told_cpu && !r->cpu_unknown)
         mcptally_addf(r->cpu, u->cpu - r->told_cpu);
     r->told_cpu = u->cpu > r->told_cpu ? u->cpu : r->told_cpu;
+    r->cpu_unknown = false;
 }
 
 void report_exited(struct report *r, int status)

@@ -20,7 +20,8 @@ const struct mcp_sink *report_sink(void);
 /* The session's running totals and gauges as they are now. */
 void report_session(struct report *r, const struct mcp_session *s, struct when now);
 
-void report_started(struct report *r);
+/* The server runs; `again` when an observer before this one has said so. */
+void report_started(struct report *r, bool again);
 void report_usage(struct report *r, const struct usage *u);
 
 /* The server's end; status as wait() gives it. */

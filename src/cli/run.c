@@ -14,6 +14,7 @@
 #include "cli/relay.h"
 #include "mcp/name.h"
 #include "model/limits.h"
+#include "model/text.h"
 
 struct run {
     const char *name, *socket, *record;
@@ -42,10 +43,12 @@ static void choose_name(char *to, size_t size, const struct run *run, char **com
 {
     const char *name = run->name && *run->name ? run->name : getenv("OTEL_SERVICE_NAME");
     char cwd[4096];
-    if (name && *name)
-        snprintf(to, size, "%s", name);
-    else
+    if (name && *name) {
+        struct str s = text_cut(str_of(name), size - 1);
+        snprintf(to, size, "%.*s", STR_ARG(s));
+    } else {
         mcp_service_name(to, size, command, getcwd(cwd, sizeof cwd));
+    }
 }
 
 /* Without telemetry, or without what it takes, the server runs as if we were

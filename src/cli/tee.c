@@ -35,6 +35,7 @@ void tee_close(struct tee *t)
         close(t->kick);
     }
     t->fd = t->kick = -1;
+    memset(t->lost, 0, sizeof t->lost); /* the next one counts anew */
 }
 
 static void kick(struct tee *t)

@@ -22,12 +22,13 @@ enum tee_kind {
     TEE_DATA,    /* bytes of a stream follow */
     TEE_EOF,     /* the stream has ended */
     TEE_STARTED, /* value: pid of the server */
+    TEE_RESUMED, /* the same, but an observer before this one has been told */
     TEE_EXITED,  /* value: its wait status */
 };
 
 struct tee_head {
     struct when when;
-    uint64_t lost; /* bytes of this stream that were not told of, so far */
+    uint64_t lost; /* bytes of this stream that this observer was not told of, so far */
     int32_t value;
     uint32_t size; /* of the bytes that follow */
     uint8_t kind, stream;

@@ -42,9 +42,11 @@ void scan_feed(struct scan *s, const char *p, size_t n)
     }
 }
 
-void scan_lost(struct scan *s)
+void scan_lost(struct scan *s, bool at_line)
 {
     s->lost = true;
+    if (at_line)
+        end_line(s);
 }
 
 void scan_finish(struct scan *s)

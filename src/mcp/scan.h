@@ -2,7 +2,7 @@
  *
  * MCP over stdio is one JSON-RPC message a line. Bytes come in any pieces, of
  * any size; none is kept. Where bytes are missing the message around the gap is
- * given up and reading goes on at the next line. */
+ * given up and reading goes on at a line that is known to be one. */
 #ifndef MCPTALLY_MCP_SCAN_H
 #define MCPTALLY_MCP_SCAN_H
 
@@ -24,8 +24,9 @@ struct scan {
 void scan_init(struct scan *s, const struct scan_listener *listener, void *arg);
 void scan_feed(struct scan *s, const char *p, size_t n);
 
-/* Some bytes after those fed have been lost. */
-void scan_lost(struct scan *s);
+/* Some bytes after those fed have been lost. at_line: those that will be fed next
+ * are known to begin a line; otherwise the rest of a line is waited for. */
+void scan_lost(struct scan *s, bool at_line);
 
 /* The stream has ended: what was fed of the last line counts as a line. */
 void scan_finish(struct scan *s);

@@ -290,14 +290,15 @@ void mcp_session_feed(struct mcp_session *s, enum mcp_direction d, const char *p
     scan_feed(&s->stream[d].scan, p, n);
 }
 
-void mcp_session_lost(struct mcp_session *s, enum mcp_direction d, uint64_t n, struct when now)
+void mcp_session_lost(struct mcp_session *s, enum mcp_direction d, uint64_t n, bool at_line,
+                      struct when now)
 {
     s->now = now;
     s->stream[d].gap_at = now.mono ? now.mono : 1;
     count(s, MCP_COUNT_BYTES_UP, d, n);
     count(s, MCP_COUNT_LOST_UP, d, n);
     count(s, MCP_COUNT_GAPS_UP, d, 1);
-    scan_lost(&s->stream[d].scan);
+    scan_lost(&s->stream[d].scan, at_line);
 }
 
 void mcp_session_stderr(struct mcp_session *s, const char *p, size_t n)

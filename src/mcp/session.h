@@ -56,8 +56,9 @@ void mcp_session_fini(struct mcp_session *s);
 void mcp_session_feed(struct mcp_session *s, enum mcp_direction d, const char *p, size_t n,
                       struct when now);
 
-/* n bytes of a direction have been missed. */
-void mcp_session_lost(struct mcp_session *s, enum mcp_direction d, uint64_t n, struct when now);
+/* n bytes of a direction have been missed; at_line as for scan_lost(). */
+void mcp_session_lost(struct mcp_session *s, enum mcp_direction d, uint64_t n, bool at_line,
+                      struct when now);
 
 /* Bytes of the server's stderr: counted, not kept. */
 void mcp_session_stderr(struct mcp_session *s, const char *p, size_t n);

@@ -76,7 +76,7 @@ static void mark(struct fuzz *f, uint8_t byte, enum mcp_direction *d)
         *d = *d == MCP_UP ? MCP_DOWN : MCP_UP;
         break;
     case GAP:
-        mcp_session_lost(&f->session, *d, 100, f->now);
+        mcp_session_lost(&f->session, *d, 100, false, f->now);
         break;
     case SECOND:
         f->now.mono += NS_PER_S;

@@ -29,7 +29,8 @@ for line in sys.stdin:
     id, p = m["id"], m.get("params", {})
     tool = p.get("name", "")
     if m["method"] == "initialize":
-        say(id=id, result={"protocolVersion": "2025-06-18", "serverInfo": {"name": "scripted", "version": "1"}})
+        me = {"name": "scripted", "version": "1"}
+        say(id=id, result={"protocolVersion": "2025-06-18", "serverInfo": me})
     elif tool == "silent": pass
     elif tool == "exit": os._exit(3)
     elif tool == "wrong": say(id=id, error={"code": -32602, "message": "no such parameter"})
@@ -178,8 +179,8 @@ def test_requests_are_counted_by_the_conventions(daemon, wrapped):
     versions = {dict(labels).get("mcp_protocol_version")
                 for labels in found["mcp_server_operation_duration_seconds_count"]}
     assert versions == {"2025-06-18"}
-    bounds = {dict(labels)["le"] for labels in found["mcp_server_operation_duration_seconds_bucket"]}
-    assert {float(b) for b in bounds} == {float(b) for b in BOUNDS}
+    buckets = found["mcp_server_operation_duration_seconds_bucket"]
+    assert {float(dict(labels)["le"]) for labels in buckets} == set(map(float, BOUNDS))
     for side in ("server", "client"):
         assert sum(found[f"mcp_{side}_session_duration_seconds_count"].values()) == 1
     assert one(found, "mcptally_wrapper_initialize_total", outcome="ok",
@@ -288,12 +289,13 @@ def test_what_goes_on_now(daemon, wrapped):
     assert one(found, "mcptally_wrapper_up") == 1
     until(lambda: one(of_service(daemon), "mcptally_wrapper_requests_oldest_age_seconds") > 0,
           "an age")
-    until(lambda: of_service(daemon).get("mcptally_wrapper_child_memory_bytes", {}).get((), 0) > 1e6,
-          "the server's memory")
+    memory = "mcptally_wrapper_child_memory_bytes"
+    until(lambda: of_service(daemon).get(memory, {}).get((), 0) > 1e6, "the server's memory")
     assert one(of_service(daemon), "mcptally_wrapper_child_open_fds") >= 3
     client.end()
     ended(daemon)
-    until(lambda: sum(of_service(daemon).get("mcptally_wrapper_up", {}).values()) == 0, "nothing up")
+    up = "mcptally_wrapper_up"
+    until(lambda: sum(of_service(daemon).get(up, {}).values()) == 0, "nothing up")
     daemon.check_accounting()
 
 
@@ -317,7 +319,8 @@ def test_noise(daemon, wrapped):
     assert one(found, "mcptally_wrapper_invalid_lines_total", direction="server_to_client") == 1
     assert one(found, "mcptally_wrapper_invalid_lines_total", direction="client_to_server") == 1
     assert one(found, "mcptally_wrapper_stderr_lines_total") >= 2
-    assert one(found, "mcptally_wrapper_unmatched_responses_total", direction="client_to_server") == 1
+    unmatched = "mcptally_wrapper_unmatched_responses_total"
+    assert one(found, unmatched, direction="client_to_server") == 1
     daemon.check_accounting()
 
 
@@ -349,6 +352,35 @@ def test_a_daemon_that_is_killed_costs_no_count(daemon, wrapped):
     found = ended(daemon)
     assert counts(found) == {("initialize", None, None, None): 1,
                              ("tools/call", "echo", None, None): 300}
+    daemon.check_accounting()
+
+
+def test_an_observer_that_follows_another_reports_what_is_new(daemon, wrapped):
+    client = wrapped()
+    client.initialize()
+    client.call("echo")
+    echo = ("tools/call", "echo", None, None)
+    until(lambda: counts(of_service(daemon)).get(echo) == 1, "a count")
+    relay = client.process.pid
+    with open(f"/proc/{relay}/task/{relay}/children", encoding="ascii") as f:
+        pids = [int(word) for word in f.read().split()]
+    names = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in pids}
+    os.kill(names["mcptally-watch"], signal.SIGKILL)
+
+    def resumed():
+        client.call("echo")
+        found = of_service(daemon).get("mcptally_wrapper_observer_restarts_total", {})
+        return found.get(()) == 1
+
+    until(resumed, "another observer")
+    for _ in range(10):
+        client.call("echo")
+    client.end()
+    found = ended(daemon)
+    assert counts(found)[echo] >= 1 + 10
+    assert one(found, "mcptally_wrapper_starts_total") == 1
+    assert one(found, "mcptally_wrapper_tee_gaps_total", direction="client_to_server") <= 1
+    assert set(counts(found)) == {("initialize", None, None, None), echo}
     daemon.check_accounting()
 
 
@@ -414,9 +446,9 @@ def test_replay_of_what_was_just_recorded(daemon, tmp_path):
     process = subprocess.Popen([MCPTALLY, "run", "--record", str(path), "--name", "first",
                                 "--socket", daemon.socket, "--", *PYTHON, SERVER],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    requests = b"".join(json.dumps({"id": i, "method": "tools/call", "params": {"name": tool}}).encode()
-                        + b"\n" for i, tool in enumerate(["echo", "wrong", "failed", "noise"]))
-    process.communicate(requests, timeout=DEADLINE)
+    requests = [json.dumps({"id": i, "method": "tools/call", "params": {"name": tool}}) + "\n"
+                for i, tool in enumerate(["echo", "wrong", "failed", "noise"])]
+    process.communicate("".join(requests).encode(), timeout=DEADLINE)
     first = ended(daemon, "first")
     until(lambda: '"exit"' in path.read_text(), "the end of the recording")
     assert replay(daemon, path, "--speed", "0", "--name", "second").returncode == 0

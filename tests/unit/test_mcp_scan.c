@@ -193,7 +193,7 @@ START_TEST(goes_on_at_the_line_after_a_gap)
             buf_reset(&to);
             scan_init(&s, &listener, &to);
             scan_feed(&s, lines, from);
-            scan_lost(&s);
+            scan_lost(&s, false);
             scan_feed(&s, lines + until, n - until);
             scan_finish(&s);
             buf_addc(&to, 0);
@@ -207,6 +207,22 @@ START_TEST(goes_on_at_the_line_after_a_gap)
             }
         }
     }
+    buf_fini(&to);
+}
+END_TEST
+
+/* One that is known to end with a line costs only what was begun. */
+START_TEST(goes_on_at_once_when_a_gap_ends_with_a_line)
+{
+    struct buf to;
+    struct scan s;
+    buf_init(&to, 4096);
+    scan_init(&s, &listener, &to);
+    scan_feed(&s, "{\"method\":\"a\"}\n{\"meth", 22);
+    scan_lost(&s, true);
+    scan_feed(&s, "{\"method\":\"c\"}\n", 15);
+    buf_addc(&to, 0);
+    ck_assert_str_eq(to.p, "notification method=a\nnotification method=c\n");
     buf_fini(&to);
 }
 END_TEST
@@ -315,6 +331,7 @@ int main(void)
     tcase_add_loop_test(tests, finds_the_same_at_every_split, 0, sizeof corpus / sizeof *corpus);
     tcase_add_test(tests, a_line_leaves_nothing_behind);
     tcase_add_test(tests, goes_on_at_the_line_after_a_gap);
+    tcase_add_test(tests, goes_on_at_once_when_a_gap_ends_with_a_line);
     tcase_add_test(tests, keeps_a_bounded_part_of_a_huge_message);
     tcase_add_test(tests, ids_differ_by_type_and_by_every_byte);
     tcase_add_test(tests, cuts_between_characters);

@@ -391,7 +391,7 @@ START_TEST(a_gap_is_no_failure)
     begin_with(&l);
     up(0, "{\"id\":1,\"method\":\"ping\"}");
     mcp_session_feed(&session, MCP_DOWN, "{\"id\":1,", 8, at(1));
-    mcp_session_lost(&session, MCP_DOWN, 5000, at(2));
+    mcp_session_lost(&session, MCP_DOWN, 5000, false, at(2));
     down(3, "}}");
     up(4, "{\"id\":2,\"method\":\"ping\"}");
     mcp_session_tick(&session, at(200));
