@@ -401,6 +401,8 @@ static int on_open_frame(struct link *l, const struct frame *f, struct buf *out,
     case FRAME_LOST:
         return on_lost(l, f, out);
     case FRAME_BYE:
+        if (decode_bye(f->payload, f->size) < 0)
+            return close_with(l, out, REJECT_BAD_CONTROL, f->type);
         link_ack(l, out);
         on_bye(l);
         return -ERR_CLOSED;

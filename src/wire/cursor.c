@@ -56,8 +56,9 @@ struct str cursor_text(struct cursor *c, size_t max)
 struct str cursor_line(struct cursor *c, size_t max)
 {
     const struct str s = cursor_text(c, max);
-    if (s.n > 0 && !text_name_ok(s))
-        cursor_fail(c, ERR_NAME);
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F)
+            cursor_fail(c, ERR_NAME);
     return s;
 }
 

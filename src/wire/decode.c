@@ -142,6 +142,12 @@ int decode_lost(const uint8_t *p, size_t n, struct lost *out)
     return cursor_end(&c);
 }
 
+int decode_bye(const uint8_t *p, size_t n)
+{
+    const struct cursor c = cursor_at(p, n);
+    return cursor_end(&c);
+}
+
 /* More items than this do not fit into a frame: an update is the shortest. */
 enum { BATCH_COUNT_MAX = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE };
 

@@ -72,6 +72,7 @@ int decode_series(const uint8_t *p, size_t n, struct series_def *out);
 int decode_ack(const uint8_t *p, size_t n, uint64_t *applied);
 int decode_reject(const uint8_t *p, size_t n, struct reject *out);
 int decode_lost(const uint8_t *p, size_t n, struct lost *out);
+int decode_bye(const uint8_t *p, size_t n);
 
 /* Reads the batch header. For FRAME_UPDATE the items are exactly count records
  * of PROTO_UPDATE bytes, else -ERR_SYNTAX. `out->first` and `out->count` are

@@ -44,7 +44,8 @@ enum frame_type {
     X(VERSION, 260, "bad_version", 1, "no common protocol version")                                \
     X(OWNER, 261, "session_owner", 1, "the session id belongs to another user or connection")      \
     X(GAP, 262, "sequence_gap", 1, "a sequence number is missing before this frame")               \
-    X(BAD_CONTROL, 263, "malformed_control", 1, "HELLO, LOST or a batch header cannot be read")    \
+    X(BAD_CONTROL, 263, "malformed_control", 1,                                                    \
+      "HELLO, LOST, BYE or a batch header cannot be read")                                         \
     X(REFUSED, 264, "refused", 1, "a connection or session budget is used up")                     \
     X(SLOW_FRAME, 265, "slow_frame", 1,                                                            \
       "hello, or the rest of a frame, did not come within its deadline")
