@@ -37,7 +37,7 @@ static inline void world_init(struct world *w, size_t size)
     *w = (struct world){
         .size = size,
         .pages_left = 1 << 20,
-        .me = {{1, 2}, 0x1234567, 0},
+        .me = {.boot_id = {1, 2}, .store_id = 0x1234567},
         .now = {100 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S},
     };
     w->mem = aligned_alloc(4096, size);

@@ -101,7 +101,7 @@ START_TEST(a_child_of_what_came_in)
         mcptally_span_start(m, "tools/call echo", MCPTALLY_SPAN_SERVER, PARENT, "ot=th:8");
     mcptally_span_context(s, out);
     ck_assert(strncmp(out, PARENT, 36) == 0);
-    ck_assert(strncmp(out + 36, PARENT + 36, 16) != 0);
+    ck_assert(strncmp(out + 36, &PARENT[36], 16) != 0);
     ck_assert_str_eq(out + 52, "-01");
     mcptally_span_end(s);
     const struct event *e = last_span();
