@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/duration.h"
@@ -50,6 +51,8 @@ static void add_failed(struct buf *to, const struct sheet_line *l)
 
 static void add_value(struct buf *to, const struct sheet_line *l, double v)
 {
+    if (!isnan(v) && l->source == SHEET_BUCKETS)
+        buf_addc(to, '~');
     if (isnan(v))
         buf_addc(to, '-');
     else if (l->row->seconds)
@@ -110,7 +113,13 @@ static const struct column {
 #undef X
 };
 
-enum { NCOLUMNS = sizeof columns / sizeof *columns, NAME_LEAST = 24, SERVICE = 16, LEAST = 5 };
+/* Columns are left out until names have so much, if they need it. */
+enum {
+    NCOLUMNS = sizeof columns / sizeof *columns,
+    SERVICE_LEAST = 16,
+    NAME_LEAST = 24,
+    LEAST = 5
+};
 
 /* How a screen's width is shared out. */
 struct widths {
@@ -118,22 +127,79 @@ struct widths {
     unsigned service, name;
 };
 
+static const char *const titles[SHEET_SECTIONS][2] = {
+    {"SERVER", ""},
+    {"SERVER", "OPERATION"},
+    {"SERVICE", "HISTOGRAM"},
+    {"SERVICE", "COUNTER"},
+};
+
+/* The longest name there is: with all its labels and a method's words around it. */
+enum { NAME_ROOM = LIMIT_LABEL_BYTES + 2 * LIMIT_NAME, MEASURED = 1000 };
+
+static struct str name_of(char room[NAME_ROOM], const struct sheet_row *row)
+{
+    struct buf name = {.p = room, .cap = NAME_ROOM, .max = NAME_ROOM};
+    const bool labels = row->section >= SHEET_HISTOGRAMS;
+    buf_addstr(&name, row->name);
+    if (row->detail.n > 0) {
+        buf_adds(&name, labels ? "{" : " ");
+        buf_addstr(&name, row->detail);
+        buf_adds(&name, labels ? "}" : "");
+    }
+    if (row->client)
+        buf_adds(&name, row->section == SHEET_SERVERS ? "(client)" : " (client)");
+    return buf_str(&name);
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static unsigned most(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+/* What the first rows would fill. Not only those that the screen has lines for:
+ * the table would change its shape whenever the order does. */
+static struct widths needed(const struct board *b)
+{
+    char room[NAME_ROOM];
+    struct widths w = {0};
+    for (size_t i = 0; i < b->now->n && i < MEASURED; i++) {
+        const struct sheet_row *row = b->rows[i].row;
+        const char *const *title = titles[row->section];
+        w.service = most(w.service, (unsigned)plain_width(row->service));
+        w.name = most(w.name, (unsigned)plain_width(name_of(room, row)));
+        w.service = most(w.service, (unsigned)strlen(title[0]));
+        w.name = most(w.name, (unsigned)strlen(title[1]));
+    }
+    return w;
+}
+
 static unsigned fixed_width(unsigned importance)
 {
-    unsigned sum = SERVICE + 1;
+    unsigned sum = 0;
     for (size_t i = 0; i < NCOLUMNS; i++)
         sum += columns[i].importance <= importance ? columns[i].width + 1 : 0;
     return sum;
 }
 
-static struct widths widths_of(unsigned width)
+/* The services get what the names leave, and half at least. */
+static struct widths widths_of(const struct board *b)
 {
+    const struct widths need = needed(b);
+    const unsigned names = least(need.service, SERVICE_LEAST) + 1 + least(need.name, NAME_LEAST);
     struct widths w = {.importance = LEAST};
-    while (w.importance > 0 && fixed_width(w.importance) + NAME_LEAST > width)
+    while (w.importance > 0 && fixed_width(w.importance) + names > b->columns)
         w.importance--;
     const unsigned fixed = fixed_width(w.importance);
-    w.service = width < SERVICE ? width : SERVICE;
-    w.name = width > fixed ? width - fixed : 0;
+    const unsigned room = b->columns > fixed ? b->columns - fixed : 0;
+    const unsigned left = room > need.name + 1 ? room - need.name - 1 : 0;
+    w.service = least(need.service, most(left, (room + 1) / 2));
+    w.name = room > w.service + 1 ? least(need.name, room - w.service - 1) : 0;
     return w;
 }
 
@@ -155,13 +221,6 @@ static void end_line(struct buf *to, const struct board *b)
     buf_addc(to, '\n');
 }
 
-static const char *const titles[SHEET_SECTIONS][2] = {
-    {"SERVER", ""},
-    {"SERVER", "OPERATION"},
-    {"SERVICE", "HISTOGRAM"},
-    {"SERVICE", "COUNTER"},
-};
-
 static void add_title(struct buf *to, const struct board *b, const struct widths *w,
                       enum sheet_section section)
 {
@@ -179,22 +238,6 @@ static void add_title(struct buf *to, const struct board *b, const struct widths
     end_line(to, b);
 }
 
-static void add_name(struct buf *to, const struct sheet_row *row, unsigned width)
-{
-    char room[LIMIT_LABEL_BYTES + 2 * LIMIT_NAME];
-    struct buf name = {.p = room, .cap = sizeof room, .max = sizeof room};
-    const bool labels = row->section >= SHEET_HISTOGRAMS;
-    buf_addstr(&name, row->name);
-    if (row->detail.n > 0) {
-        buf_adds(&name, labels ? "{" : " ");
-        buf_addstr(&name, row->detail);
-        buf_adds(&name, labels ? "}" : "");
-    }
-    if (row->client)
-        buf_adds(&name, row->section == SHEET_SERVERS ? "(client)" : " (client)");
-    plain_add_fixed(to, buf_str(&name), width);
-}
-
 static enum style style_of(const struct sheet_line *l)
 {
     const bool fails = l->row->section <= SHEET_OPERATIONS && l->failed > 0;
@@ -206,11 +249,11 @@ static enum style style_of(const struct sheet_line *l)
 static void add_row(struct buf *to, const struct board *b, const struct widths *w,
                     const struct sheet_line *l)
 {
-    char room[64];
+    char room[64], name[NAME_ROOM];
     style_add(to, b->colour, style_of(l));
     plain_add_fixed(to, l->row->service, w->service);
     buf_adds(to, w->name > 0 ? " " : "");
-    add_name(to, l->row, w->name);
+    plain_add_fixed(to, name_of(name, l->row), w->name);
     for (size_t i = 0; i < NCOLUMNS; i++) {
         if (columns[i].importance > w->importance)
             continue;
@@ -260,15 +303,15 @@ static void add_more(struct buf *to, const struct board *b, uint64_t left)
 
 void board_text(struct buf *to, const struct board *b)
 {
-    const unsigned most = b->lines ? b->lines : UINT32_MAX;
-    const struct widths w = widths_of(b->columns);
+    const unsigned lines = b->lines ? b->lines : UINT32_MAX;
+    const struct widths w = widths_of(b);
     unsigned used = 1;
     size_t i = 0;
     add_head(to, b);
-    for (; i < b->now->n && used + 2 < most; i++) {
+    for (; i < b->now->n && used + 2 < lines; i++) {
         const enum sheet_section section = b->rows[i].row->section;
         if (i == 0 || b->rows[i - 1].row->section != section) {
-            if (used + 4 > most)
+            if (used + 4 > lines)
                 break;
             buf_addc(to, '\n');
             add_title(to, b, &w, section);
@@ -288,6 +331,7 @@ static void put_quantiles(struct json_writer *j, const struct sheet_line *l)
     static const char *const keys[SHEET_QUANTILES] = {"p50", "p95", "p99"};
     for (int q = 0; q < SHEET_QUANTILES; q++)
         json_put_f64(j, keys[q], l->quantile[q]);
+    json_put_text(j, "quantiles", sheet_source_word(l->source));
 }
 
 static void put_identity(struct json_writer *j, const struct sheet_row *row)
@@ -320,6 +364,7 @@ static void put_line(struct json_writer *j, const struct sheet_line *l)
     }
     if (row->section <= SHEET_OPERATIONS) {
         json_put_u64(j, "errors", row->errors);
+        json_put_u64(j, "cancelled", row->cancelled);
         json_put_f64(j, "failed_ratio", l->failed);
         json_put_f64(j, "in_flight", row->in_flight);
     }

@@ -24,10 +24,16 @@ static void forget_ready(struct feed *f)
 void feed_init(struct feed *f, struct view *v)
 {
     f->view = v;
+    f->rings = (1u << RING_MAX) - 1;
     f->lost = 0;
     forget_ready(f);
     feed_refresh(f);
     start_over(f);
+}
+
+void feed_only(struct feed *f, enum store_ring_id ring)
+{
+    f->rings = 1u << ring;
 }
 
 void feed_reopened(struct feed *f)
@@ -90,7 +96,8 @@ static unsigned earlier(const struct feed *f)
 const struct ring_view *feed_next(struct feed *f)
 {
     for (unsigned r = 0; r < RING_MAX; r++)
-        look(f, r);
+        if (f->rings & 1u << r)
+            look(f, r);
     const unsigned r = earlier(f);
     if (r == RING_MAX)
         return NULL;

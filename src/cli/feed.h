@@ -18,6 +18,7 @@ struct feed_mark {
 
 struct feed {
     struct view *view;
+    unsigned rings;          /* those that are read, a bit each */
     uint64_t store_id, file; /* inode */
     struct feed_mark at;     /* behind what was handed out */
     uint64_t lost;           /* records overwritten before they were read; the caller resets it */
@@ -31,6 +32,9 @@ struct feed {
 
 /* From the oldest record on. */
 void feed_init(struct feed *f, struct view *v);
+
+/* After feed_init(): reads nothing but this ring. */
+void feed_only(struct feed *f, enum store_ring_id ring);
 
 /* The view was opened anew: goes on where it was when it is the same store, also in
  * another file, where the same records lie in other places; else from the oldest

@@ -85,6 +85,18 @@ static size_t width(const struct buf *b, size_t from)
     return n;
 }
 
+size_t plain_width(struct str s)
+{
+    char room[16];
+    size_t n = 0;
+    while (s.n > 0) {
+        struct buf one = {.p = room, .cap = sizeof room, .max = sizeof room};
+        add_one(&one, &s);
+        n += width(&one, 0);
+    }
+    return n;
+}
+
 void plain_add_fixed(struct buf *to, struct str s, size_t columns)
 {
     const size_t start = to->n;

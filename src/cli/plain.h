@@ -11,6 +11,9 @@
 /* Appends s, which is UTF-8; bytes that are not become \xNN. */
 void plain_add(struct buf *to, struct str s);
 
+/* Characters that it makes of s. */
+size_t plain_width(struct str s);
+
 /* The same in at most `columns` characters: cut with "~" when it is longer, and
  * filled with spaces when it is shorter. */
 void plain_add_fixed(struct buf *to, struct str s, size_t columns);

@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+
+/* What COLUMNS may say to be believed. */
+enum { NARROWEST = 20, WIDEST = 10000 };
 
 /* Alternate screen and hidden cursor; and back. */
 static const char enter[] = "\033[?1049h\033[?25l", leave[] = "\033[?25h\033[?1049l";
@@ -66,6 +70,18 @@ void screen_size(unsigned *columns, unsigned *lines)
     const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0;
     *columns = known ? w.ws_col : 80;
     *lines = known ? w.ws_row : 24;
+}
+
+unsigned screen_width(unsigned otherwise)
+{
+    unsigned columns, lines;
+    const char *told = getenv("COLUMNS");
+    const unsigned long n = told ? strtoul(told, NULL, 10) : 0;
+    if (isatty(STDOUT_FILENO))
+        screen_size(&columns, &lines);
+    else
+        columns = n >= NARROWEST && n <= WIDEST ? (unsigned)n : otherwise;
+    return columns;
 }
 
 bool screen_show(struct str text)

@@ -26,6 +26,10 @@ void screen_close(struct screen *s);
 /* Columns and lines; 80 by 24 when the terminal does not tell. */
 void screen_size(unsigned *columns, unsigned *lines);
 
+/* Columns for text that goes to stdout whole: those of the terminal; when it is
+ * none, those that COLUMNS tells of, else `otherwise`. */
+unsigned screen_width(unsigned otherwise);
+
 /* Shows lines of text, each at most a screen wide. False when the terminal has gone. */
 bool screen_show(struct str text);
 

@@ -108,6 +108,7 @@ static void merge(struct sheet_row *to, const struct sheet_row *from)
 {
     to->calls += from->calls;
     to->errors += from->errors;
+    to->cancelled += from->cancelled;
     to->sum += from->sum;
     if (isnan(to->in_flight))
         to->in_flight = from->in_flight;
@@ -239,10 +240,13 @@ static int add_mcp(const struct look *l, const struct mcp_family *f)
         row.in_flight = l->sample->d;
         row.client = str_eq(labels_get(labels, STR("side")), STR("client"));
     }
-    if (labels_get(labels, STR("error_type")).n > 0)
+    const struct str error = labels_get(labels, STR("error_type"));
+    if (str_eq(error, STR("cancelled")))
+        row.cancelled = row.calls;
+    else if (error.n > 0)
         row.errors = row.calls;
     for (int q = 0; q < SHEET_QUANTILES; q++)
-        row.quantile[q] = NAN; /* rows add up several series: from the buckets */
+        row.quantile[q] = NAN; /* rows add up several series: from the spans, or the buckets */
     row.service = label(l->texts, labels, "service_name");
     row.section = SHEET_SERVERS;
     int r = add(l->sheet, &row, l->m, l->sample);

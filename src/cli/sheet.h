@@ -22,10 +22,12 @@ struct sheet_row {
     bool seconds;                     /* values are times */
     struct str service, name, detail; /* name: method or family; detail: tool, prompt or labels */
     char *text;                       /* owns them */
-    uint64_t calls, errors;           /* observations, and the failed ones */
-    double sum;                       /* of the observations; a counter's value */
-    double in_flight;                 /* NaN: unknown */
+    uint64_t calls;                   /* observations */
+    uint64_t errors, cancelled; /* how many of them failed; were withdrawn, which is neither */
+    double sum;                 /* of the observations; a counter's value */
+    double in_flight;           /* NaN: unknown */
     double quantile[SHEET_QUANTILES]; /* of the last minutes; NaN: not kept */
+    unsigned spans;                   /* that they are of, exactly; 0: of a sketch within 1% */
     unsigned nbounds;
     double *bounds;    /* nbounds of them, and behind them */
     uint64_t *buckets; /* nbounds + 1; NULL for a counter or summary */

@@ -17,6 +17,16 @@ int sheet_order_of(const char *word)
     return -ERR_NOTFOUND;
 }
 
+const char *sheet_source_word(enum sheet_source source)
+{
+    static const char *const words[] = {NULL,
+#define X(sym, word) word,
+                                        SHEET_SOURCE_TABLE(X)
+#undef X
+    };
+    return words[source];
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     return sheet_row_compare(a, b);
@@ -43,6 +53,19 @@ static double bucket_quantile(const struct sheet_row *row, const struct sheet_ro
     return sample_quantile(&m, &s, q);
 }
 
+static void set_quantiles(struct sheet_line *line, const struct sheet_row *old)
+{
+    const struct sheet_row *row = line->row;
+    const bool kept = !isnan(row->quantile[SHEET_P50]);
+    for (int q = 0; q < SHEET_QUANTILES; q++)
+        line->quantile[q] = kept || !row->buckets ? row->quantile[q]
+                                                  : bucket_quantile(row, old, sheet_quantiles[q]);
+    if (isnan(line->quantile[SHEET_P50]))
+        line->source = SHEET_UNKNOWN;
+    else
+        line->source = !kept ? SHEET_BUCKETS : row->spans > 0 ? SHEET_SPANS : SHEET_SKETCH;
+}
+
 static struct sheet_line line_of(const struct sheet *now, const struct sheet *before,
                                  const struct sheet_row *row)
 {
@@ -59,11 +82,7 @@ static struct sheet_line line_of(const struct sheet *now, const struct sheet *be
     const uint64_t errors = fresh ? row->errors - old->errors : row->errors;
     if (calls > 0)
         line.failed = (double)errors / (double)calls;
-    for (int q = 0; q < SHEET_QUANTILES; q++) {
-        line.quantile[q] = row->quantile[q];
-        if (isnan(line.quantile[q]) && row->buckets)
-            line.quantile[q] = bucket_quantile(row, old, sheet_quantiles[q]);
-    }
+    set_quantiles(&line, old);
     return line;
 }
 

@@ -4,6 +4,22 @@
 
 #include "cli/sheet.h"
 
+/* What quantiles were taken from. X(SYMBOL, "word") */
+#define SHEET_SOURCE_TABLE(X)                                                                      \
+    X(SPANS, "spans")     /* the newest spans: exact */                                            \
+    X(SKETCH, "sketch")   /* a sketch that the store keeps: within 1% */                           \
+    X(BUCKETS, "buckets") /* interpolated between a histogram's bounds */
+
+enum sheet_source {
+    SHEET_UNKNOWN,
+#define X(sym, word) SHEET_##sym,
+    SHEET_SOURCE_TABLE(X)
+#undef X
+};
+
+/* "spans" and so on; NULL for SHEET_UNKNOWN. */
+const char *sheet_source_word(enum sheet_source source);
+
 /* What a row came to since the same row of an earlier sheet, or, without one,
  * since the series began. */
 struct sheet_line {
@@ -11,6 +27,7 @@ struct sheet_line {
     double rate;                      /* calls, or a counter's growth, a second; NaN: unknown */
     double failed;                    /* share of the calls that failed, 0 to 1; NaN: no calls */
     double quantile[SHEET_QUANTILES]; /* NaN: unknown */
+    enum sheet_source source;         /* of the quantiles; SHEET_UNKNOWN when there are none */
 };
 
 /* X(SYMBOL, "word") */

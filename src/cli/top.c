@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/place.h"
+#include "cli/recent.h"
 #include "cli/screen.h"
 #include "cli/style.h"
 #include "cli/view.h"
@@ -45,12 +46,14 @@ static const struct options options = {
     .nrows = sizeof rows / sizeof *rows,
 };
 
-enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 132 };
+enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 120 };
 
 struct top {
     const struct top_options *o;
     struct place place;
     struct view view;
+    struct feed feed;         /* of spans, once the view was opened */
+    struct recent recent;     /* what it told */
     struct sheet now, before; /* before is empty until there are two */
     bool two;
     enum sheet_order order;
@@ -67,17 +70,46 @@ static const char *order_name(enum sheet_order order)
     return names[order];
 }
 
+/* Opens the view, anew when it was open. 0 or as view_open(). */
+static int reopen(struct top *t)
+{
+    const bool first = !t->feed.view;
+    view_close(&t->view);
+    const int r = view_open(&t->view, t->place.store);
+    if (r < 0)
+        return r;
+    if (first) {
+        feed_init(&t->feed, &t->view);
+        feed_only(&t->feed, RING_SPANS);
+        return 0;
+    }
+    if (t->feed.store_id != t->view.store.head->store_id)
+        recent_fini(&t->recent); /* the counts begin anew as well */
+    feed_reopened(&t->feed);
+    return 0;
+}
+
+/* The sheet of this moment. */
+static int take(struct top *t, struct sheet *next)
+{
+    feed_refresh(&t->feed);
+    int r = recent_read(&t->recent, &t->feed);
+    if (r == 0)
+        r = sheet_take(next, &t->view.store, clock_now(), t->o->all);
+    if (r == 0)
+        recent_fill(&t->recent, next);
+    return r;
+}
+
 /* Looks again: the sheet in hand becomes the one before. 0 or as view_open(). */
 static int look(struct top *t)
 {
     struct sheet next;
-    if (!t->view.mem || !view_current(&t->view, t->place.store)) {
-        view_close(&t->view);
-        const int r = view_open(&t->view, t->place.store);
-        if (r < 0)
-            return r;
-    }
-    const int r = sheet_take(&next, &t->view.store, clock_now(), t->o->all);
+    int r = 0;
+    if (!t->view.mem || !view_current(&t->view, t->place.store))
+        r = reopen(t);
+    if (r == 0)
+        r = take(t, &next);
     if (r < 0)
         return r;
     sheet_fini(&t->before);
@@ -124,13 +156,10 @@ static bool print(struct top *t, unsigned columns)
 
 static int run_once(struct top *t)
 {
-    unsigned columns = PLAIN_COLUMNS, lines;
     const int r = look(t);
     if (r < 0)
         return r;
-    if (isatty(STDOUT_FILENO))
-        screen_size(&columns, &lines);
-    print(t, t->o->json ? 0 : columns);
+    print(t, t->o->json ? 0 : screen_width(PLAIN_COLUMNS));
     return 0;
 }
 
@@ -209,6 +238,7 @@ static int run_live(struct top *t)
 static int run(struct top *t)
 {
     int r;
+    buf_init(&t->text, TEXT_MAX);
     if (t->o->json && !t->o->once)
         r = run_json(t);
     else if (t->o->once || !isatty(STDOUT_FILENO))
@@ -218,10 +248,19 @@ static int run(struct top *t)
     return r < 0 ? view_report(t->place.store, r) : CLI_OK;
 }
 
+static void top_free(struct top *t)
+{
+    recent_fini(&t->recent);
+    sheet_fini(&t->now);
+    sheet_fini(&t->before);
+    buf_fini(&t->text);
+    view_close(&t->view);
+    free(t);
+}
+
 int cmd_top(int argc, char **argv)
 {
     struct top_options o = {.interval = 2 * NS_PER_S, .sort = "rate"};
-    struct top t = {.o = &o, .view.fd = -1};
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
@@ -230,14 +269,15 @@ int cmd_top(int argc, char **argv)
     const int order = sheet_order_of(o.sort);
     if (order < 0)
         return options_wrong(&options, "there is no column '%s'", o.sort);
-    if (place_find(&t.place, o.runtime_dir) < 0)
-        return options_wrong(&options, "the runtime directory's path is too long");
-    t.order = (enum sheet_order)order;
-    buf_init(&t.text, TEXT_MAX);
-    const int status = run(&t);
-    sheet_fini(&t.now);
-    sheet_fini(&t.before);
-    buf_fini(&t.text);
-    view_close(&t.view);
+    struct top *t = calloc(1, sizeof *t);
+    if (!t)
+        return CLI_FAILURE;
+    t->o = &o;
+    t->order = (enum sheet_order)order;
+    t->view.fd = -1;
+    const int status = place_find(&t->place, o.runtime_dir) < 0
+                           ? options_wrong(&options, "the runtime directory's path is too long")
+                           : run(t);
+    top_free(t);
     return status;
 }

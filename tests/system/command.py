@@ -16,7 +16,8 @@ OK, FAILURE, USAGE, UNAVAILABLE, TIMEOUT, PERMISSION = 0, 1, 64, 69, 75, 77
 
 
 def environment(**more):
-    names = ("MCPTALLY_SOCKET", "MCPTALLY_RUNTIME_DIR", "OTEL_SERVICE_NAME", "NO_COLOR")
+    names = ("MCPTALLY_SOCKET", "MCPTALLY_RUNTIME_DIR", "OTEL_SERVICE_NAME", "NO_COLOR",
+             "COLUMNS")
     return {**{k: v for k, v in os.environ.items() if k not in names}, **more}
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from command import BINARY, OK, Follower, at, emit, environment, ok, run
 from conftest import DEADLINE
+from test_wrapper_daemon import Wrapped, ended, spans
 
 DURATION = "mcp.server.operation.duration"
 
@@ -54,6 +56,49 @@ def test_one_frame(daemon):
     assert re.search(r'^app +llm_tokens\{model="m"\} +1234 ', text, re.M)
     assert "\x1b" not in text
     daemon.check_accounting()
+
+
+def test_quantiles_are_those_of_the_spans(daemon):
+    client = Wrapped(daemon)
+    client.initialize()
+    for _ in range(30):
+        client.call("echo")
+    withdrawn = client.request("tools/call", name="silent")
+    client.send(method="notifications/cancelled", params={"requestId": withdrawn})
+    client.end()
+    ended(daemon)
+    lasted = sorted(s["duration_seconds"] for s in spans(daemon).values()
+                    if s["name"] == "tools/call echo")
+    assert len(lasted) == 30
+    f = frame(daemon)
+    of = {o.get("target", o["method"]): o for o in f["operations"]}
+    echo, silent, (server,) = of["echo"], of["silent"], f["servers"]
+    assert [echo[q] for q in ("p50", "p95", "p99")] == [
+        lasted[math.ceil(q * 30) - 1] for q in (0.5, 0.95, 0.99)]
+    assert [o["quantiles"] for o in (echo, silent, server)] == ["spans"] * 3
+    assert (silent["calls"], silent["errors"], silent["cancelled"]) == (1, 0, 1)
+    assert (server["errors"], server["cancelled"], server["failed_ratio"]) == (0, 1, 0)
+    text = ok("top", "--once", *at(daemon))
+    assert re.search(r"^srv +tools/call echo +30 +- +0\.0 +[^~ ]", text, re.M)
+    daemon.kill()
+    assert frame(daemon)["operations"] == f["operations"]
+
+
+def test_quantiles_without_spans_are_of_the_buckets(daemon):
+    conversation(daemon)
+    assert {o["quantiles"] for o in frame(daemon)["operations"]} == {"buckets"}
+    assert re.search(r"tools/call echo .* ~\d", ok("top", "--once", *at(daemon)))
+
+
+def test_names_are_not_cut_without_need(daemon):
+    name = "a-server-with-a-long-name"
+    emit(daemon, "histogram", DURATION, 0.03, "--unit", "s", "mcp.method.name=tools/call",
+         "gen_ai.tool.name=get-structured-content", "--service", name)
+    whole = re.compile(rf"^{name} tools/call get-structured-content ", re.M)
+    assert whole.search(ok("top", "--once", *at(daemon)))
+    assert not whole.search(ok("top", "--once", *at(daemon), env={"COLUMNS": "70"}))
+    lines = ok("top", "--once", *at(daemon), env={"COLUMNS": "70"}).split("\n")
+    assert max(map(len, lines)) <= 70
 
 
 def test_own_metrics_only_when_asked(daemon):

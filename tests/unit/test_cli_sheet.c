@@ -279,6 +279,84 @@ START_TEST(fits_the_screen)
 }
 END_TEST
 
+/* The table without its first line. */
+static const char *table(struct buf *text, const struct sheet *s, unsigned columns)
+{
+    struct sheet_line *rows = sheet_lines(s, NULL, SHEET_BY_NAME);
+    const struct board b = {.columns = columns, .order = "name", .now = s, .rows = rows};
+    buf_reset(text);
+    board_text(text, &b);
+    buf_addc(text, '\0');
+    free(rows);
+    return strchr(text->p, '\n') + 1;
+}
+
+#define LONG "a-server-whose-name-is-long-and-says-a-lot"
+
+START_TEST(names_get_what_they_need)
+{
+    struct sheet s;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    observe(ECHO, 5, 1);
+    take(&s, 0);
+    ck_assert_str_eq(
+        table(&text, &s, 200),
+        "\nSERVER                    TOTAL   RATE/s   ERR%      P50      P95      P99  IN-FL\n"
+        "ev                            1        -    0.0  ~5.50 s  ~9.55 s  ~9.91 s      -\n"
+        "\nSERVER OPERATION          TOTAL   RATE/s   ERR%      P50      P95      P99  IN-FL\n"
+        "ev     tools/call echo        1        -    0.0  ~5.50 s  ~9.55 s  ~9.91 s      -\n");
+    sheet_fini(&s);
+    observe("mcp_method_name=\"tools/list\",service_name=\"" LONG "\"", 1, 1);
+    take(&s, 0);
+    ck_assert_ptr_nonnull(strstr(table(&text, &s, 120), LONG " tools/list "));
+    ck_assert_ptr_null(strstr(table(&text, &s, 80), LONG));
+    ck_assert_ptr_nonnull(
+        strstr(table(&text, &s, 80), "a-server-whos")); /* cut, but most is there */
+    sheet_fini(&s);
+    buf_fini(&text);
+}
+END_TEST
+
+START_TEST(a_cancelled_request_is_no_error)
+{
+    struct sheet s;
+    observe(ECHO, 0.05, 2);
+    observe("error_type=\"cancelled\"," ECHO, 0.05, 2);
+    take(&s, 0);
+    struct sheet_line *l = sheet_lines(&s, NULL, SHEET_BY_NAME);
+    ck_assert_uint_eq(s.rows[1].calls, 4);
+    ck_assert_uint_eq(s.rows[1].errors, 0);
+    ck_assert_uint_eq(s.rows[1].cancelled, 2);
+    ck_assert_double_eq(l[1].failed, 0);
+    free(l);
+    sheet_fini(&s);
+}
+END_TEST
+
+START_TEST(tells_where_quantiles_are_from)
+{
+    struct sheet s;
+    observe(ECHO, 5, 1);
+    spend("service_name=\"app\"", 1);
+    take(&s, 0);
+    struct sheet_line *l = sheet_lines(&s, NULL, SHEET_BY_NAME);
+    ck_assert_int_eq(l[1].source, SHEET_BUCKETS);
+    ck_assert_int_eq(l[2].source, SHEET_UNKNOWN); /* a counter has none */
+    free(l);
+    s.rows[1].spans = 1;
+    for (int q = 0; q < SHEET_QUANTILES; q++)
+        s.rows[1].quantile[q] = 0.001;
+    l = sheet_lines(&s, NULL, SHEET_BY_NAME);
+    ck_assert_int_eq(l[1].source, SHEET_SPANS);
+    ck_assert_double_eq(l[1].quantile[SHEET_P99], 0.001);
+    ck_assert_str_eq(sheet_source_word(l[1].source), "spans");
+    ck_assert_int_eq(l[0].source, SHEET_BUCKETS);
+    free(l);
+    sheet_fini(&s);
+}
+END_TEST
+
 START_TEST(shows_control_characters)
 {
     struct sheet s;
@@ -323,6 +401,8 @@ START_TEST(as_json)
     ck_assert_double_eq(json_number_value(json_object_get(op, "rate")), 3);
     ck_assert_double_eq(json_number_value(json_object_get(op, "failed_ratio")), 1);
     ck_assert(json_is_null(json_object_get(op, "in_flight")));
+    ck_assert_int_eq(json_integer_value(json_object_get(op, "cancelled")), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(op, "quantiles")), "buckets");
     json_t *c = json_array_get(json_object_get(o, "counters"), 0);
     ck_assert_double_eq(json_number_value(json_object_get(c, "value")), 2.5);
     ck_assert_str_eq(json_string_value(json_object_get(c, "labels")), "model=\"m\"");
@@ -349,6 +429,9 @@ int main(void)
     tcase_add_test(c, sorts_within_sections);
     tcase_add_test(c, at_most_so_many_rows);
     tcase_add_test(c, fits_the_screen);
+    tcase_add_test(c, names_get_what_they_need);
+    tcase_add_test(c, a_cancelled_request_is_no_error);
+    tcase_add_test(c, tells_where_quantiles_are_from);
     tcase_add_test(c, shows_control_characters);
     tcase_add_test(c, as_json);
     suite_add_tcase(s, c);
