@@ -86,6 +86,15 @@ int place_find(struct place *p, const char *asked)
     return found ? 0 : -ERR_RANGE;
 }
 
+int place_socket(struct place *p, const char *asked, const char *socket, const char **path)
+{
+    *path = socket;
+    if (socket || !asked)
+        return 0;
+    *path = p->events;
+    return place_find(p, asked);
+}
+
 int place_producer(struct place *p, const char *asked, const char *socket, const char **path)
 {
     const char *variable = getenv("MCPTALLY_SOCKET");

@@ -15,7 +15,12 @@ struct place {
  * 0, or -ERR_RANGE when a path is too long for a socket's address. */
 int place_find(struct place *p, const char *asked);
 
-/* The same, and in *path the socket for producers: `socket` when it is given, then
+/* In *path what libmcptally is to connect to: `socket`, else that of the directory
+ * that was asked for, else NULL, so that it looks by itself. Nobody need listen
+ * there yet. 0, or -ERR_RANGE. */
+int place_socket(struct place *p, const char *asked, const char *socket, const char **path);
+
+/* As place_find(), and in *path the socket for producers: `socket` when it is given, then
  * MCPTALLY_SOCKET unless a directory was asked for, then the directory's. Checks
  * that somebody listens there. Returns an exit code; a message has told why. */
 int place_producer(struct place *p, const char *asked, const char *socket, const char **path);

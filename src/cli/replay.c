@@ -10,11 +10,12 @@
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/place.h"
 #include "cli/recording.h"
 #include "cli/report.h"
 
 struct replay_options {
-    const char *name, *socket, *speed;
+    const char *name, *socket, *runtime_dir, *speed;
 };
 
 static const struct option_row rows[] = {
@@ -22,6 +23,8 @@ static const struct option_row rows[] = {
      "the service to report; else the one in the recording", 0, 0},
     {"socket", 's', OPTION_TEXT, offsetof(struct replay_options, socket), "PATH",
      "the daemon's events.sock", 0, 0},
+    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct replay_options, runtime_dir), "DIR",
+     "where the daemon's events.sock is", 0, 0},
     {"speed", 'x', OPTION_TEXT, offsetof(struct replay_options, speed), "N",
      "times as fast as it was (1); 0: as fast as possible", 0, 0},
 };
@@ -222,6 +225,7 @@ int cmd_replay(int argc, char **argv)
 {
     struct replay_options o = {0};
     struct replay r = {0};
+    struct place place;
     char service[128] = "";
     int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
@@ -231,6 +235,8 @@ int cmd_replay(int argc, char **argv)
     if (!parse_speed(o.speed, &r.speed))
         return options_wrong(&options, "--speed wants a number that is not negative, not '%s'",
                              o.speed);
+    if (place_socket(&place, o.runtime_dir, o.socket, &o.socket) < 0)
+        return options_wrong(&options, "the runtime directory's path is too long");
     if (read_all(argv[1], &r, measure) != 0)
         return CLI_FAILURE;
     if (o.name && *o.name)

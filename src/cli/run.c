@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/observer.h"
 #include "cli/options.h"
+#include "cli/place.h"
 #include "cli/recording.h"
 #include "cli/relay.h"
 #include "mcp/name.h"
@@ -17,7 +18,7 @@
 #include "model/text.h"
 
 struct run {
-    const char *name, *socket, *record;
+    const char *name, *socket, *runtime_dir, *record;
 };
 
 static const struct option_row rows[] = {
@@ -25,6 +26,8 @@ static const struct option_row rows[] = {
      "the server's service name; else OTEL_SERVICE_NAME, else what the command says", 0, 0},
     {"socket", 's', OPTION_TEXT, offsetof(struct run, socket), "PATH", "the daemon's events.sock",
      0, 0},
+    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct run, runtime_dir), "DIR",
+     "where the daemon's events.sock is", 0, 0},
     {"record", 'r', OPTION_TEXT, offsetof(struct run, record), "FILE",
      "write the whole conversation to a file, mode 0600", 0, 0},
 };
@@ -70,12 +73,15 @@ static bool is_disabled(void)
 int cmd_run(int argc, char **argv)
 {
     struct run run = {0};
+    struct place place;
     char name[LIMIT_SERVICE + 1];
     int n = options_parse(&options, argc, argv, &run);
     if (n < 0)
         return options_exit(n);
     if (n == 0)
         return options_wrong(&options, "no command to run");
+    if (place_socket(&place, run.runtime_dir, run.socket, &run.socket) < 0)
+        return options_wrong(&options, "the runtime directory's path is too long");
     char **command = argv + 1;
     command[n] = NULL;
     if (is_disabled() && !run.record)

@@ -32,15 +32,29 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
+/* A path that no socket can have is kept as one that never answers. */
+static void set_socket(struct names *names, const char *path, const char *below)
+{
+    const int n = snprintf(names->socket, sizeof names->socket, "%s%s", path, below);
+    if (n < 0 || (size_t)n >= sizeof names->socket)
+        memcpy(names->socket, "/", 2);
+}
+
+/* The socket that somebody named, if somebody did. */
+static void find_socket(struct names *names, const mcptally_options *o)
+{
+    const char *socket = o && o->socket ? o->socket : environment("MCPTALLY_SOCKET");
+    const char *directory = environment("MCPTALLY_RUNTIME_DIR");
+    if (socket)
+        set_socket(names, socket, "");
+    else if (directory)
+        set_socket(names, directory, "/events.sock");
+}
+
 void place_names(struct names *names, const mcptally_options *o)
 {
     *names = (struct names){0};
-    const char *socket = o && o->socket ? o->socket : environment("MCPTALLY_SOCKET");
-    /* A path that no socket can have is kept as one that never answers. */
-    if (socket && strlen(socket) >= sizeof names->socket)
-        socket = "/";
-    if (socket)
-        memcpy(names->socket, socket, strlen(socket) + 1);
+    find_socket(names, o);
     const char *runtime = environment("XDG_RUNTIME_DIR");
     if (runtime && strlen(runtime) < sizeof names->runtime)
         memcpy(names->runtime, runtime, strlen(runtime) + 1);

@@ -16,6 +16,7 @@ from conftest import BUILD, DEADLINE, ROOT, until
 
 COMMANDS = re.findall(r"^    X\(([a-z]+),", (ROOT / "src/cli/cli.h").read_text(), re.M)
 SERVICE = ("--service", "shop")
+RECORDING = ROOT / "tests/data/server-everything.jsonl"
 
 
 def options_of(command):
@@ -226,6 +227,32 @@ def test_emit_finds_its_socket(daemon, shm):
     ok("emit", "counter", "x", 1, *SERVICE, "--socket", daemon.socket,
        env={"MCPTALLY_SOCKET": "/nowhere"})
     assert daemon.metrics()["x_total", (("service_name", "shop"),)] == 4
+
+
+@pytest.mark.parametrize("where", [
+    ("--runtime-dir", "{dir}"),
+    ("--socket", "{socket}", "--runtime-dir", "/nowhere"),
+    ("MCPTALLY_SOCKET={socket}", "MCPTALLY_RUNTIME_DIR=/nowhere"),
+    ("MCPTALLY_RUNTIME_DIR={dir}", "XDG_RUNTIME_DIR=/nowhere"),
+    ("MCPTALLY_SOCKET=/nowhere", "--runtime-dir", "{dir}"),
+])
+def test_replay_and_run_find_their_socket(daemon, where):
+    where = [word.format(dir=daemon.runtime, socket=daemon.socket) for word in where]
+    env = dict(word.split("=") for word in where if "=" in word)
+    options = [word for word in where if "=" not in word]
+    ok("replay", "--speed", 0, *options, RECORDING, env=env)
+    assert run("run", "--name", "wrapped", *options, "true", env=env).returncode == OK
+    until(lambda: ("mcptally_wrapper_starts_total", (("service_name", "wrapped"),))
+          in daemon.metrics(), "the report of the wrapper")
+
+
+def test_nobody_in_the_named_directory(daemon, shm):
+    done = run("replay", RECORDING, "--speed", 0, "--runtime-dir", shm,
+               env={"MCPTALLY_SOCKET": daemon.socket})
+    assert done.returncode == UNAVAILABLE
+    long = "/x" * 100
+    assert run("replay", RECORDING, "--runtime-dir", long).returncode == USAGE
+    assert run("run", "--runtime-dir", long, "true").returncode == USAGE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")

@@ -276,6 +276,29 @@ START_TEST(a_daemon_that_is_stopped_costs_nothing_but_memory)
 }
 END_TEST
 
+START_TEST(finds_the_daemon_by_its_directory)
+{
+    server_start(&server);
+    mcptally_close(m, 0);
+    mcptally_options o = options();
+    o.socket = NULL;
+    unsetenv("MCPTALLY_SOCKET");
+    setenv("MCPTALLY_RUNTIME_DIR", server.dir, 1);
+    setenv("XDG_RUNTIME_DIR", "/nowhere", 1);
+    open_with(&o);
+    mcptally_add(counter("c"), 3);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), 3);
+    mcptally_close(m, 0);
+    setenv("MCPTALLY_SOCKET", server.path, 1); /* which goes before the directory */
+    setenv("MCPTALLY_RUNTIME_DIR", "/nowhere", 1);
+    open_with(&o);
+    mcptally_add(counter("c"), 4);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), 7);
+}
+END_TEST
+
 START_TEST(rejected_items_make_a_flush_fail)
 {
     server.d.refuse_id = 1;
@@ -425,6 +448,7 @@ int main(void)
     tcase_add_test(c, the_daemon_comes_late);
     tcase_add_test(c, the_daemon_dies_and_comes_back);
     tcase_add_test(c, a_daemon_that_is_stopped_costs_nothing_but_memory);
+    tcase_add_test(c, finds_the_daemon_by_its_directory);
     tcase_add_test(c, rejected_items_make_a_flush_fail);
     tcase_add_test(c, a_forgotten_session_is_counted);
     tcase_add_test(c, close_says_bye);
