@@ -37,7 +37,8 @@ enum {
 
 typedef struct mcptally_options {
     size_t size;          /* sizeof(mcptally_options) */
-    const char *socket;   /* path of events.sock; NULL: MCPTALLY_SOCKET, then
+    const char *socket;   /* path of events.sock; NULL: MCPTALLY_SOCKET, else the one in
+                             MCPTALLY_RUNTIME_DIR, else the first that answers in
                              $XDG_RUNTIME_DIR/mcptally, /run/mcptally, /dev/shm/mcptally-UID */
     const char *service;  /* label service_name; NULL: OTEL_SERVICE_NAME, then the program's name */
     const char *instance; /* service.instance.id; NULL: the pid */
@@ -56,8 +57,10 @@ MCPTALLY_API mcptally *mcptally_open(const mcptally_options *options);
 MCPTALLY_API void mcptally_close(mcptally *m, int timeout_ms);
 
 /* Waits until everything emitted before the call is acknowledged: 0, or -1 with
- * errno ETIMEDOUT, or EPROTO when the daemon rejected some of it. The one call
- * that may block, for at most timeout_ms. */
+ * errno ETIMEDOUT, EPROTO or ENOBUFS. The last two come when all the rest was
+ * acknowledged: the daemon rejected items, or items were lost here, by one of the
+ * reasons in mcptally_stats, such as a full buffer; in any thread, since the last
+ * flush that did not time out. The one call that may block, for at most timeout_ms. */
 MCPTALLY_API int mcptally_flush(mcptally *m, int timeout_ms);
 
 /* For MCPTALLY_NO_THREAD: a descriptor that turns readable when there is work,
@@ -71,7 +74,7 @@ typedef struct mcptally_stats {
     uint64_t emitted;      /* items taken from callers */
     uint64_t acknowledged; /* items the daemon has applied or rejected */
     uint64_t rejected;     /* items the daemon rejected */
-    uint64_t lost_buffer, lost_queue, lost_expired, lost_invalid; /* never sent, by reason */
+    uint64_t lost_buffer, lost_queue, lost_expired, lost_invalid; /* given up, by reason */
     uint32_t connected;                                           /* 1 while welcome */
     uint32_t last_reject; /* reason number of the newest REJECT; see mcptally_reject_name */
 } mcptally_stats;
