@@ -87,7 +87,7 @@ $(B)/mcptally: $(call obj,$(CLI)) $(B)/libcore.a
 	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS) -lpthread -lm
 
 $(B)/libmcptally.so: $(call obj,$(LIBRARY))
-	$(call say,LD)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR) -o $@ $^ -lpthread -lm
+	$(call say,LD)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR),-z,nodelete -o $@ $^ -lpthread -lm
 	@ln -sf libmcptally.so $(@D)/libmcptally.so.$(SO_MAJOR)
 
 # One object whose internal names are local, so that they cannot clash with the host's.

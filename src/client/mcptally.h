@@ -53,7 +53,8 @@ typedef struct mcptally_options {
  * NULL only when memory is out (errno ENOMEM) or options->size is unknown (EINVAL). */
 MCPTALLY_API mcptally *mcptally_open(const mcptally_options *options);
 
-/* Flushes for at most timeout_ms, says BYE and frees everything. */
+/* Flushes for at most timeout_ms, says BYE and frees everything. No other thread
+ * may use the session or its handles any more, and its spans have ended. */
 MCPTALLY_API void mcptally_close(mcptally *m, int timeout_ms);
 
 /* Waits until everything emitted before the call is acknowledged: 0, or -1 with
@@ -65,13 +66,13 @@ MCPTALLY_API int mcptally_flush(mcptally *m, int timeout_ms);
 
 /* For MCPTALLY_NO_THREAD: a descriptor that turns readable when there is work,
  * and the work. mcptally_poll returns the milliseconds until it wants to be
- * called again at the latest, -1 for never. */
+ * called again at the latest, -1 for never. A forked child asks for its own. */
 MCPTALLY_API int mcptally_fd(mcptally *m);
 MCPTALLY_API int mcptally_poll(mcptally *m);
 
 typedef struct mcptally_stats {
     size_t size;           /* sizeof(mcptally_stats), set by the caller */
-    uint64_t emitted;      /* items taken from callers */
+    uint64_t emitted;      /* items that callers gave; what is none of the below waits */
     uint64_t acknowledged; /* items the daemon has applied or rejected */
     uint64_t rejected;     /* items the daemon rejected */
     uint64_t lost_buffer, lost_queue, lost_expired, lost_invalid; /* given up, by reason */
@@ -91,7 +92,8 @@ typedef struct mcptally_label {
 } mcptally_label;
 
 /* Definitions are idempotent: the same name gives the same handle. unit is UCUM
- * ("s", "By", "1") or NULL; help may be NULL. */
+ * ("s", "By", "1") or NULL; help may be NULL. A definition that is malformed, or
+ * contradicts an earlier one, gives a handle whose items count as lost_invalid. */
 MCPTALLY_API mcptally_metric *mcptally_counter(mcptally *m, const char *name, const char *unit,
                                                const char *help);
 /* A counter of fractions (seconds, costs): add with mcptally_addf. */
@@ -191,7 +193,7 @@ MCPTALLY_API void mcptally_span_end(mcptally_span *s);
 typedef struct mcptally_track {
     mcptally_series *duration;
     mcptally_span *span;
-    uint64_t start; /* CLOCK_MONOTONIC, ns */
+    uint64_t start; /* CLOCK_BOOTTIME, ns */
     mcptally *m;
 } mcptally_track;
 
