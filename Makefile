@@ -21,8 +21,9 @@
 
 # What building and testing need from Debian; the one list.
 DEBS := autoconf binutils check clang clang-format gcc g++ libc6-dev libevent-dev libjansson-dev \
-	libmicrohttpd-dev libxxhash-dev libyaml-dev make mandoc pkg-config prometheus python3 \
-	python3-prometheus-client python3-pytest python3-yaml xz-utils zlib1g-dev
+	libmicrohttpd-dev libxxhash-dev libyaml-dev make mandoc pkg-config procps prometheus python3 \
+	python3-prometheus-client python3-pytest python3-yaml systemd-container util-linux xz-utils \
+	zlib1g-dev
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
