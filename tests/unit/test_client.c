@@ -228,6 +228,10 @@ END_TEST
 
 START_TEST(the_daemon_dies_and_comes_back)
 {
+    mcptally_options o = options();
+    o.buffer_bytes = 1 << 20; /* for all of it, however late the helper thread comes */
+    mcptally_close(m, 0);
+    open_with(&o);
     mcptally_series *c = counter("c");
     for (int i = 0; i < 10; i++) {
         server_start(&server);
