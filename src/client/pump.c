@@ -17,6 +17,9 @@ enum {
 #define DELAY_MIN (50 * NS_PER_MS)
 #define DELAY_MAX (5 * NS_PER_S)
 
+/* When there was no memory for anything, not because the queue is full. */
+#define RETRY_MEMORY (1 * NS_PER_S)
+
 void pump_init(struct pump *p)
 {
     *p = (struct pump){.epoll = -1, .fd = -1};
@@ -306,6 +309,8 @@ static int rest(struct mcptally *m, uint64_t now)
     struct pump *p = &m->pump;
     const bool off = p->started && p->epoll >= 0 && p->fd < 0;
     uint64_t until = off ? p->next_try : UINT64_MAX;
+    if (p->starved && producer_waiting(&m->producer) == 0)
+        until = now + RETRY_MEMORY < until ? now + RETRY_MEMORY : until; /* no ACK will come */
     if (!p->starved) { /* else nothing that an emitter does would help */
         bool nap = p->next_drain > now;
         if (!nap && (!waker_announce(&m->waker, REST_ASLEEP) || anything(m))) {
