@@ -105,7 +105,7 @@ static void pass_on(struct relay *r, const struct signalfd_siginfo *s)
 {
     int signal = (int)s->ssi_signo;
     if (!r->server)
-        r->leaving = signal != SIGWINCH && signal != SIGCONT && signal != SIGTSTP;
+        r->leaving |= signal != SIGWINCH && signal != SIGCONT && signal != SIGTSTP;
     else if (s->ssi_code != SI_KERNEL)
         kill(r->server, signal);
     if (signal == SIGTSTP)
