@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/hash.h"
 #include "mcptally.h"
 
 /* Little memory: an observer sends small things. The library has no thread here,
@@ -15,8 +16,10 @@
 enum {
     BUFFER_BYTES = 32768,
     QUEUE_BYTES = 262144,
-    TURN = 8,         /* operations between two turns of the library */
-    OUTSTANDING = 400 /* items not acknowledged, from which on spans are left out */
+    TURN = 8,           /* operations between two turns of the library */
+    LABEL_SETS = 512,   /* that peers may make of methods, names, codes and versions */
+    LABEL_SLOTS = 1024, /* a power of two above that */
+    OUTSTANDING = 400   /* items not acknowledged, from which on spans are left out */
 };
 
 /* X(SYMBOL, "name", "help") */
@@ -80,7 +83,9 @@ struct report {
     double told_cpu;
     bool cpu_unknown;    /* the first look only says where to begin */
     unsigned operations; /* since the library's last turn */
-    bool busy;           /* too much is not acknowledged for spans */
+    unsigned label_sets;
+    uint64_t label_hash[LABEL_SLOTS]; /* of the label sets met; 0: free */
+    bool busy;                        /* too much is not acknowledged for spans */
 };
 
 /* Labels of a series; those with an empty value are left out. */
@@ -103,6 +108,36 @@ static mcptally_series *series(mcptally_metric *metric, const char *key, const c
     add_label(&l, key, value);
     add_label(&l, key2, value2);
     return mcptally_with(metric, l.all);
+}
+
+/* Whether a label set has been met, or is one of the first LABEL_SETS. */
+static bool is_welcome(struct report *r, uint64_t hash)
+{
+    unsigned at = (unsigned)hash & (LABEL_SLOTS - 1);
+    hash |= 1;
+    while (r->label_hash[at] && r->label_hash[at] != hash)
+        at = (at + 1) & (LABEL_SLOTS - 1);
+    if (r->label_hash[at])
+        return true;
+    if (r->label_sets == LABEL_SETS)
+        return false;
+    r->label_sets++;
+    r->label_hash[at] = hash;
+    return true;
+}
+
+/* A series whose labels peers had a say in. Their number is bounded here: the
+ * library keeps every series, and the daemon's own limit does not help that. */
+static mcptally_series *peers_series(struct report *r, mcptally_metric *metric,
+                                     const struct labels *l)
+{
+    static const mcptally_label overflow[] = {{"otel.metric.overflow", "true"}, {NULL, NULL}};
+    uint64_t hash = hash_bytes(&metric, sizeof metric, 0);
+    for (unsigned i = 0; i < l->n; i++) {
+        hash = hash_bytes(l->all[i].key, strlen(l->all[i].key), hash);
+        hash = hash_bytes(l->all[i].value, strlen(l->all[i].value), hash);
+    }
+    return mcptally_with(metric, is_welcome(r, hash) ? l->all : overflow);
 }
 
 static void define_durations(struct report *r)
@@ -263,7 +298,7 @@ static void on_operation(void *arg, const struct mcp_operation *op)
     add_label(&l, "error.type", op->outcome->error_type);
     enum duration which =
         op->side == MCP_SERVER ? DURATION_SERVER_OPERATION : DURATION_CLIENT_OPERATION;
-    mcptally_observe(mcptally_with(r->duration[which], l.all),
+    mcptally_observe(peers_series(r, r->duration[which], &l),
                      (double)(op->stop.mono - op->start.mono) / (double)NS_PER_S);
 }
 
@@ -275,15 +310,17 @@ static void on_session(void *arg, const struct mcp_session_ended *e)
     add_label(&l, "mcp.protocol.version", e->protocol_version);
     add_label(&l, "error.type", e->error_type);
     enum duration which = e->side == MCP_SERVER ? DURATION_SERVER_SESSION : DURATION_CLIENT_SESSION;
-    mcptally_observe(mcptally_with(r->duration[which], l.all),
+    mcptally_observe(peers_series(r, r->duration[which], &l),
                      (double)e->duration / (double)NS_PER_S);
 }
 
 static void on_initialize(void *arg, enum mcp_end end, const char *version)
 {
     struct report *r = arg;
-    mcptally_add(
-        series(r->initialize, "outcome", mcp_end_word(end), "mcp.protocol.version", version), 1);
+    struct labels l = {0};
+    add_label(&l, "outcome", mcp_end_word(end));
+    add_label(&l, "mcp.protocol.version", version);
+    mcptally_add(peers_series(r, r->initialize, &l), 1);
 }
 
 static void on_peer(void *arg, enum mcp_side side, const char *name, const char *version)
@@ -293,7 +330,7 @@ static void on_peer(void *arg, enum mcp_side side, const char *name, const char 
     add_label(&l, "role", side == MCP_SERVER ? "server" : "client");
     add_label(&l, "name", name);
     add_label(&l, "version", version);
-    mcptally_set(mcptally_with(r->peer, l.all), 1);
+    mcptally_set(peers_series(r, r->peer, &l), 1);
 }
 
 static void on_tools(void *arg, uint32_t count, uint64_t bytes)

@@ -63,6 +63,25 @@ static bool send_packet(struct tee *t)
     return false;
 }
 
+/* Gives the observer a moment to make room; see the top of tee.h. */
+static bool wait_for_room(struct tee *t)
+{
+    struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+    const uint64_t most = TEE_WAIT_MS * NS_PER_MS, now = clock_now().mono;
+    if (t->fd < 0 || t->in_vain || t->bytes < TEE_BIG)
+        return false;
+    t->credit += (now - t->credit_at) / TEE_WAIT_SHARE;
+    t->credit = t->credit < most ? t->credit : most;
+    t->credit_at = now;
+    if (t->credit < NS_PER_MS)
+        return false;
+    kick(t);
+    t->in_vain = poll(&p, 1, (int)(t->credit / NS_PER_MS)) != 1;
+    const uint64_t waited = clock_now().mono - now;
+    t->credit -= waited < t->credit ? waited : t->credit;
+    return !t->in_vain;
+}
+
 static void lose(struct tee *t)
 {
     for (unsigned i = 0; i < t->notes; i++)
@@ -73,8 +92,10 @@ void tee_flush(struct tee *t)
 {
     if (t->notes == 0)
         return;
-    bool sent = t->fd >= 0 && send_packet(t);
-    if (!sent)
+    bool sent = t->fd >= 0 && (send_packet(t) || (wait_for_room(t) && send_packet(t)));
+    if (sent)
+        t->in_vain = false;
+    else
         lose(t);
     t->sent_bytes += t->bytes;
     t->sent_packets++;

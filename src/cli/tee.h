@@ -3,10 +3,15 @@
  * A packet is a row of notes; a note is a struct tee_head and the bytes that it
  * tells of. The relay queues notes while bytes keep coming, so that telling is
  * never in the way of passing on, and sends them when it has nothing better to
- * do. Sending never waits: what does not fit is lost, and every later note of
- * that stream says how much has been lost so far. Nor is the observer woken for
- * each packet: it looks for them by itself, every few milliseconds, and is
- * kicked through an eventfd before its socket fills up. */
+ * do. The observer is not woken for each packet: it looks for them by itself,
+ * every few milliseconds, and is kicked through an eventfd before its socket
+ * fills up.
+ *
+ * What does not fit is lost, and every later note of that stream says how much
+ * has been lost so far. Only in the middle of large messages, which would not be
+ * counted otherwise, the sender waits for room: TEE_WAIT_MS at most, a fifth of
+ * the time at most, and not again after a wait in vain until a packet has gone
+ * out. A small message never waits. */
 #ifndef MCPTALLY_CLI_TEE_H
 #define MCPTALLY_CLI_TEE_H
 
@@ -40,8 +45,10 @@ enum {
     TEE_NOTES = 32,    /* of one packet at most */
     TEE_CHUNK = 65536, /* bytes of one note at most */
     TEE_PACKET = TEE_CHUNK + TEE_NOTES * (int)sizeof(struct tee_head),
-    TEE_BIG = 8192,  /* queued bytes that are sent at once */
-    TEE_LATE_MS = 5, /* that a note may wait for a lull */
+    TEE_BIG = 8192,     /* queued bytes that are sent at once */
+    TEE_WAIT_MS = 20,   /* that is ever waited for room */
+    TEE_WAIT_SHARE = 5, /* of so many nanoseconds one may be waited */
+    TEE_LATE_MS = 5,    /* that a note may wait for a lull */
     TEE_KICK_BYTES = 131072,
     TEE_KICK_PACKETS = 32,
 };
@@ -54,6 +61,8 @@ struct tee {
     struct tee_head head[TEE_NOTES];
     const char *data[TEE_NOTES];
     unsigned sent_bytes, sent_packets; /* since the last kick */
+    uint64_t credit, credit_at;        /* ns that may be waited, as of then */
+    bool in_vain;                      /* the last wait was */
     uint64_t lost[TEE_STREAMS];
     bool mid_line[TEE_STREAMS];
 };

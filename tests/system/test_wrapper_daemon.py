@@ -191,6 +191,27 @@ def test_requests_are_counted_by_the_conventions(daemon, wrapped):
     daemon.check_accounting()
 
 
+def test_a_server_that_makes_up_codes_fills_no_store(daemon, wrapped):
+    """Error codes are any number: only so many become labels."""
+    server = """
+import json, os, sys
+for line in sys.stdin:
+    id = json.loads(line)["id"]
+    os.write(1, json.dumps({"id": id, "error": {"code": id, "message": ""}}).encode() + b"\\n")
+"""
+    client = wrapped(command=PYTHON + [server])
+    for _ in range(700):
+        client.request("ping")
+        client.read()
+    client.end()
+    found = ended(daemon)
+    name = "mcp_server_operation_duration_seconds_count"
+    assert sum(found[name].values()) == 700
+    assert found[name][(("otel_metric_overflow", "true"),)] >= 700 - 512
+    assert len(found[name]) <= 512
+    daemon.check_accounting()
+
+
 def test_spans(daemon, wrapped):
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     client = wrapped()
