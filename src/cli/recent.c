@@ -220,15 +220,20 @@ int recent_add(struct recent *r, struct str service, uint64_t received, const st
     return add(r, &key, &t);
 }
 
-int recent_read(struct recent *r, struct feed *f)
+int recent_read(struct recent *r, struct feed *f, unsigned most)
 {
-    const struct ring_view *v;
-    int e = 0;
-    for (unsigned n = 0; e == 0 && n < RECENT_AT_ONCE && (v = feed_next(f)); n++)
-        if (v->kind == EVENT_SPAN &&
-            decode_body(EVENT_SPAN, (const uint8_t *)v->body.p, v->body.n, &r->event) == 0)
-            e = recent_add(r, v->service, v->received, &r->event);
-    return e;
+    for (unsigned n = 0; n < most; n++) {
+        const struct ring_view *v = feed_next(f);
+        if (!v)
+            return 0;
+        if (v->kind != EVENT_SPAN ||
+            decode_body(EVENT_SPAN, (const uint8_t *)v->body.p, v->body.n, &r->event) < 0)
+            continue;
+        const int e = recent_add(r, v->service, v->received, &r->event);
+        if (e < 0)
+            return e;
+    }
+    return 1;
 }
 
 void recent_fill(struct recent *r, struct sheet *s)

@@ -10,10 +10,9 @@
 #include "model/event.h"
 
 enum {
-    RECENT_SPANS = 512,      /* kept of an operation, and of a server's operations together */
-    RECENT_WINDOWS = 2048,   /* operations and servers; the one silent for longest makes room */
-    RECENT_SECONDS = 300,    /* what came so long before the newest of its window is left out */
-    RECENT_AT_ONCE = 100000, /* records read at a time */
+    RECENT_SPANS = 512,    /* kept of an operation, and of a server's operations together */
+    RECENT_WINDOWS = 2048, /* operations and servers; the one silent for longest makes room */
+    RECENT_SECONDS = 300,  /* what came so long before the newest of its window is left out */
 };
 
 struct recent_window;
@@ -27,8 +26,9 @@ struct recent {
 /* All zero is an empty one. */
 void recent_fini(struct recent *r);
 
-/* Reads on in a feed of spans, RECENT_AT_ONCE records at most. 0 or -ERR_NOMEM. */
-int recent_read(struct recent *r, struct feed *f);
+/* Reads on in a feed of spans, `most` records at most. 0 at the feed's end, 1 when
+ * there may be more, -ERR_NOMEM. */
+int recent_read(struct recent *r, struct feed *f, unsigned most);
 
 /* Takes a span of a service, received then (ns since 1970), if it is one of an
  * operation. 0 or -ERR_NOMEM. */

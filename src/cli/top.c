@@ -46,7 +46,7 @@ static const struct options options = {
     .nrows = sizeof rows / sizeof *rows,
 };
 
-enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 120 };
+enum { TEXT_MAX = 64 << 20, PLAIN_COLUMNS = 120, SPANS_PER_FRAME = 100000 };
 
 struct top {
     const struct top_options *o;
@@ -56,6 +56,7 @@ struct top {
     struct recent recent;     /* what it told */
     struct sheet now, before; /* before is empty until there are two */
     bool two;
+    bool single; /* there will be no other frame, which could go on in the ring */
     enum sheet_order order;
     struct buf text;
 };
@@ -93,8 +94,10 @@ static int reopen(struct top *t)
 static int take(struct top *t, struct sheet *next)
 {
     feed_refresh(&t->feed);
-    int r = recent_read(&t->recent, &t->feed);
-    if (r == 0)
+    int r = recent_read(&t->recent, &t->feed, SPANS_PER_FRAME);
+    while (r > 0 && t->single) /* to where the ring was when this began */
+        r = recent_read(&t->recent, &t->feed, SPANS_PER_FRAME);
+    if (r >= 0)
         r = sheet_take(next, &t->view.store, clock_now(), t->o->all);
     if (r == 0)
         recent_fill(&t->recent, next);
@@ -156,6 +159,7 @@ static bool print(struct top *t, unsigned columns)
 
 static int run_once(struct top *t)
 {
+    t->single = true;
     const int r = look(t);
     if (r < 0)
         return r;

@@ -171,13 +171,27 @@ START_TEST(reads_the_ring_once)
     feed_only(&feed, RING_SPANS);
     for (unsigned i = 1; i <= 3; i++) {
         feed_refresh(&feed);
-        ck_assert_int_eq(recent_read(&recent, &feed), 0);
+        ck_assert_int_eq(recent_read(&recent, &feed, 100), 0);
         ck_assert_uint_eq(filled("ev", "tools/call", "echo", false).spans, i);
         append(NS_PER_MS);
     }
     feed_refresh(&feed);
     ck_assert_uint_eq(feed_next(&feed)->kind, EVENT_SPAN);
     ck_assert_ptr_null(feed_next(&feed)); /* the log record is of the other ring */
+}
+END_TEST
+
+START_TEST(reads_so_many_at_a_time)
+{
+    for (unsigned i = 0; i < 5; i++)
+        append(NS_PER_MS);
+    ck_assert_int_eq(view_open(&v, f.path), 0);
+    feed_init(&feed, &v);
+    feed_only(&feed, RING_SPANS);
+    ck_assert_int_eq(recent_read(&recent, &feed, 3), 1);
+    ck_assert_uint_eq(filled("ev", "", "", false).spans, 3);
+    ck_assert_int_eq(recent_read(&recent, &feed, 3), 0);
+    ck_assert_uint_eq(filled("ev", "", "", false).spans, 5);
 }
 END_TEST
 
@@ -194,6 +208,7 @@ int main(void)
     tcase_add_test(c, the_old_do_not);
     tcase_add_test(c, so_many_operations_and_no_more);
     tcase_add_test(c, reads_the_ring_once);
+    tcase_add_test(c, reads_so_many_at_a_time);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
