@@ -231,6 +231,7 @@ int main(void)
 {
     Suite *s = suite_create("frame");
     TCase *c = tcase_create("frame");
+    tcase_set_timeout(c, 60);
     tcase_add_test(c, any_two_cuts);
     tcase_add_test(c, byte_by_byte);
     tcase_add_test(c, whole_frames_are_not_copied);

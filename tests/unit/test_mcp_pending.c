@@ -118,6 +118,7 @@ int main(void)
 {
     Suite *suite = suite_create("mcp_pending");
     TCase *tests = tcase_create("pending");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, finds_by_direction_and_id);
     tcase_add_test(tests, is_full_at_its_limit_and_takes_more_after_a_removal);
     tcase_add_test(tests, queues_keep_the_order_of_entry);
