@@ -100,7 +100,7 @@ static void take_exit(struct observer *o)
 static void take_note(struct observer *o)
 {
     enum tee_stream s = (enum tee_stream)o->head.stream;
-    if (o->head.kind == TEE_DATA || o->head.kind == TEE_EOF)
+    if (o->head.kind <= TEE_LOST)
         note_gap(o, s);
     switch ((enum tee_kind)o->head.kind) {
     case TEE_DATA:
@@ -108,6 +108,8 @@ static void take_note(struct observer *o)
         break;
     case TEE_EOF:
         take_eof(o, s);
+        break;
+    case TEE_LOST:
         break;
     case TEE_STARTED:
     case TEE_RESUMED:

@@ -84,8 +84,10 @@ static bool wait_for_room(struct tee *t)
 
 static void lose(struct tee *t)
 {
-    for (unsigned i = 0; i < t->notes; i++)
+    for (unsigned i = 0; i < t->notes; i++) {
         t->lost[t->head[i].stream] += t->head[i].size;
+        t->eof_lost[t->head[i].stream] |= t->head[i].kind == TEE_EOF;
+    }
 }
 
 void tee_flush(struct tee *t)
@@ -163,6 +165,8 @@ void tee_finish(struct tee *t, int32_t status, struct when now, int timeout_ms)
     if (t->fd < 0)
         return;
     if (wait_for(t->fd, POLLOUT, timeout_ms)) {
+        for (unsigned s = 0; s < TEE_STREAMS; s++)
+            tee_tell(t, t->eof_lost[s] ? TEE_EOF : TEE_LOST, (enum tee_stream)s, 0, now);
         tee_tell(t, TEE_EXITED, TEE_UP, status, now);
         tee_flush(t);
     }

@@ -23,9 +23,11 @@
 
 enum tee_stream { TEE_UP, TEE_DOWN, TEE_STDERR, TEE_STREAMS };
 
+/* Those up to TEE_LOST are of one stream, and say what has been lost of it. */
 enum tee_kind {
     TEE_DATA,    /* bytes of a stream follow */
     TEE_EOF,     /* the stream has ended */
+    TEE_LOST,    /* nothing but how much has been lost */
     TEE_STARTED, /* value: pid of the server */
     TEE_RESUMED, /* the same, but an observer before this one has been told */
     TEE_EXITED,  /* value: its wait status */
@@ -65,6 +67,7 @@ struct tee {
     bool in_vain;                      /* the last wait was */
     uint64_t lost[TEE_STREAMS];
     bool mid_line[TEE_STREAMS];
+    bool eof_lost[TEE_STREAMS]; /* the note of its end was */
 };
 
 /* Makes both ends, to be parted by fork(): the receiver takes *socket and the
