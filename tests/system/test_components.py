@@ -125,8 +125,13 @@ def test_survives_the_daemon(daemon):
     check_ledger(daemon)
 
 
-def test_a_flood_of_names(daemon):
-    """One producer's names are bounded; another's component is still seen."""
+def test_a_flood_of_names(new_daemon, tmp_path):
+    """One domain's names are bounded; a component of another is still seen."""
+    daemon = new_daemon()
+    daemon.config = tmp_path / "two-domains.yaml"
+    daemon.config.write_text("domains.mapping: [{service: flood, domain: 1},"
+                             " {service: quiet, domain: 2}]\n")
+    daemon.start()
     flood = greet(daemon, service="flood")
     items.send(flood, *(items.health(f"c{i}", "healthy") for i in range(1000)))
     quiet = greet(daemon, service="quiet")

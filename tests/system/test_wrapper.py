@@ -383,8 +383,9 @@ def test_no_second_core(start, tmp_path):
     (["no-such-program-anywhere"], 127, b"No such file"),
     (["/etc/passwd"], 126, b"Permission denied"),
 ])
-def test_what_cannot_be_executed(start, command, status, words):
-    process = start(command)
+def test_what_cannot_be_executed(start, env, command, status, words):
+    # A folder in PATH that may not be searched would make it a question of permission.
+    process = start(command, env={**env, "PATH": "/usr/bin:/bin"})
     out, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == status
     assert out == b"" and words in err and command[0].encode() in err
