@@ -400,7 +400,7 @@ def test_peer_that_does_not_read_its_answers(new_daemon):
     good.count((1, 1))
     good.wait_ack()
     accounting = daemon.check_accounting()
-    assert accounting["dropped"]["unknown_id"] > 1000
+    assert accounting["dropped"]["unknown_id"] > 100  # how many fit the socket is the kernel's
 
 
 def test_without_descriptors_it_goes_on(new_daemon):
