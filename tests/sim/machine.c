@@ -87,10 +87,12 @@ static int reserve(void *arg, uint64_t offset, uint64_t size)
 
 void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
 {
+    const uint64_t boot = rng_next(rng);
+    const uint64_t id = rng_next(rng) | 1;
     *m = (struct machine){
         .rng = rng,
         .size = STORE_BYTES,
-        .me = {{rng_next(rng), rng_next(rng)}, rng_next(rng) | 1, 0},
+        .me = {.boot_id = {boot, ~boot}, .store_id = id},
         .now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S},
         .mutant = mutant,
     };

@@ -39,3 +39,7 @@ def test_a_part_over_its_budget_is_ended_with_its_children(driver):
     result = driver.run(["sh", "-c", "sleep 60 & sleep 60"], began + 0.2)
     assert result.status != 0 and "time budget" in result.output
     assert driver.one("x", ["sleep", "60"], time.monotonic() + 0.1) == (0, 1)
+
+
+def test_a_program_that_is_not_there_is_a_failure(driver):
+    assert driver.one("x", ["/no/such/program"], time.monotonic() + 1) == (0, 1)
