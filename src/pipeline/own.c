@@ -210,7 +210,8 @@ static void unpin_all(struct store *st)
     store_commit(st);
 }
 
-/* The ledgers of the domains that had one go on. */
+/* The ledgers of the domains that had one go on. One that found no room when it was
+ * begun has never had a session: it is tried again when there is one. */
 static int resume_domains(struct own *o, struct when now)
 {
     char text[128];
@@ -219,7 +220,7 @@ static int resume_domains(struct own *o, struct when now)
         if (!series_find(o->st, o->metric[OWN_RECEIVED], labels))
             continue;
         const int r = own_domain(o, d, now);
-        if (r < 0)
+        if (r < 0 && r != -ERR_FULL)
             return r;
     }
     return 0;

@@ -53,6 +53,14 @@ static void drop_head(struct producer *p)
     free(f);
 }
 
+/* Frees the frames that are settled. One that is partly out stays until all of it
+ * is: the daemon reads frames, not halves. */
+static void forget_settled(struct producer *p)
+{
+    while (p->head && last_of(p->head) <= p->acked && (p->head != p->sending || p->sent == 0))
+        drop_head(p);
+}
+
 void producer_fini(struct producer *p)
 {
     producer_disconnected(p);
@@ -343,8 +351,10 @@ static void queue_sent(struct producer *p, size_t n)
         return;
     p->sending = f->next;
     p->sent = 0;
-    if (!p->no_ack)
+    if (!p->no_ack) {
+        forget_settled(p);
         return;
+    }
     p->next += f->count;
     p->unsent = p->next;
     p->acknowledged += f->count;
@@ -387,8 +397,7 @@ static void settle(struct producer *p, uint64_t applied)
         return;
     p->acknowledged += applied - p->acked;
     p->acked = applied;
-    while (p->head && last_of(p->head) <= applied)
-        drop_head(p);
+    forget_settled(p);
 }
 
 /* The range of numbers that a WELCOME may name, by what it knew of the session. */
@@ -435,10 +444,11 @@ static int take_welcome(struct producer *p, const struct frame *f)
     return 0;
 }
 
-/* The highest number that the daemon can have taken: of frames that are all out. */
+/* The highest number that the daemon can have taken, on this connection or on one
+ * before: what was written to that may be read after this one's WELCOME. */
 static uint64_t highest_out(const struct producer *p)
 {
-    return p->sending && !p->no_ack ? p->sending->first - 1 : p->next - 1;
+    return (p->no_ack ? p->next : p->unsent) - 1;
 }
 
 static int take_ack(struct producer *p, const struct frame *f)
