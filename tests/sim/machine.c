@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipeline/redact.h"
+#include "pipeline/rules.h"
 #include "store/commit.h"
-
-enum { STORE_BYTES = 4 << 20, PAGE = 4096 };
+#include "store/space.h"
 
 /* The machine whose daemon runs: the hooks below have no argument for it. */
 static struct machine *running;
@@ -81,8 +82,34 @@ const char *__asan_default_options(void)
 
 static int reserve(void *arg, uint64_t offset, uint64_t size)
 {
-    const struct machine *m = arg;
-    return offset + size <= m->size ? 0 : -ERR_FULL;
+    struct machine *m = arg;
+    const uint64_t first = offset / MACHINE_PAGE, end = (offset + size) / MACHINE_PAGE;
+    uint32_t want = 0;
+    for (uint64_t i = first; i < end; i++)
+        want += !m->page[i];
+    if (want > m->pages_left)
+        return -ERR_FULL;
+    m->pages_left -= want;
+    memset(m->page + first, true, end - first);
+    return 0;
+}
+
+/* Each named event counts, is summarized, and sets a part of a joined gauge. */
+static struct rules *make_rules(void)
+{
+    const struct rule table[MACHINE_RULES] = {
+        {.event = STR("sim.*"), .metric = STR("sim.ruled"), .kind = METRIC_COUNTER},
+        {.event = STR("sim.event"),
+         .metric = STR("sim.rated"),
+         .kind = METRIC_SUMMARY,
+         .measurement = STR("n")},
+        {.event = STR("sim.event"),
+         .metric = STR("sim.level"),
+         .kind = METRIC_GAUGE,
+         .join = JOIN_MAX,
+         .measurement = STR("n")},
+    };
+    return rules_new(table, MACHINE_RULES);
 }
 
 void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
@@ -91,8 +118,9 @@ void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
     const uint64_t id = rng_next(rng) | 1;
     *m = (struct machine){
         .rng = rng,
-        .size = STORE_BYTES,
-        .me = {.boot_id = {boot, ~boot}, .store_id = id},
+        .size = MACHINE_BYTES,
+        .pages_left = UINT32_MAX,
+        .me = {.boot_id = {boot, ~boot}, .store_id = id, .secret = ~id},
         .now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S},
         .mutant = mutant,
     };
@@ -100,8 +128,11 @@ void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
     m->options.cardinality = 30;
     m->options.series_idle = 200 * NS_PER_S;
     m->options.session_keep = 100000 * NS_PER_S;
-    m->mem = aligned_alloc(PAGE, m->size);
-    assert(m->mem);
+    static const struct redact_options secrets = {.enabled = true};
+    m->rules = make_rules();
+    m->redact = redact_new(&secrets);
+    m->mem = aligned_alloc(MACHINE_PAGE, m->size);
+    assert(m->mem && m->rules && m->redact);
     memset(m->mem, 0, m->size);
     for (unsigned i = 0; i < MACHINE_CABLES; i++) {
         buf_init(&m->cables[i].up, CABLE_BYTES);
@@ -143,6 +174,8 @@ void machine_fini(struct machine *m)
         buf_fini(&m->cables[i].up);
         buf_fini(&m->cables[i].down);
     }
+    rules_free(m->rules);
+    redact_free(m->redact);
     free(m->mem);
 }
 
@@ -163,8 +196,13 @@ void machine_fini(struct machine *m)
 
 static void boot(struct machine *m)
 {
+    struct health_options health;
     const int r = pipeline_init(&m->pl, &m->st, &m->options, m->now);
     assert(r == 0);
+    m->pl.rules = m->rules;
+    m->pl.redact = m->redact;
+    health_defaults(&health);
+    health_watch_init(&m->watch, &m->st, &m->pl.own, &health, m->now);
 }
 
 bool machine_start(struct machine *m)
@@ -236,4 +274,34 @@ void machine_read(struct machine *m, unsigned i, size_t n)
 void machine_tick(struct machine *m)
 {
     LIVE(m, pipeline_sweep(&m->pl, m->now, 200));
+}
+
+static void watch(struct machine *m, unsigned records)
+{
+    (void)health_watch_step(&m->watch, records, m->now);
+    (void)health_watch_tick(&m->watch, records, m->now);
+}
+
+void machine_watch(struct machine *m, unsigned records)
+{
+    LIVE(m, watch(m, records));
+}
+
+void machine_squeeze(struct machine *m, uint32_t pages, uint64_t bytes)
+{
+    struct store *st = &m->st;
+    m->pages_left = pages;
+    while (st->reserved[SECTION_HEAP] > st->head->heap_used + bytes + 64 * sizeof(uint64_t)) {
+        const uint64_t at = heap_alloc(st, 64);
+        store_set(st, at, 0);
+        store_commit(st);
+    }
+}
+
+void machine_reload(struct machine *m, unsigned cardinality, uint64_t series_idle)
+{
+    m->options.cardinality = cardinality;
+    m->options.series_idle = series_idle;
+    if (m->alive)
+        m->pl.options = m->options;
 }

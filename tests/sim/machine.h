@@ -12,8 +12,15 @@
 #include "base/buf.h"
 #include "pipeline/link.h"
 #include "rng.h"
+#include "watch/health.h"
 
-enum { MACHINE_CABLES = 8, CABLE_BYTES = 1 << 20 };
+enum {
+    MACHINE_CABLES = 8,
+    MACHINE_BYTES = 4 << 20, /* of the store */
+    MACHINE_PAGE = 4096,
+    MACHINE_RULES = 3, /* that each named event matches */
+    CABLE_BYTES = 1 << 20,
+};
 
 /* One connection: bytes on their way up to the daemon and down to the producer. */
 struct cable {
@@ -48,14 +55,19 @@ struct machine {
     struct rng *rng;
     void *mem;
     size_t size;
+    bool page[MACHINE_BYTES / MACHINE_PAGE]; /* which have memory behind them */
+    uint32_t pages_left;                     /* that can still be had */
     struct store_identity me;
     struct when now;
     struct pipeline_options options;
+    struct rules *rules;
+    struct redact *redact;
 
     bool alive;
     bool attached; /* store and pipeline are to be freed */
     struct store st;
     struct pipeline pl;
+    struct health_watch watch;
     struct cable cables[MACHINE_CABLES];
 
     uint64_t points_left; /* store points until the kill that is set; 0: none is */
@@ -85,5 +97,15 @@ void machine_read(struct machine *m, unsigned i, size_t n);
 
 /* The idle sweep. */
 void machine_tick(struct machine *m);
+
+/* The consumer of the event ring goes on by up to `records`. */
+void machine_watch(struct machine *m, unsigned records);
+
+/* Memory becomes short: `pages` more can be had, and the heap has `bytes` left of
+ * what it has. Only more pages help. */
+void machine_squeeze(struct machine *m, uint32_t pages, uint64_t bytes);
+
+/* Other options, as after a reload. */
+void machine_reload(struct machine *m, unsigned cardinality, uint64_t series_idle);
 
 #endif

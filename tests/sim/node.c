@@ -77,6 +77,17 @@ static void remember(struct node *n, enum item_kind kind, uint8_t amount)
     n->log[n->nlog++] = (struct item){(uint8_t)kind, amount};
 }
 
+/* Which events and spans have a secret in them. */
+static bool secret(uint8_t amount)
+{
+    return amount % 3 == 0;
+}
+
+static bool is_named(uint8_t amount)
+{
+    return amount % 2;
+}
+
 static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
 {
     static struct event e;
@@ -84,8 +95,9 @@ static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
     memset(&e, 0, sizeof e);
     e.kind = kind;
     e.name = STR("sim.event");
-    e.nattrs = e.all_attrs = 1;
+    e.nattrs = e.all_attrs = secret(amount) ? 2 : 1;
     e.attrs[0] = (struct attr){.key = STR("n"), .type = ATTR_I64, .i = amount};
+    e.attrs[1] = (struct attr){.key = STR("password"), .type = ATTR_STRING, .s = STR("hunter2")};
     if (kind == EVENT_HEALTH)
         e.state = HEALTH_HEALTHY;
     if (kind == EVENT_SPAN) {
@@ -127,7 +139,7 @@ static int emit(struct node *n, enum item_kind kind, uint8_t amount)
     case ITEM_BAD:
         return producer_update(&n->p, n->series[kind], f64_bits(NAN));
     case ITEM_EVENT:
-        return emit_event(n, amount % 2 ? EVENT_NAMED : EVENT_HEALTH, amount);
+        return emit_event(n, is_named(amount) ? EVENT_NAMED : EVENT_HEALTH, amount);
     case ITEM_SPAN:
         return emit_event(n, EVENT_SPAN, amount);
     case ITEM_KINDS:
@@ -138,7 +150,7 @@ static int emit(struct node *n, enum item_kind kind, uint8_t amount)
 
 void node_emit(struct node *n, uint32_t most)
 {
-    for (uint32_t i = rng_below(n->rng, most); i > 0; i--) {
+    for (uint32_t i = rng_below(n->rng, most); i > 0 && !n->dead; i--) {
         enum item_kind kind = (enum item_kind)rng_below(n->rng, ITEM_KINDS);
         const uint8_t amount = (uint8_t)rng_below(n->rng, 200);
         if (kind == ITEM_STORM && n->storms == 0)
@@ -162,6 +174,8 @@ void node_totals(const struct node *n, uint64_t applied, struct totals *t)
             t->bucket[it->amount % 4]++;
         t->events += it->kind == ITEM_EVENT;
         t->spans += it->kind == ITEM_SPAN;
+        t->named += it->kind == ITEM_EVENT && is_named(it->amount);
+        t->secrets += (it->kind == ITEM_EVENT || it->kind == ITEM_SPAN) && secret(it->amount);
         t->bad += it->kind == ITEM_BAD;
     }
 }
@@ -179,7 +193,11 @@ static void notice(struct node *n, struct machine *m)
 void node_connect(struct node *n, struct machine *m)
 {
     notice(n, m);
-    if (n->connected || !machine_connect(m, n->cable))
+    if (n->connected || n->dead)
+        return;
+    if (m->cables[n->cable].open)
+        n->cable ^= NODE_CABLES;
+    if (!machine_connect(m, n->cable))
         return;
     const int r = producer_connected(&n->p);
     assert(r == 0);
@@ -194,6 +212,12 @@ void node_leave(struct node *n, struct machine *m)
     producer_disconnected(&n->p);
     n->connected = false;
     machine_hang_up(m, n->cable);
+}
+
+void node_die(struct node *n, struct machine *m)
+{
+    node_leave(n, m);
+    n->dead = true;
 }
 
 void node_send(struct node *n, struct machine *m, size_t most)

@@ -13,8 +13,14 @@ struct totals {
     double sum;         /* sim_cost_total, in halves, so that no order of adding matters */
     uint64_t bucket[4]; /* sim_size */
     uint64_t events, spans;
-    uint64_t bad; /* not finite: dropped */
+    uint64_t named;   /* of the events: those that rules match */
+    uint64_t secrets; /* events and spans with something to redact */
+    uint64_t bad;     /* not finite: dropped */
 };
+
+/* A node has two cables: it may come back by one while the daemon has not read all
+ * that it wrote to the other. */
+enum { NODE_CABLES = MACHINE_CABLES / 2 };
 
 enum item_kind {
     ITEM_COUNT,
@@ -35,8 +41,9 @@ struct item {
 
 struct node {
     struct rng *rng;
-    unsigned cable;
+    unsigned cable; /* the one in use; cable ^ NODE_CABLES is the other */
     bool connected;
+    bool dead; /* it will not come back, whatever it had not sent */
     struct producer p;
     uint32_t metrics[ITEM_KINDS], series[ITEM_KINDS]; /* ids */
     uint32_t storms;                                  /* series of ITEM_STORM defined so far */
@@ -55,6 +62,9 @@ void node_connect(struct node *n, struct machine *m);
 
 /* Closes the connection from this side. */
 void node_leave(struct node *n, struct machine *m);
+
+/* It is killed, and nobody starts it again. */
+void node_die(struct node *n, struct machine *m);
 
 /* Moves up to `most` bytes up, or down. */
 void node_send(struct node *n, struct machine *m, size_t most);
