@@ -84,7 +84,8 @@ static bool in_heap(const struct store *st, uint64_t at, uint64_t bytes)
 
 static bool text_ok(const struct store *st, uint64_t at)
 {
-    return in_heap(st, at, WORD) && in_heap(st, at, WORD + store_get(st, at));
+    return in_heap(st, at, WORD) && store_get(st, at) <= (HEAP_MAX_WORDS - 1) * WORD &&
+           in_heap(st, at, WORD + store_get(st, at));
 }
 
 static int check_heap(const struct store *st, struct finding *f)
