@@ -25,9 +25,10 @@ export CK_DEFAULT_TIMEOUT ?= 60
 
 # What building and testing need from Debian; the one list.
 DEBS := autoconf binutils check clang clang-format gcc g++ libc6-dev libevent-dev libjansson-dev \
-	libmicrohttpd-dev libxxhash-dev libyaml-dev make mandoc pkg-config procps prometheus python3 \
-	python3-prometheus-client python3-pytest python3-yaml systemd-container util-linux xz-utils \
-	zlib1g-dev
+	libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libtre-dev libxxhash-dev \
+	libyaml-dev make mandoc nghttp2-client openssl pkg-config procps prometheus protobuf-c-compiler \
+	python3 python3-grpcio python3-prometheus-client python3-protobuf python3-pytest python3-yaml \
+	systemd-container util-linux xz-utils zlib1g-dev
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
@@ -64,7 +65,8 @@ ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now 
 say = $(if $(V),,@printf '  %s  %s\n' $(1) $@; )
 
 # ---- sources: a folder is a room; a new file needs no line here -------------
-ROOMS := base model wire store mcp pipeline watch format intake serve export daemon client
+ROOMS := base model wire otlp store mcp spool pipeline watch format forward intake serve helper export \
+	daemon client
 MAINS := src/daemon/main.c
 CORE := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 CLI := $(wildcard src/cli/*.c)
@@ -138,7 +140,7 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
 		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
 
 # The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM into objects of its own.
-SIM_ROOMS := base model wire store mcp pipeline watch format
+SIM_ROOMS := base model wire otlp store mcp spool pipeline watch format forward
 SIM_SOURCES := $(wildcard tests/sim/*.c $(SIM_ROOMS:%=src/%/*.c))
 $(B)/sim/%.o: DEFINES := -DMCPTALLY_SIM
 $(B)/sim/%.o: %.c build/config.mk

@@ -19,6 +19,9 @@ enum event_kind {
     EVENT_HEALTH = 9,
 };
 
+/* What rings keep beside those: one-item OTLP Resource* messages, see otlp/otlp.h. */
+enum record_kind { RECORD_OTLP_SPAN = 32, RECORD_OTLP_LOG, RECORD_OTLP_METRIC };
+
 enum attr_type { ATTR_STRING = 1, ATTR_BOOL, ATTR_I64, ATTR_F64 };
 
 struct attr {

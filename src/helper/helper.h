@@ -1,0 +1,67 @@
+/* helper: the one process that may block, and how the loop asks it. Floor 4.
+ *
+ * Forked before the store is mapped, over a socketpair with bounded messages. It
+ * resolves names, reads small files (certificates), and keeps the spools. When it
+ * dies it is forked again by a process without the store (itself a child that only
+ * forks), and every question that was open is answered with -ERR_CLOSED.
+ * Callbacks come from the loop, never from inside the call that asked. */
+#ifndef MCPTALLY_HELPER_HELPER_H
+#define MCPTALLY_HELPER_HELPER_H
+
+#include <event2/event.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "spool/spool.h"
+
+struct helper;
+
+enum { HELPER_PAYLOAD = 8 << 20, HELPER_FILE = 4 << 20, HELPER_ADDRESSES = 16 };
+
+/* Forks. To be called before threads, the store or sockets are there. NULL with errno. */
+struct helper *helper_new(const char *state_dir);
+
+/* Joins the loop. 0 or -ERR_NOMEM. */
+int helper_start(struct helper *h, struct event_base *base);
+void helper_free(struct helper *h);
+
+bool helper_alive(const struct helper *h);
+uint64_t helper_restarts(const struct helper *h);
+
+/* A question that is not answered yet; helper_forget() so that it never will be. */
+struct helper_call;
+void helper_forget(struct helper_call *c);
+
+/* Names. error: 0, -ERR_NOTFOUND, -ERR_TIMEOUT, -ERR_CLOSED, -ERR_FULL (too many open). */
+typedef void helper_resolved(void *arg, int error, const struct sockaddr_storage *addresses,
+                             unsigned n);
+struct helper_call *helper_resolve(struct helper *h, const char *host, uint16_t port,
+                                   helper_resolved *done, void *arg);
+
+/* Files of at most HELPER_FILE bytes. error: -ERR_NOTFOUND, -ERR_PERM, -ERR_RANGE ... */
+typedef void helper_file(void *arg, int error, struct str bytes);
+struct helper_call *helper_read_file(struct helper *h, const char *path, helper_file *done,
+                                     void *arg);
+
+/* Spools, one directory under state_dir/spool each. `stats` comes with every answer. */
+struct helper_spool_answer {
+    int error;
+    uint64_t seq;
+    struct spool_stats stats;
+    struct spool_record record; /* of a read; payload good during the call. seq 0: none */
+};
+typedef void helper_spool_done(void *arg, const struct helper_spool_answer *a);
+
+struct helper_call *helper_spool_open(struct helper *h, const char *name,
+                                      const struct spool_options *o, helper_spool_done *done,
+                                      void *arg);
+/* Appends and syncs (a run of appends that wait together is synced once). Copies. */
+struct helper_call *helper_spool_append(struct helper *h, const char *name, unsigned signal,
+                                        uint32_t items, struct str payload, helper_spool_done *done,
+                                        void *arg);
+struct helper_call *helper_spool_read(struct helper *h, const char *name, uint64_t seq,
+                                      helper_spool_done *done, void *arg);
+struct helper_call *helper_spool_finish(struct helper *h, const char *name, uint64_t seq,
+                                        helper_spool_done *done, void *arg);
+
+#endif

@@ -1,0 +1,137 @@
+/* otlp: an OTLP request into its items, without unpacking it. Floor 1.
+ *
+ * Export*ServiceRequest > Resource* > Scope* > Span, LogRecord or Metric. The walk
+ * cuts the message where its repeated fields begin and end, item by item, and
+ * looks no deeper. What surrounds an item (resource, scope, schema URLs, and
+ * fields that this version does not know) is kept as bytes and goes with it:
+ * `resource` is every field of the Resource* message but its Scope*s, tags
+ * included, `scope` likewise every field of the Scope* message but its items.
+ *
+ * So [resource, tag 2, length, scope, tag 2, length, item] is a Resource* message
+ * with one item again: the form in which rings keep OTLP items (otlp_join()). */
+#ifndef MCPTALLY_OTLP_OTLP_H
+#define MCPTALLY_OTLP_OTLP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/event.h"
+#include "model/limits.h"
+
+enum otlp_signal { OTLP_TRACES, OTLP_METRICS, OTLP_LOGS, OTLP_SIGNALS };
+
+const char *otlp_signal_name(unsigned signal); /* "traces", "metrics", "logs" */
+
+struct otlp_item {
+    enum otlp_signal signal;
+    struct str resource, scope; /* as above; each at most LIMIT_ORIGIN bytes */
+    struct str bytes;           /* the item's own message */
+    bool new_resource;          /* the first item of its Resource* message */
+    bool new_scope;
+};
+
+struct otlp_walk {
+    enum otlp_signal signal;
+    struct str request, in_resource, in_scope; /* what is left of each level */
+    struct buf resource, scope;                /* the surrounding fields, gathered */
+    bool fresh_resource, fresh_scope;
+    int err;
+};
+
+/* The bytes are borrowed and must outlive the walk. */
+void otlp_walk_init(struct otlp_walk *w, enum otlp_signal signal, struct str request);
+void otlp_walk_fini(struct otlp_walk *w);
+
+/* 1 and the next item, whose texts are good until the next call; 0 at the end;
+ * -ERR_SYNTAX or -ERR_SHORT when the rest cannot be read, -ERR_RANGE when a
+ * resource or scope is larger than LIMIT_ORIGIN: the walk then goes on behind
+ * that resource. */
+int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out);
+
+/* An item and its surroundings as one Resource* message, appended; and back
+ * again, for bytes that otlp_join() made: 0 or -ERR_SYNTAX. */
+void otlp_join(struct buf *to, struct str resource, struct str scope, struct str item);
+int otlp_part(struct str joined, struct str *resource, struct str *scope, struct str *item);
+
+/* ---- the trust line: an item into an event ---- */
+
+/* Checks everything that the schema gives a form: lengths of ids, UTF-8, nesting
+ * of at most LIMIT_OTLP_DEPTH, known fields' wire types. The event is a view for
+ * metrics, sampling and people: attributes that are no scalars, those beyond
+ * LIMIT_ATTRS and what is longer than LIMIT_TEXT are left out or cut; the bytes
+ * keep them. Strings are borrowed from the bytes. 0, or an error for
+ * drop_of_error(). */
+int otlp_span(struct str bytes, struct event *out);
+int otlp_log(struct str bytes, struct event *out, struct buf *scratch); /* a body that is no
+                                                  string is written as JSON into scratch */
+
+struct otlp_origin {              /* whose items these are */
+    struct str service, instance; /* service.name, service.instance.id; empty: none */
+    struct str scope, scope_version;
+    unsigned nattrs; /* scalar attributes of the resource, as above */
+    struct attr attrs[LIMIT_ATTRS];
+};
+
+/* From `resource` and `scope` of an item. 0 or an error as above. */
+int otlp_origin(struct str resource, struct str scope, struct otlp_origin *out);
+
+/* ---- metrics ---- */
+
+enum otlp_data {
+    OTLP_GAUGE = 5,
+    OTLP_SUM = 7,
+    OTLP_HISTOGRAM = 9,
+    OTLP_EXPONENTIAL = 10,
+    OTLP_SUMMARY = 11
+};
+enum otlp_temporality { OTLP_UNSPECIFIED, OTLP_DELTA, OTLP_CUMULATIVE };
+
+struct otlp_metric {
+    struct str name, unit, help;
+    enum otlp_data data;
+    enum otlp_temporality temporality;
+    bool monotonic;
+    struct str points; /* the data message, of which the points are left to read */
+};
+
+struct otlp_point {
+    uint64_t start, time; /* ns since 1970; 0: not given */
+    unsigned flags;       /* 1: no recorded value */
+    unsigned nattrs;
+    struct attr attrs[LIMIT_ATTRS];
+    bool attrs_cut; /* some were left out */
+    bool is_int;
+    int64_t i; /* of a sum or gauge */
+    double d;
+    uint64_t count;
+    double sum;
+    bool has_sum;
+    unsigned nbounds, nbuckets;
+    double bounds[LIMIT_OTLP_BUCKETS];
+    uint64_t buckets[LIMIT_OTLP_BUCKETS + 1];
+    int scale; /* exponential */
+    uint64_t zero_count;
+    double zero_threshold;
+    struct otlp_exp_buckets {
+        int offset;
+        unsigned n;
+        uint64_t counts[LIMIT_OTLP_BUCKETS];
+    } positive, negative;
+    unsigned nquantiles; /* summary */
+    struct {
+        double q, value;
+    } quantiles[LIMIT_OTLP_QUANTILES];
+    struct { /* the newest exemplar that has a trace */
+        bool present;
+        uint64_t time;
+        double value;
+        struct trace_ref trace;
+    } exemplar;
+};
+
+int otlp_metric(struct str bytes, struct otlp_metric *out);
+
+/* 1 and the next point (with *raw its bytes); 0 at the end; for a bad point its
+ * error, and the metric goes on behind it; -ERR_SHORT: nothing more can be read. */
+int otlp_point(struct otlp_metric *m, struct otlp_point *out, struct str *raw);
+
+#endif
