@@ -56,7 +56,7 @@ HARDEN := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # gcc warns that its thread sanitizer does not see fences; ours order atomics only, which it does.
 WARN += $(if $(and $(findstring thread,$(SAN)),$(if $(findstring clang,$(CC)),,gcc)),-Wno-tsan)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Isrc/client $(WARN) $(HARDEN) $(SANFLAGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Isrc/client -I$(B)/gen $(WARN) $(HARDEN) $(SANFLAGS) \
 	-ffunction-sections -fdata-sections -fPIC -fvisibility=hidden \
 	-DMCPTALLY_BUILD_VERSION='"$(VERSION)"' $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
@@ -77,15 +77,25 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .PHONY: all
 all: $(B)/mcptallyd $(B)/mcptally $(B)/libmcptally.so $(B)/libmcptally.a
 
+# C from the .proto files, without our warnings: it is not ours to change.
+GEN := $(patsubst src/%.proto,$(B)/gen/%.pb-c.c,$(wildcard src/*/*.proto))
+GEN_OBJ := $(GEN:.c=.o)
+$(B)/gen/%.pb-c.c: src/%.proto build/config.mk
+	@mkdir -p $(B)/gen
+	$(call say,PROTO)$(PROTOC_C) -Isrc --c_out=$(B)/gen $<
+$(B)/gen/%.o: $(B)/gen/%.c | $(GEN)
+	$(call say,CC)$(CC) -std=c11 -I$(B)/gen -w $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections \
+		-fPIC -fvisibility=hidden $(PROTOBUF_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
 define COMPILE
 @mkdir -p $(@D)
 $(call say,CC)$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
 endef
 
-$(B)/obj/%.o: %.c build/config.mk
+$(B)/obj/%.o: %.c build/config.mk | $(GEN)
 	$(COMPILE)
 
-$(B)/libcore.a: $(call obj,$(CORE))
+$(B)/libcore.a: $(call obj,$(CORE)) $(GEN_OBJ)
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $^
 
@@ -143,9 +153,9 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
 SIM_ROOMS := base model wire otlp store mcp spool pipeline watch format forward
 SIM_SOURCES := $(wildcard tests/sim/*.c $(SIM_ROOMS:%=src/%/*.c))
 $(B)/sim/%.o: DEFINES := -DMCPTALLY_SIM
-$(B)/sim/%.o: %.c build/config.mk
+$(B)/sim/%.o: %.c build/config.mk | $(GEN)
 	$(COMPILE)
-$(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o)
+$(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o) $(GEN_OBJ)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 .PHONY: unit-programs fuzz-programs sim-programs test-programs unit
