@@ -1,17 +1,24 @@
 #include "cli/channel.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 static bool has_bytes(const struct channel *c)
 {
-    return c->head < c->tail;
+    return c->head < c->ready;
+}
+
+/* What may be read into: the first line has room to grow. */
+static size_t capacity(const struct channel *c)
+{
+    return c->edit ? CHANNEL_BUFFER - CHANNEL_PIECE : CHANNEL_BUFFER;
 }
 
 /* A buffer that is full of bytes already written has room: see make_room(). */
 static bool wants_bytes(const struct channel *c)
 {
-    return !c->eof && port_is_open(&c->from) && (c->tail < CHANNEL_BUFFER || !has_bytes(c));
+    return !c->eof && port_is_open(&c->from) && (c->tail < capacity(c) || !has_bytes(c));
 }
 
 void channel_poll(const struct channel *c, struct pollfd p[2])
@@ -26,7 +33,7 @@ void channel_close(struct channel *c)
 {
     port_close(&c->from);
     port_close(&c->to);
-    c->head = c->tail;
+    c->head = c->ready = c->tail;
     c->eof = true;
 }
 
@@ -55,7 +62,7 @@ static bool is_transient(void)
 static void write_out(struct channel *c)
 {
     while (has_bytes(c)) {
-        ssize_t n = port_write(&c->to, c->buffer + c->head, c->tail - c->head);
+        ssize_t n = port_write(&c->to, c->buffer + c->head, c->ready - c->head);
         if (n < 0) {
             if (!is_transient())
                 channel_close(c);
@@ -73,50 +80,107 @@ static void make_room(struct channel *c, struct tee *t)
         return;
     if (t->queued[c->stream] && c->tail > CHANNEL_BUFFER / 2)
         tee_flush(t);
-    if (!t->queued[c->stream])
-        c->head = c->tail = 0;
+    if (t->queued[c->stream])
+        return;
+    memmove(c->buffer, c->buffer + c->ready, c->tail - c->ready);
+    c->tail -= c->ready;
+    c->head = c->ready = 0;
 }
 
-/* Bytes read; 0 when there are none for now or ever (eof). */
-static size_t read_in(struct channel *c)
+/* ---- whole lines, for an edit ---- */
+
+/* The line at `ready` is n bytes long: edits it, and passes over it. */
+static void edit_line(struct channel *c, size_t n)
 {
-    size_t room = CHANNEL_BUFFER - c->tail;
+    char *line = c->buffer + c->ready, piece[CHANNEL_PIECE];
+    size_t at = 0, more = 0;
+    if (!c->long_line)
+        more = c->edit(c->edit_arg, line, n, piece, &at);
+    if (more > 0) {
+        memmove(line + at + more, line + at, c->tail - c->ready - at);
+        memcpy(line + at, piece, more);
+        c->tail += more;
+    }
+    c->ready += n + more + 1;
+    c->long_line = false;
+}
+
+/* Says how much may be written: all without an edit, else whole lines, and a
+ * piece of one for which the buffer is too small or that will not end. */
+static void release(struct channel *c)
+{
+    const char *end;
+    if (!c->edit) {
+        c->ready = c->tail;
+        return;
+    }
+    while ((end = memchr(c->buffer + c->ready, '\n', c->tail - c->ready))) {
+        if (CHANNEL_BUFFER - c->tail < CHANNEL_PIECE)
+            return; /* until the lines before it are written */
+        edit_line(c, (size_t)(end - c->buffer) - c->ready);
+    }
+    if (c->eof || c->long_line || (c->ready == 0 && c->tail >= capacity(c))) {
+        c->long_line |= c->ready < c->tail;
+        c->ready = c->tail;
+    }
+}
+
+/* ---- moving ---- */
+
+/* Reads what there is room for; nothing when there is none for now or ever (eof). */
+static void read_in(struct channel *c)
+{
+    size_t room = capacity(c) - c->tail;
     if (c->limited && room > c->left)
         room = c->left;
     ssize_t n = port_read(&c->from, c->buffer + c->tail, room);
     if (n <= 0) {
         c->eof = n == 0 || !is_transient();
-        return 0;
+        return;
     }
     c->tail += (size_t)n;
     if (c->limited) {
         c->left -= (size_t)n;
         c->eof = c->left == 0;
     }
-    return (size_t)n;
 }
 
 /* At the end of the stream the destination closes behind the last byte. */
 static void pass_end(struct channel *c, struct tee *t)
 {
-    if (!c->eof || has_bytes(c) || channel_done(c))
+    if (!c->eof || c->head < c->tail || channel_done(c))
         return;
     channel_close(c);
     tee_tell(t, TEE_EOF, c->stream, 0, clock_now());
+}
+
+/* Writes what may be written, and tells of it. True when more may come of it. */
+static bool pass(struct channel *c, struct tee *t)
+{
+    const size_t at = c->ready;
+    release(c);
+    const size_t n = c->ready - at;
+    if (n == 0)
+        return false;
+    write_out(c);
+    tee_data(t, c->stream, c->buffer + at, n, clock_now());
+    return c->ready < c->tail && !has_bytes(c);
 }
 
 void channel_move(struct channel *c, const struct pollfd p[2], struct tee *t)
 {
     if (port_is_open(&c->to) && (p[1].revents & (POLLERR | POLLHUP | POLLNVAL)))
         channel_close(c);
-    if (p[1].revents & POLLOUT)
+    if (p[1].revents & POLLOUT) {
         write_out(c);
+        if (c->edit)
+            make_room(c, t); /* for the lines that are held */
+    }
     if (p[0].revents && wants_bytes(c)) {
         make_room(c, t);
-        size_t at = c->tail, n = read_in(c);
-        write_out(c);
-        if (n)
-            tee_data(t, c->stream, c->buffer + at, n, clock_now());
+        read_in(c);
     }
+    while (pass(c, t))
+        make_room(c, t);
     pass_end(c, t);
 }

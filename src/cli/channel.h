@@ -1,6 +1,9 @@
 /* channel: one direction of the relay: bytes from one port to another through a
  * buffer of fixed size, so that a slow reader holds the writer back as a pipe
- * would. What is read is written at once and only then told to the observer. */
+ * would. What is read is written at once and only then told to the observer.
+ *
+ * A channel with an `edit` holds each line until it is whole and lets the edit
+ * make it longer; a line that leaves no room for that passes as it came. */
 #ifndef MCPTALLY_CLI_CHANNEL_H
 #define MCPTALLY_CLI_CHANNEL_H
 
@@ -11,12 +14,23 @@
 
 enum { CHANNEL_BUFFER = 65536 };
 
+enum { CHANNEL_PIECE = 128 };
+
+/* Asked of every whole line (n bytes, its end not among them): the length of a
+ * piece to insert, which it writes, and in *at the bytes before it; 0: none. */
+typedef size_t channel_edit(void *arg, const char *line, size_t n, char piece[CHANNEL_PIECE],
+                            size_t *at);
+
 struct channel {
     struct port from, to;
     enum tee_stream stream;
-    size_t head, tail; /* the bytes not yet written */
-    bool eof;          /* nothing more will be read */
-    bool limited;      /* read only `left` bytes more */
+    size_t head, tail;  /* the bytes not yet written */
+    size_t ready;       /* of these may be written up to here; = tail without an edit */
+    bool long_line;     /* the line in hand passes unedited */
+    channel_edit *edit; /* NULL: none */
+    void *edit_arg;
+    bool eof;     /* nothing more will be read */
+    bool limited; /* read only `left` bytes more */
     size_t left;
     char buffer[CHANNEL_BUFFER];
 };

@@ -218,7 +218,8 @@ static bool begin(struct observer *o)
     struct when now = clock_now();
     struct mcp_limits limits;
     mcp_limits_default(&limits);
-    o->report = report_new(o->options->service, o->options->socket, getenv("TRACEPARENT"));
+    o->report = report_new(o->options->service, o->options->socket, getenv("TRACEPARENT"),
+                           o->options->stamp);
     if (!o->report || mcp_session_init(&o->session, &limits, report_sink(), o->report) != 0)
         return false;
     recording_begin(&o->recording, o->options->record, o->options->service, now);

@@ -3,10 +3,13 @@
 #ifndef MCPTALLY_CLI_OBSERVER_H
 #define MCPTALLY_CLI_OBSERVER_H
 
+struct stamp;
+
 struct observer_options {
     const char *service;
-    const char *socket; /* of the daemon; NULL: the usual places */
-    int record;         /* descriptor of the recording, -1 for none */
+    const char *socket;        /* of the daemon; NULL: the usual places */
+    int record;                /* descriptor of the recording, -1 for none */
+    const struct stamp *stamp; /* NULL: the relay gives out no contexts */
 };
 
 /* The whole life of the process, as struct relay_options wants it; arg is a

@@ -211,6 +211,8 @@ static void open_channels(struct relay *r, const struct spawn *s)
     }
     port_adopt(&c[TEE_UP].from, STDIN_FILENO, true);
     port_own(&c[TEE_UP].to, s->in);
+    c[TEE_UP].edit = r->options->edit_up;
+    c[TEE_UP].edit_arg = r->options->edit_arg;
     port_own(&c[TEE_DOWN].from, s->out);
     port_adopt(&c[TEE_DOWN].to, STDOUT_FILENO, false);
     if (s->err < 0)

@@ -1,12 +1,15 @@
 /* relay: the process between an MCP client and a stdio server. It starts the
- * server, moves bytes both ways unchanged and at once, passes signals, end of
- * file and exit status on, and tells an observer process what passed.
+ * server, moves bytes both ways unchanged (but for an edit that was asked for) and
+ * at once, passes signals, end of file and exit status on, and tells an observer
+ * process what passed.
  *
  * Fixed memory, no library but libc. Whatever becomes of the observer changes
  * nothing here: it is started again at most RELAY_OBSERVERS - 1 times, and what
  * it cannot take is lost to it alone. */
 #ifndef MCPTALLY_CLI_RELAY_H
 #define MCPTALLY_CLI_RELAY_H
+
+#include "cli/channel.h"
 
 enum {
     RELAY_OBSERVERS = 4,     /* observers that one relay starts at most */
@@ -23,6 +26,8 @@ struct relay_options {
     int (*observe)(void *arg, int socket, int kick);
     void *arg;
     int keep;
+    channel_edit *edit_up; /* of the lines from the client, or NULL */
+    void *edit_arg;
 };
 
 /* Runs the server to its end and returns its exit status; dies of the signal

@@ -190,7 +190,7 @@ static int replay(struct replay *r, const char *path, const struct replay_option
 {
     struct mcp_limits limits;
     mcp_limits_default(&limits);
-    r->report = report_new(service, o->socket, NULL);
+    r->report = report_new(service, o->socket, NULL, NULL);
     if (!r->report || mcp_session_init(&r->session, &limits, report_sink(), r->report) != 0) {
         cli_error("replay: %s", strerror(ENOMEM));
         report_free(r->report, 0);

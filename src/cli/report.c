@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/hash.h"
+#include "client/span.h"
 #include "mcptally.h"
 
 /* Little memory: an observer sends small things. The library has no thread here,
@@ -74,6 +75,7 @@ enum gauge {
 struct report {
     mcptally *m;
     const char *traceparent;
+    const struct stamp *stamp;
     mcptally_metric *duration[DURATIONS];
     mcptally_series *gauge[GAUGES];
     mcptally_series *counter[MCP_COUNTERS];
@@ -199,12 +201,14 @@ static void define_counters(struct report *r)
                              "1 for the names that client and server gave themselves.");
 }
 
-struct report *report_new(const char *service, const char *socket, const char *traceparent)
+struct report *report_new(const char *service, const char *socket, const char *traceparent,
+                          const struct stamp *stamp)
 {
     struct report *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
     r->traceparent = traceparent;
+    r->stamp = stamp;
     r->m = mcptally_open(&(mcptally_options){
         .size = sizeof(mcptally_options),
         .socket = socket,
@@ -239,13 +243,17 @@ static void span_attr(mcptally_span *span, const char *key, const char *value)
 static void emit_span(struct report *r, const struct mcp_operation *op)
 {
     char name[260];
-    const char *parent = op->traceparent[0] ? op->traceparent : r->traceparent;
-    const char *state = op->traceparent[0] && op->tracestate[0] ? op->tracestate : NULL;
+    const bool ours = stamp_is_ours(r->stamp, op->traceparent);
+    const bool given = op->traceparent[0] && !ours;
+    const char *parent = given ? op->traceparent : r->traceparent;
+    const char *state = given && op->tracestate[0] ? op->tracestate : NULL;
     const struct outcome *o = op->outcome;
     uint64_t lasted = op->stop.mono - op->start.mono;
     mcptally_span *span = mcptally_span_start(
         r->m, span_name(name, sizeof name, op),
         op->side == MCP_SERVER ? MCPTALLY_SPAN_SERVER : MCPTALLY_SPAN_CLIENT, parent, state);
+    if (ours)
+        span_become(span, op->traceparent);
     mcptally_span_attr(span, "mcp.method.name", op->method);
     mcptally_span_attr(span, "network.transport", "pipe");
     span_attr(span, "gen_ai.tool.name", op->tool[0] ? op->name : "");

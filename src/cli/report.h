@@ -4,6 +4,7 @@
 #ifndef MCPTALLY_CLI_REPORT_H
 #define MCPTALLY_CLI_REPORT_H
 
+#include "cli/stamp.h"
 #include "cli/usage.h"
 #include "mcp/session.h"
 
@@ -11,8 +12,10 @@ struct report;
 
 /* Opens a session with the daemon in the name of a service; socket NULL: the
  * usual places. traceparent is the parent of requests that name none, or NULL.
+ * stamp, or NULL, knows the contexts that the relay gave out. Both are borrowed.
  * NULL when memory is out. */
-struct report *report_new(const char *service, const char *socket, const char *traceparent);
+struct report *report_new(const char *service, const char *socket, const char *traceparent,
+                          const struct stamp *stamp);
 
 /* What mcp_session_init() is to be given, with the report as its arg. */
 const struct mcp_sink *report_sink(void);

@@ -13,12 +13,14 @@
 #include "cli/place.h"
 #include "cli/recording.h"
 #include "cli/relay.h"
+#include "cli/stamp.h"
 #include "mcp/name.h"
 #include "model/limits.h"
 #include "model/text.h"
 
 struct run {
     const char *name, *socket, *runtime_dir, *record;
+    bool inject;
 };
 
 static const struct option_row rows[] = {
@@ -28,13 +30,18 @@ static const struct option_row rows[] = {
      0, 0},
     {"runtime-dir", 0, OPTION_TEXT, offsetof(struct run, runtime_dir), "DIR",
      "where the daemon's events.sock is", 0, 0},
+    {"inject-trace-context", 0, OPTION_FLAG, offsetof(struct run, inject), NULL,
+     "give requests that have no trace context one, in params._meta.traceparent: the only case in "
+     "which a byte changes",
+     0, 0},
     {"record", 'r', OPTION_TEXT, offsetof(struct run, record), "FILE",
      "write the whole conversation to a file, mode 0600", 0, 0},
 };
 
 static const struct options options = {
     .command = "run",
-    .usage = "[--name NAME] [--socket PATH] [--record FILE] [--] COMMAND [ARGUMENT]...",
+    .usage = "[--name NAME] [--socket PATH] [--record FILE] [--inject-trace-context]\n"
+             "    [--] COMMAND [ARGUMENT]...",
     .about = "Runs an MCP server that speaks on stdin and stdout, passes every byte, signal and "
              "the exit status through unchanged, and reports what passes to the daemon.",
     .rows = rows,
@@ -74,6 +81,7 @@ int cmd_run(int argc, char **argv)
 {
     struct run run = {0};
     struct place place;
+    struct stamp stamp;
     char name[LIMIT_SERVICE + 1];
     int n = options_parse(&options, argc, argv, &run);
     if (n < 0)
@@ -87,13 +95,19 @@ int cmd_run(int argc, char **argv)
     if (is_disabled() && !run.record)
         return execute(command);
     choose_name(name, sizeof name, &run, command);
-    struct observer_options observer = {name, run.socket, -1};
+    struct observer_options observer = {name, run.socket, -1, NULL};
     if (run.record && (observer.record = recording_open(run.record)) < 0) {
         cli_error("run: %s: %s", run.record, strerror(errno));
         return CLI_FAILURE;
     }
-    int status = relay_run(&(struct relay_options){
-        .command = command, .observe = observer_run, .arg = &observer, .keep = observer.record});
+    struct relay_options relay = {
+        .command = command, .observe = observer_run, .arg = &observer, .keep = observer.record};
+    if (run.inject && stamp_init(&stamp, getenv("TRACEPARENT"))) {
+        observer.stamp = &stamp;
+        relay.edit_up = stamp_line;
+        relay.edit_arg = &stamp;
+    }
+    int status = relay_run(&relay);
     if (status != RELAY_NOT_STARTED)
         return status;
     cli_error("run: cannot observe: %s", strerror(errno));

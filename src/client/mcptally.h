@@ -160,8 +160,8 @@ typedef struct mcptally_span mcptally_span;
 enum { MCPTALLY_SPAN_INTERNAL = 1, MCPTALLY_SPAN_SERVER = 2, MCPTALLY_SPAN_CLIENT = 3 };
 
 /* Begins a span as a child of the W3C traceparent (NULL: of this thread's
- * innermost open span, else a new root). tracestate may be NULL. NULL when
- * memory is out. */
+ * innermost open span, whose tracestate and baggage it takes over, else a new
+ * root). tracestate may be NULL. NULL when memory is out. */
 MCPTALLY_API mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind,
                                                 const char *traceparent, const char *tracestate);
 MCPTALLY_API void mcptally_span_attr(mcptally_span *s, const char *key, const char *value);
@@ -174,6 +174,14 @@ MCPTALLY_API void mcptally_span_error(mcptally_span *s, const char *type, const 
 MCPTALLY_API void mcptally_span_times(mcptally_span *s, uint64_t start, uint64_t end);
 /* The W3C traceparent of this span (55 bytes and a NUL). */
 MCPTALLY_API void mcptally_span_context(const mcptally_span *s, char traceparent[56]);
+/* Its W3C tracestate and baggage, for whoever is asked next; empty when there is
+ * none. Good until the span ends or its baggage is set. */
+MCPTALLY_API const char *mcptally_span_tracestate(const mcptally_span *s);
+MCPTALLY_API const char *mcptally_span_baggage(const mcptally_span *s);
+/* The baggage that came with the request, or NULL for none: it is carried on, to
+ * spans inside this one as well, and not recorded. 0, or -1 with errno EINVAL (longer
+ * than 8192 bytes, or no baggage) or ENOMEM; the span then has none. */
+MCPTALLY_API int mcptally_span_set_baggage(mcptally_span *s, const char *baggage);
 /* Ends, emits and frees it. */
 MCPTALLY_API void mcptally_span_end(mcptally_span *s);
 

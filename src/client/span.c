@@ -3,6 +3,7 @@
  * It may end on another thread: the stack then finds it ended, and lets go. */
 #include "client/span.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "model/text.h"
 #include "client/traceparent.h"
 
-enum { FLAG_SAMPLED = 1 };
+enum { FLAG_SAMPLED = 1, BAGGAGE_MAX = 8192 };
 
 /* Text by its place in `text`, which moves as it grows. */
 struct piece {
@@ -42,7 +43,8 @@ struct mcptally_span {
     uint64_t start, end; /* wall clock, ns; end 0: to be taken from `began` */
     uint64_t began;      /* CLOCK_BOOTTIME */
     struct buf text;
-    struct piece name, tracestate, message, correlation;
+    char *tracestate, *baggage; /* NULL: none */
+    struct piece name, message, correlation;
     unsigned nattrs, nevents;
     struct span_attr attrs[LIMIT_ATTRS];
     struct {
@@ -56,6 +58,8 @@ static void let_go(mcptally_span *s)
     if (atomic_fetch_sub_explicit(&s->holders, 1, memory_order_acq_rel) > 1)
         return;
     buf_fini(&s->text);
+    free(s->tracestate);
+    free(s->baggage);
     free(s);
 }
 
@@ -128,6 +132,19 @@ static void set_parent(mcptally_span *s, const char *traceparent)
     s->flags = FLAG_SAMPLED;
 }
 
+/* What goes on with the trace besides its ids; what memory is out for is left out. */
+static void carry(mcptally_span *s, const mcptally_span *outer, const char *tracestate)
+{
+    if (tracestate && strlen(tracestate) > LIMIT_TRACESTATE)
+        tracestate = NULL; /* half of one says something else than the whole */
+    if (!tracestate && outer)
+        tracestate = outer->tracestate;
+    if (tracestate && *tracestate)
+        s->tracestate = strdup(tracestate);
+    if (outer && outer->baggage)
+        s->baggage = strdup(outer->baggage);
+}
+
 mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, const char *traceparent,
                                    const char *tracestate)
 {
@@ -143,15 +160,20 @@ mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, cons
     s->began = now.mono;
     buf_init(&s->text, LIMIT_ITEM);
     set_parent(s, traceparent);
+    push(s);
     local_random(s->trace.span_id, sizeof s->trace.span_id);
     s->name = keep(s, str_of(name));
-    struct str state = str_of(tracestate);
-    if (state.n > LIMIT_TRACESTATE) /* half of one says something else than the whole */
-        state.n = 0;
-    s->tracestate = keep(s, state);
+    carry(s, traceparent ? NULL : s->outer, tracestate);
     s->correlation = keep(s, (struct str){local.correlation, local.ncorrelation});
-    push(s);
     return s;
+}
+
+void span_become(mcptally_span *s, const char *traceparent)
+{
+    struct trace_ref own;
+    unsigned flags;
+    if (s && traceparent_parse(traceparent, &own, &flags))
+        s->trace = own;
 }
 
 /* ---- attributes ---- */
@@ -236,6 +258,53 @@ void mcptally_span_context(const mcptally_span *s, char traceparent[56])
     traceparent_format(traceparent, s ? &s->trace : &none, s ? s->flags : 0);
 }
 
+const char *mcptally_span_tracestate(const mcptally_span *s)
+{
+    return s && s->tracestate ? s->tracestate : "";
+}
+
+/* ---- baggage ---- */
+
+const char *mcptally_span_baggage(const mcptally_span *s)
+{
+    return s && s->baggage ? s->baggage : "";
+}
+
+/* The form of the header: printable ASCII without quotes or backslash, each member a
+ * key and a value. Only so much that it cannot become another header. */
+static bool is_baggage(const char *text)
+{
+    bool assigned = false;
+    for (const char *p = text;; p++) {
+        if (*p == '\0' || *p == ',') {
+            if (!assigned)
+                return false;
+            if (*p == '\0')
+                return p - text <= BAGGAGE_MAX;
+            assigned = false;
+        } else if ((*p < ' ' && *p != '\t') || *p > '~' || *p == '"' || *p == '\\') {
+            return false;
+        }
+        assigned |= *p == '=';
+    }
+}
+
+int mcptally_span_set_baggage(mcptally_span *s, const char *baggage)
+{
+    if (!s)
+        return 0;
+    free(s->baggage);
+    s->baggage = NULL;
+    if (!baggage || !*baggage)
+        return 0;
+    if (!is_baggage(baggage)) {
+        errno = EINVAL;
+        return -1;
+    }
+    s->baggage = strdup(baggage);
+    return s->baggage ? 0 : -1;
+}
+
 /* ---- the end ---- */
 
 static void fill_event(const mcptally_span *s, struct event *e)
@@ -250,7 +319,7 @@ static void fill_event(const mcptally_span *s, struct event *e)
     e->span_flags = s->flags;
     e->name = text_of(s, s->name);
     e->text = text_of(s, s->message);
-    e->tracestate = text_of(s, s->tracestate);
+    e->tracestate = str_of(s->tracestate);
     e->correlation = text_of(s, s->correlation);
     e->nattrs = e->all_attrs = s->nattrs;
     for (unsigned i = 0; i < s->nattrs; i++) {

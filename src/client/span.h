@@ -4,8 +4,14 @@
 
 #include "model/event.h"
 
+struct mcptally_span;
+
 /* This thread's innermost open span; all zero when there is none. */
 struct trace_ref span_current(void);
+
+/* Makes it the span of a context that was given out before it began: a traceparent,
+ * whose flags are left aside. s may be NULL. */
+void span_become(struct mcptally_span *s, const char *traceparent);
 
 /* Lets go of what the thread's stack holds. */
 void span_thread_ended(void);

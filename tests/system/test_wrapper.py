@@ -5,8 +5,10 @@ No daemon runs here: MCPTALLY_SOCKET names a place where there is none.
 
 import fcntl
 import hashlib
+import json
 import os
 import random
+import re
 import resource
 import select
 import signal
@@ -165,6 +167,70 @@ def test_every_byte_passes_unchanged(start, data, slow):
     process = start(PYTHON + [COPY])
     assert pump(process, data, slow) == data
     assert process.wait(DEADLINE) == 0
+
+
+def injected(line):
+    """(the request as it would be without the context that it was given, that context)."""
+    message = json.loads(line)
+    context = message["params"]["_meta"].pop("traceparent")
+    if not message["params"]["_meta"]:
+        del message["params"]["_meta"]
+    if not message["params"]:
+        del message["params"]
+    return message, context
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["fast", "slow"])
+def test_injection_changes_requests_alone(start, slow):
+    """Requests of many sizes get a context each; all else passes as it came, in order."""
+    chance, sent = random.Random(5), []
+    for i in range(1500):
+        text = "x" * chance.choice([0, 10, 3000, 60000, 70000])
+        request = {"jsonrpc": "2.0", "id": i, "method": "tools/call", "params": {"text": text}}
+        sent.append(chance.choice([
+            json.dumps(request).encode(),
+            b'{"jsonrpc":"2.0","id":%d,"method":"ping"}' % i,
+            b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}',
+            b'{"jsonrpc":"2.0","id":%d,"result":{"text":"%s"}}' % (i, text.encode()),
+            chance.randbytes(200).replace(b"\n", b"")]))
+    data = b"\n".join(sent) + b"\nno line end"
+    process = start(PYTHON + [COPY], "--inject-trace-context")
+    got = pump(process, data, slow).split(b"\n")
+    assert process.wait(DEADLINE) == 0
+    assert len(got) == len(sent) + 1 and got.pop() == b"no line end"
+    contexts = set()
+    for before, after in zip(sent, got):
+        if before == after:
+            assert b'"method":"' not in before.replace(b" ", b"") or b'"id"' not in before \
+                or len(before) > 65536 - 128
+            continue
+        message, context = injected(after)
+        assert message == json.loads(before)
+        assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", context)
+        contexts.add(context)
+    requests = sum(b'"method"' in s and b'"id"' in s and len(s) < 65000 for s in sent)
+    assert len(contexts) == requests > 500
+    assert len({c[3:35] for c in contexts}) == requests  # each a trace of its own
+
+
+def test_held_requests_pass_when_the_server_reads_on(start):
+    """Lines that waited for room in the buffer need no further input to go on."""
+    lines = [b'{"id":%d,"method":"m","params":{"text":"%s"}}' % (i, b"y" * 20000) for i in range(9)]
+    slow_reader = "import os, time; time.sleep(0.3); os.execvp('cat', ['cat'])"
+    process = start(PYTHON + [slow_reader], "--inject-trace-context")
+    process.stdin.write(b"\n".join(lines) + b"\n")
+    process.stdin.flush()
+    got = [process.stdout.readline() for _ in lines]
+    assert [injected(line)[0] for line in got] == [json.loads(line) for line in lines]
+
+
+def test_an_injected_context_belongs_to_the_trace_of_the_environment(start, env):
+    parent = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-00"
+    process = start(["cat"], "--inject-trace-context", env={**env, "TRACEPARENT": parent})
+    got = pump(process, b'{"id":1,"method":"a"}\n{"id":2,"method":"b"}\n').splitlines()
+    first, second = (injected(line)[1] for line in got)
+    assert first[:36] == second[:36] == parent[:36] and first[53:] == "00"
+    assert len({first[36:52], second[36:52], parent[36:52]}) == 3
 
 
 def test_a_message_of_20_mib_passes(start):

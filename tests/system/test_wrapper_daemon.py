@@ -39,6 +39,7 @@ for line in sys.stdin:
     elif tool == "ask":
         say(id="q", method="sampling/createMessage", params={})
         say(id=id, result={})
+    elif tool == "context": say(id=id, result={"given": p["_meta"]["traceparent"]})
     elif tool == "large": say(id=id, result={"text": "z" * (5 << 20)})
     elif tool == "noise":
         os.write(1, b"DEBUG noise\n"); os.write(2, b"a\nb\n"); say(id=id, result={})
@@ -50,9 +51,9 @@ for line in sys.stdin:
 class Wrapped:
     """A client of the scripted server under mcptally run."""
 
-    def __init__(self, daemon, name="srv", command=None, **env):
+    def __init__(self, daemon, name="srv", command=None, options=(), **env):
         self.id = 0
-        line = [MCPTALLY, "run", "--name", name, "--socket", daemon.socket, "--",
+        line = [MCPTALLY, "run", "--name", name, "--socket", daemon.socket, *options, "--",
                 *(command or PYTHON + [SERVER])]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL,
@@ -249,6 +250,25 @@ def test_the_environment_names_a_parent(daemon, wrapped):
     ended(daemon)
     assert spans(daemon)["1"]["trace_id"] == "1" * 32
     daemon.check_accounting()
+
+
+def test_an_injected_context_is_that_of_the_span(daemon, wrapped):
+    """What a server's own spans name as their parent is the span reported for the request."""
+    client = wrapped(options=["--inject-trace-context"], TRACEPARENT="00-" + "2" * 32 + "-" +
+                     "3" * 16 + "-01")
+    given = [client.call("context")["result"]["given"] for _ in range(3)]
+    theirs = client.call("context", _meta={"traceparent": "00-" + "4" * 32 + "-" + "5" * 16 +
+                                           "-01"})["result"]["given"]
+    client.end()
+    ended(daemon)
+    found = spans(daemon)
+    for i, context in enumerate(given, 1):
+        span = found[str(i)]
+        assert context == f"00-{span['trace_id']}-{span['span_id']}-01"
+        assert span["parent_id"] == "3" * 16 and span["trace_id"] == "2" * 32
+    assert found["4"]["trace_id"] == "4" * 32 and found["4"]["parent_id"] == "5" * 16
+    assert theirs == "00-" + "4" * 32 + "-" + "5" * 16 + "-01"
+
 
 
 def test_what_the_server_asks_is_a_client_operation(daemon, wrapped):

@@ -149,6 +149,53 @@ START_TEST(spans_nest_in_a_thread)
 }
 END_TEST
 
+START_TEST(tracestate_and_baggage_are_carried_on)
+{
+    const char *bag = "user=alice,tier=gold;p=1";
+    mcptally_span *s = mcptally_span_start(m, "outer", 2, PARENT, "ot=th:8,x=1");
+    ck_assert_str_eq(mcptally_span_baggage(s), "");
+    ck_assert_int_eq(mcptally_span_set_baggage(s, bag), 0);
+    mcptally_span *inner = mcptally_span_start(m, "inner", 1, NULL, NULL);
+    ck_assert_str_eq(mcptally_span_tracestate(inner), "ot=th:8,x=1");
+    ck_assert_str_eq(mcptally_span_baggage(inner), bag);
+    ck_assert_int_eq(mcptally_span_set_baggage(inner, NULL), 0);
+    ck_assert_str_eq(mcptally_span_baggage(inner), "");
+    mcptally_span *own = mcptally_span_start(m, "own", 1, NULL, "y=2");
+    ck_assert_str_eq(mcptally_span_tracestate(own), "y=2");
+    ck_assert_str_eq(mcptally_span_baggage(own), "");
+    mcptally_span *other = mcptally_span_start(m, "other", 2, PARENT, NULL);
+    ck_assert_str_eq(mcptally_span_tracestate(other), "");
+    mcptally_span_end(other);
+    mcptally_span_end(own);
+    mcptally_span_end(inner);
+    ck_assert_str_eq(mcptally_span_baggage(s), bag);
+    mcptally_span_end(s);
+    ck_assert(str_eq(last_span()->tracestate, STR("ot=th:8,x=1")));
+    ck_assert_str_eq(mcptally_span_tracestate(NULL), "");
+}
+END_TEST
+
+START_TEST(what_is_no_baggage_is_refused)
+{
+    static char large[8194];
+    memset(large, 'a', sizeof large - 1);
+    large[1] = '=';
+    const char *const bad[] = {"a",    ",",           "a=1,",       "a=1,b",
+                               "a=\"", "a=1\r\nX: y", "a=\xc3\xa9", large};
+    mcptally_span *s = mcptally_span_start(m, "s", 1, NULL, NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_int_eq(mcptally_span_set_baggage(s, "a=1"), 0);
+        errno = 0;
+        ck_assert_int_eq(mcptally_span_set_baggage(s, bad[i]), -1);
+        ck_assert_int_eq(errno, EINVAL);
+        ck_assert_str_eq(mcptally_span_baggage(s), "");
+    }
+    large[8192] = 0;
+    ck_assert_int_eq(mcptally_span_set_baggage(s, large), 0);
+    mcptally_span_end(s);
+}
+END_TEST
+
 static void *end_it(void *span)
 {
     mcptally_span_end(span);
@@ -340,6 +387,8 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_child_of_what_came_in);
     tcase_add_test(c, a_malformed_parent_begins_a_new_trace);
+    tcase_add_test(c, tracestate_and_baggage_are_carried_on);
+    tcase_add_test(c, what_is_no_baggage_is_refused);
     tcase_add_test(c, spans_nest_in_a_thread);
     tcase_add_test(c, a_span_ends_in_another_thread);
     tcase_add_test(c, a_span_outlives_its_thread);
