@@ -180,13 +180,13 @@ START_TEST(what_is_no_baggage_is_refused)
     static char large[8194];
     memset(large, 'a', sizeof large - 1);
     large[1] = '=';
-    const char *const bad[] = {"a",    ",",           "a=1,",       "a=1,b",
-                               "a=\"", "a=1\r\nX: y", "a=\xc3\xa9", large};
+    const char *const refused[] = {"a",    ",",           "a=1,",       "a=1,b",
+                                   "a=\"", "a=1\r\nX: y", "a=\xc3\xa9", large};
     mcptally_span *s = mcptally_span_start(m, "s", 1, NULL, NULL);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         ck_assert_int_eq(mcptally_span_set_baggage(s, "a=1"), 0);
         errno = 0;
-        ck_assert_int_eq(mcptally_span_set_baggage(s, bad[i]), -1);
+        ck_assert_int_eq(mcptally_span_set_baggage(s, refused[i]), -1);
         ck_assert_int_eq(errno, EINVAL);
         ck_assert_str_eq(mcptally_span_baggage(s), "");
     }
