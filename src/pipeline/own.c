@@ -31,6 +31,7 @@ enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
 
 static const char *const ring_names[RING_MAX] = {"events", "spans"};
 static const char *const port_names[] = {"metrics", "health"};
+static const char *const signal_names[OWN_SIGNALS] = {"traces", "metrics", "logs"};
 static const char *const place_names[] = {"label", "attribute", "text"};
 
 /* ---- label dimensions ---- */
@@ -43,6 +44,31 @@ unsigned own_reject_index(unsigned reason)
 static unsigned reject_of_index(unsigned index)
 {
     return index < DROP_MAX ? index : index - DROP_MAX + REJECT_FIRST;
+}
+
+const char *own_outcome_name(unsigned outcome)
+{
+    static const char *const names[OWN_OUTCOMES] = {
+#define X(sym, word) word,
+        OWN_OUTCOME_TABLE(X)
+#undef X
+    };
+    return outcome < OWN_OUTCOMES ? names[outcome] : "unknown";
+}
+
+const char *own_answer_name(unsigned answer)
+{
+    static const char *const names[OWN_ANSWERS] = {"ok", "retry", "refused"};
+    return answer < OWN_ANSWERS ? names[answer] : "unknown";
+}
+
+/* Series of each destination and signal; 0: the metric has no such label. */
+static unsigned lane_each(enum own_label label)
+{
+    return label == OWN_LANE      ? 1
+           : label == OWN_OUTCOME ? OWN_OUTCOMES
+           : label == OWN_ANSWER  ? OWN_ANSWERS
+                                  : 0;
 }
 
 /* How many series a metric of this label has, all domains together. */
@@ -67,6 +93,10 @@ static unsigned dimension(enum own_label label, unsigned domains)
         return HEALTH_UNHEALTHY + 1;
     case OWN_REDACT:
         return sizeof place_names / sizeof *place_names;
+    case OWN_LANE:
+    case OWN_OUTCOME:
+    case OWN_ANSWER:
+        return OWN_LANES * lane_each(label);
     case OWN_NONE:
     case OWN_INFO:
         break;
@@ -74,8 +104,23 @@ static unsigned dimension(enum own_label label, unsigned domains)
     return 1;
 }
 
+static int lane_text(const struct own *o, enum own_label label, unsigned i, char *to, size_t size)
+{
+    const unsigned each = lane_each(label), lane = i / each;
+    const char *name = o->destination[lane / OWN_SIGNALS];
+    const char *signal = signal_names[lane % OWN_SIGNALS];
+    if (label == OWN_OUTCOME)
+        return snprintf(to, size, "destination=\"%s\",outcome=\"%s\",signal=\"%s\"", name,
+                        own_outcome_name(i % each), signal);
+    if (label == OWN_ANSWER)
+        return snprintf(to, size, "destination=\"%s\",result=\"%s\",signal=\"%s\"", name,
+                        own_answer_name(i % each), signal);
+    return snprintf(to, size, "destination=\"%s\",signal=\"%s\"", name, signal);
+}
+
 /* The canonical label text of one series. */
-static struct str label_text(enum own_label label, unsigned i, char *to, size_t size)
+static struct str label_text(const struct own *o, enum own_label label, unsigned i, char *to,
+                             size_t size)
 {
     int n = 0;
     switch (label) {
@@ -106,6 +151,11 @@ static struct str label_text(enum own_label label, unsigned i, char *to, size_t 
         break;
     case OWN_REDACT:
         n = snprintf(to, size, "place=\"%s\"", place_names[i]);
+        break;
+    case OWN_LANE:
+    case OWN_OUTCOME:
+    case OWN_ANSWER:
+        n = lane_text(o, label, i, to, size);
         break;
     case OWN_NONE:
     case OWN_INFO:
@@ -177,7 +227,7 @@ static int declare_series(struct own *o, enum own_metric m, unsigned first, unsi
 {
     char text[128];
     for (unsigned i = first; i < first + n; i++) {
-        const struct str labels = label_text(rows[m].label, i, text, sizeof text);
+        const struct str labels = label_text(o, rows[m].label, i, text, sizeof text);
         const int r = make_series(o, o->metric[m], labels, now, &o->cells[m][i]);
         if (r < 0)
             return r;
@@ -216,7 +266,7 @@ static int resume_domains(struct own *o, struct when now)
 {
     char text[128];
     for (unsigned d = 0; d < o->domains; d++) {
-        const struct str labels = label_text(OWN_DOMAIN, d, text, sizeof text);
+        const struct str labels = label_text(o, OWN_DOMAIN, d, text, sizeof text);
         if (!series_find(o->st, o->metric[OWN_RECEIVED], labels))
             continue;
         const int r = own_domain(o, d, now);
@@ -236,7 +286,8 @@ int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
         if (!o->cells[m])
             return -ERR_NOMEM;
         int r = declare(o, (enum own_metric)m);
-        if (r == 0 && !by_domain(rows[m].label) && rows[m].label != OWN_INFO)
+        if (r == 0 && !by_domain(rows[m].label) && rows[m].label != OWN_INFO &&
+            !lane_each(rows[m].label))
             r = declare_series(o, (enum own_metric)m, 0, n, now);
         if (r < 0)
             return r;
@@ -260,6 +311,51 @@ int own_domain(struct own *o, unsigned domain, struct when now)
             r = declare_series(o, (enum own_metric)m, domain * each, each, now);
     }
     return r;
+}
+
+/* ---- destinations ---- */
+
+int own_destination(struct own *o, unsigned slot, struct str name, unsigned signals,
+                    struct when now)
+{
+    assert(slot < OWN_DESTINATIONS && name.n > 0 && name.n < OWN_NAME);
+    memcpy(o->destination[slot], name.p, name.n);
+    o->destination[slot][name.n] = '\0';
+    int r = 0;
+    for (int m = 0; m < OWN_MAX && r == 0; m++) {
+        const unsigned each = lane_each(rows[m].label);
+        for (unsigned s = 0; each && s < OWN_SIGNALS && r == 0; s++)
+            if (signals & 1u << s && !o->cells[m][own_lane_index(slot, s) * each])
+                r = declare_series(o, (enum own_metric)m, own_lane_index(slot, s) * each, each,
+                                   now);
+    }
+    return r;
+}
+
+static void unpin(struct own *o, enum own_metric m, unsigned index)
+{
+    struct metric_view view;
+    char text[128];
+    const struct str labels = label_text(o, rows[m].label, index, text, sizeof text);
+    struct series_view s;
+    o->cells[m][index] = 0;
+    if (!metric_read(o->st, o->metric[m], &view))
+        return;
+    for (uint32_t i = view.first; i && series_read(o->st, i, &s); i = s.next)
+        if (str_eq(s.labels, labels))
+            series_pin(o->st, i, false);
+    store_commit(o->st);
+}
+
+void own_forget_destination(struct own *o, unsigned slot)
+{
+    for (int m = 0; m < OWN_MAX; m++) {
+        const unsigned each = lane_each(rows[m].label), first = own_lane_index(slot, 0) * each;
+        for (unsigned i = first; i < first + OWN_SIGNALS * each; i++)
+            if (o->cells[m][i])
+                unpin(o, (enum own_metric)m, i);
+    }
+    o->destination[slot][0] = '\0';
 }
 
 /* What an earlier version or another host name has left. */

@@ -27,6 +27,37 @@ enum own_label {
     OWN_STATE,    /* state= health_name() */
     OWN_REDACT,   /* place= label, attribute, text */
     OWN_INFO,     /* labels given at declaration (build_info, target_info) */
+    OWN_LANE,     /* destination=,signal=: own_lane_index() */
+    OWN_OUTCOME,  /* and outcome= own_outcome_name(): lane * OWN_OUTCOMES + outcome */
+    OWN_ANSWER,   /* and result= own_answer_name(): lane * OWN_ANSWERS + result */
+};
+
+/* What became of an item that a destination is done with. X(SYMBOL, "word") */
+#define OWN_OUTCOME_TABLE(X)                                                                       \
+    X(DELIVERED, "delivered")         /* taken by the other side */                                \
+    X(SAMPLED, "sampled")             /* left out by sampling */                                   \
+    X(SKIPPED, "skipped")             /* no OTLP item: health reports */                           \
+    X(UNREADABLE, "unreadable")       /* cannot be written as OTLP, or is too large */             \
+    X(REFUSED, "refused")             /* in a request that is not to be sent again */              \
+    X(REJECTED, "rejected")           /* by a partial success */                                   \
+    X(SPOOL_SIZE, "spool_size")       /* dropped from the spool: it was full */                    \
+    X(SPOOL_AGE, "spool_age")         /* or the record too old */                                  \
+    X(SPOOL_DAMAGED, "spool_damaged") /* or it could not be read back */                           \
+    X(SPOOL_MISSING, "spool_missing") /* or somebody has removed it */
+
+enum own_outcome {
+#define X(sym, word) OWN_OUT_##sym,
+    OWN_OUTCOME_TABLE(X)
+#undef X
+        OWN_OUTCOMES
+};
+enum own_answer { OWN_ANSWER_OK, OWN_ANSWER_RETRY, OWN_ANSWER_REFUSED, OWN_ANSWERS };
+
+enum {
+    OWN_DESTINATIONS = 8, /* that may be forwarded to at one time */
+    OWN_SIGNALS = 3,      /* enum otlp_signal */
+    OWN_LANES = OWN_DESTINATIONS * OWN_SIGNALS,
+    OWN_NAME = 32, /* a destination's name and its NUL; [a-z0-9_-] */
 };
 
 /* X(SYMBOL, "name", kind, type, "unit", label, "help") */
@@ -100,6 +131,33 @@ enum own_label {
       "Time it took to render the newest metrics page.")                                           \
     X(CALLBACK, "mcptally_callback_duration_seconds", HISTOGRAM, F64, "s", OWN_NONE,               \
       "Time that one callback of the event loop held it.")                                         \
+    X(EXPORT_ITEMS, "mcptally_export_items", COUNTER, U64, "", OWN_OUTCOME,                        \
+      "Items that a destination is done with, by what became of them.")                            \
+    X(EXPORT_SPOOLED, "mcptally_export_spooled_items", COUNTER, U64, "", OWN_LANE,                 \
+      "Items written to a destination's spool.")                                                   \
+    X(EXPORT_FOUND, "mcptally_export_spool_found_items", COUNTER, U64, "", OWN_LANE,               \
+      "Items found in a spool when it was opened that were not accounted for: of before a boot, "  \
+      "or written just before a crash.")                                                           \
+    X(EXPORT_PUSHED, "mcptally_export_pushed_items", COUNTER, U64, "", OWN_LANE,                   \
+      "Metrics of the store pushed to a destination at intervals.")                                \
+    X(EXPORT_SPOOL_ITEMS, "mcptally_export_spool_items", GAUGE, U64, "", OWN_LANE,                 \
+      "Items in a destination's spool.")                                                           \
+    X(EXPORT_SPOOL_BYTES, "mcptally_export_spool_bytes", GAUGE, U64, "By", OWN_LANE,               \
+      "Bytes of a destination's spool.")                                                           \
+    X(EXPORT_SPOOL_AGE, "mcptally_export_spool_age_seconds", GAUGE, U64, "s", OWN_LANE,            \
+      "Age of the oldest record of a destination's spool.")                                        \
+    X(EXPORT_SPOOL_FAILURES, "mcptally_export_spool_failures", COUNTER, U64, "", OWN_LANE,         \
+      "Spool operations that failed.")                                                             \
+    X(EXPORT_QUEUED, "mcptally_export_queued_items", GAUGE, U64, "", OWN_LANE,                     \
+      "Items that were read for a destination and are not done with.")                             \
+    X(EXPORT_QUEUED_BYTES, "mcptally_export_queued_bytes", GAUGE, U64, "By", OWN_LANE,             \
+      "Memory of the requests that they make.")                                                    \
+    X(EXPORT_REQUESTS, "mcptally_export_requests", COUNTER, U64, "", OWN_ANSWER,                   \
+      "Requests answered by a destination, by result; retry: sent again later.")                   \
+    X(EXPORT_BREAKER, "mcptally_export_breaker_state", GAUGE, U64, "", OWN_LANE,                   \
+      "Breaker of a destination: 0 closed, 1 half-open, 2 open.")                                  \
+    X(EXPORT_BREAKER_OPENED, "mcptally_export_breaker_opened", COUNTER, U64, "", OWN_LANE,         \
+      "Times that it opened.")                                                                     \
     X(PROCESS_CPU, "process_cpu_seconds", COUNTER, F64, "s", OWN_NONE,                             \
       "CPU time used by the daemon.")                                                              \
     X(PROCESS_RSS, "process_resident_memory_bytes", GAUGE, U64, "By", OWN_NONE,                    \
@@ -122,7 +180,8 @@ enum own_metric {
 struct own {
     struct store *st;
     unsigned domains;
-    uint32_t metric[OWN_MAX]; /* ids in the store */
+    char destination[OWN_DESTINATIONS][OWN_NAME]; /* empty: none */
+    uint32_t metric[OWN_MAX];                     /* ids in the store */
     uint64_t *cells[OWN_MAX]; /* offsets of the value cells by index; 0: not there yet */
 };
 
@@ -134,6 +193,18 @@ void own_fini(struct own *o);
 /* Makes the series of a domain that has its first session: its ledger. Idempotent.
  * Commits. 0 or -ERR_FULL. */
 int own_domain(struct own *o, unsigned domain, struct when now);
+
+/* Makes the series of a destination for the signals of a mask (1 << enum otlp_signal), or
+ * goes on with those that it had. Commits. 0 or -ERR_FULL: those that are missing count
+ * nothing. */
+int own_destination(struct own *o, unsigned slot, struct str name, unsigned signals,
+                    struct when now);
+
+/* Its series age from now on, and the slot is free. Commits. */
+void own_forget_destination(struct own *o, unsigned slot);
+
+const char *own_outcome_name(unsigned outcome); /* "unknown" outside */
+const char *own_answer_name(unsigned answer);
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);
@@ -148,6 +219,11 @@ void own_info(struct own *o, enum own_metric m, struct str canonical_labels, str
 static inline unsigned own_drop_index(unsigned domain, unsigned reason)
 {
     return domain * DROP_MAX + reason;
+}
+
+static inline unsigned own_lane_index(unsigned slot, unsigned signal)
+{
+    return slot * OWN_SIGNALS + signal;
 }
 
 /* Index of a REJECT reason: the drop reasons, then the frames' from 256 on. */

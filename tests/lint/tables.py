@@ -10,6 +10,7 @@ TABLES = (
     ("DROP_TABLE", "src/model/drop.h", "man/mcptally-protocol.7"),
     ("DROP_TABLE", "src/model/drop.h", "man/mcptally-metrics.7"),
     ("OWN_TABLE", "src/pipeline/own.h", "man/mcptally-metrics.7"),
+    ("OWN_OUTCOME_TABLE", "src/pipeline/own.h", "man/mcptally-metrics.7"),
     ("CONFIG_TABLE", "src/daemon/config_table.h", "man/mcptallyd.yaml.5"),
 )
 COMMANDS = ("COMMAND_TABLE", "src/cli/cli.h", "man/mcptally.1")
