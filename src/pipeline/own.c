@@ -32,6 +32,8 @@ enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
 static const char *const ring_names[RING_MAX] = {"events", "spans"};
 static const char *const port_names[] = {"metrics", "health"};
 static const char *const signal_names[OWN_SIGNALS] = {"traces", "metrics", "logs"};
+static const char *const tier_names[] = {"debug", "normal", "critical"};
+static const char *const verdict_names[] = {"probability", "error", "slow", "forced", "left_out"};
 static const char *const place_names[] = {"label", "attribute", "text"};
 
 /* ---- label dimensions ---- */
@@ -97,6 +99,10 @@ static unsigned dimension(enum own_label label, unsigned domains)
     case OWN_OUTCOME:
     case OWN_ANSWER:
         return OWN_LANES * lane_each(label);
+    case OWN_TIER:
+        return sizeof tier_names / sizeof *tier_names;
+    case OWN_VERDICT:
+        return sizeof verdict_names / sizeof *verdict_names;
     case OWN_NONE:
     case OWN_INFO:
         break;
@@ -156,6 +162,12 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
     case OWN_OUTCOME:
     case OWN_ANSWER:
         n = lane_text(o, label, i, to, size);
+        break;
+    case OWN_TIER:
+        n = snprintf(to, size, "tier=\"%s\"", tier_names[i]);
+        break;
+    case OWN_VERDICT:
+        n = snprintf(to, size, "verdict=\"%s\"", verdict_names[i]);
         break;
     case OWN_NONE:
     case OWN_INFO:

@@ -26,6 +26,8 @@ enum own_label {
     OWN_PORT,     /* port= metrics, health */
     OWN_STATE,    /* state= health_name() */
     OWN_REDACT,   /* place= label, attribute, text */
+    OWN_TIER,     /* tier= sample_tier_name() */
+    OWN_VERDICT,  /* verdict= by what a trace was decided */
     OWN_INFO,     /* labels given at declaration (build_info, target_info) */
     OWN_LANE,     /* destination=,signal=: own_lane_index() */
     OWN_OUTCOME,  /* and outcome= own_outcome_name(): lane * OWN_OUTCOMES + outcome */
@@ -80,6 +82,19 @@ enum {
       "Items that producers report to have dropped themselves, by reason.")                        \
     X(REDACTED, "mcptally_redactions", COUNTER, U64, "", OWN_REDACT,                               \
       "Values replaced by [REDACTED], by place.")                                                  \
+    X(SAMPLING_RATIO, "mcptally_sampling_ratio", GAUGE, F64, "", OWN_TIER,                         \
+      "Share of a tier's traces that is kept now, the tail decision left out.")                    \
+    X(SPANS_SAMPLED, "mcptally_spans_sampled", COUNTER, U64, "", OWN_TIER,                         \
+      "Spans that sampling looked at, by the tier of the rule that each matched.")                 \
+    X(TRACES_SAMPLED, "mcptally_traces_sampled", COUNTER, U64, "", OWN_VERDICT,                    \
+      "Traces decided, by what decided.")                                                          \
+    X(SPANS_PARTIAL, "mcptally_spans_partial", COUNTER, U64, "", OWN_NONE,                         \
+      "Spans that came after their trace was decided.")                                            \
+    X(SAMPLING_AT_ONCE, "mcptally_sampling_at_once", COUNTER, U64, "", OWN_NONE,                   \
+      "Decisions that did not wait for the window: the span ring or the table of traces was "      \
+      "full.")                                                                                     \
+    X(TRACES_HELD, "mcptally_traces_remembered", GAUGE, U64, "", OWN_NONE,                         \
+      "Traces that are held or whose decision is remembered.")                                     \
     X(SERIES_OVERFLOW, "mcptally_series_overflow", COUNTER, U64, "", OWN_DOMAIN,                   \
       "Series definitions led to an overflow series by the cardinality limit.")                    \
     X(SERIES_EXPIRED, "mcptally_series_expired", COUNTER, U64, "", OWN_NONE,                       \

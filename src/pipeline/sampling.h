@@ -11,7 +11,27 @@
  * at all (under pressure, or with window 0, the decision falls at once), and
  * remembers what it says of its trace; sampling_decide() is asked by whoever
  * sends spans on. What is remembered is an index over the ring and is rebuilt
- * from it after a crash; the rates that were changed at run time are in the store. */
+ * from it after a crash; the rates that were changed at run time are in the store.
+ *
+ * The tier is the highest that any of the trace's spans matched while it was held;
+ * normal when none did. A trace that is not held has that of its first span, until its
+ * first local root has one.
+ *
+ * A trace is kept by probability when its randomness (rv, else its id) is at least the
+ * threshold of its tier's rate. What is written is the stricter of that and the th that
+ * the span came with, so that whoever counts spans by their threshold counts right: a
+ * th that the randomness contradicts is no promise and is overwritten. A trace that is
+ * kept by the tail decision is certain to be kept here, so th:0 is written; but a span
+ * that came with a th keeps that, because it stands for those that others left out.
+ *
+ * Forced is what has the attribute sampling.priority of 1 or more, or mcptally.keep =
+ * true. The sampled flag of W3C forces nothing, nor does an incoming th:0: they say
+ * what others did, not what we are to do.
+ *
+ * A span that comes after its trace was decided goes its trace's way, and counts as
+ * partial; with an error, slow or forced it is kept, and what follows it. A trace that
+ * the table has no room for is decided span by span, by probability and by what each
+ * span itself is. */
 #ifndef MCPTALLY_PIPELINE_SAMPLING_H
 #define MCPTALLY_PIPELINE_SAMPLING_H
 
@@ -40,9 +60,10 @@ struct sampling_options {
     uint64_t window;                 /* ns that a trace is held; 0: no tail decision (5 s) */
     uint64_t late;                   /* ns that a decision is remembered after that (60 s) */
     uint64_t slow;                   /* ns from which a span is slow (1 s); 0: never */
-    bool slow_p99;                   /* also above its own service and name's 99th percentile */
+    bool slow_p99;                   /* also above its own service and name's 99th percentile,
+                                        which every hundredth span is */
     unsigned traces;                 /* that are held or remembered (16384) */
-    uint64_t spans_per_second;       /* above which the rates fall by themselves; 0: never */
+    uint64_t spans_per_second;       /* received, above which rates fall (50,000); 0: never */
 };
 
 void sampling_defaults(struct sampling_options *o);
@@ -53,17 +74,24 @@ struct sampling *sampling_new(struct store *st, struct own *own, const struct sa
 void sampling_free(struct sampling *s);
 bool sampling_configure(struct sampling *s, const struct sampling_options *o);
 
+/* After a start: looks at up to `records` records of the span ring; true while there are
+ * more. Until then every decision is SAMPLE_WAIT. */
+bool sampling_recover(struct sampling *s, unsigned records, struct when now);
+
 struct sample_span {
     const struct event *event;
     struct str service;
     unsigned domain;
-    bool local_root; /* its parent is remote or it has none */
+    bool local_root; /* sampling_local_root() */
 };
+
+/* Whether its parent is remote or it has none. */
+bool sampling_local_root(const struct event *span);
 
 enum sample_door { SAMPLE_ENTER, SAMPLE_DROP /* DROP_SAMPLED */ };
 
-/* At the door, inside the open batch; `pressure` 0 to 1 says how full the ring is of
- * what nobody has read. */
+/* At the door, before redaction; `pressure` 0 to 1 says how full the ring is of what
+ * nobody has read. s may be NULL: nothing is sampled. */
 enum sample_door sampling_note(struct sampling *s, const struct sample_span *span, double pressure,
                                struct when now);
 
@@ -81,9 +109,10 @@ struct sample_decision {
 };
 
 /* What becomes of a span whose record was received then. pressed: the ring is nearly
- * full, so the window ends now. */
-void sampling_decide(struct sampling *s, const struct event *span, uint64_t received, bool pressed,
-                     struct when now, struct sample_decision *out);
+ * full, so the window ends now. The answer stays what it was for every other span of the
+ * trace and for whoever asks again. */
+void sampling_decide(struct sampling *s, const struct sample_span *span, uint64_t received,
+                     bool pressed, struct when now, struct sample_decision *out);
 
 /* Rates as they are: configured or set, and after the fall under flood. */
 struct sampling_state {
@@ -92,11 +121,18 @@ struct sampling_state {
 };
 void sampling_state(const struct sampling *s, enum sample_tier tier, struct sampling_state *out);
 
+/* 0: no flood; each step is a factor of two. For a log line when it changes. */
+unsigned sampling_level(const struct sampling *s);
+
+/* Traces that are held or remembered. */
+unsigned sampling_traces(const struct sampling *s);
+
 /* Changes a rate at run time, in a batch of its own; negative: back to the configured
  * one. 0 or -ERR_RANGE. */
 int sampling_set(struct sampling *s, enum sample_tier tier, double rate);
 
-/* Once a second. */
+/* Once a second: decides what is due, sets the rates, brings the own metrics up to date.
+ * Commits. */
 void sampling_tick(struct sampling *s, struct when now);
 
 #endif
