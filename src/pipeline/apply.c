@@ -14,13 +14,6 @@ enum { WORD = 8 };
 
 /* ---- the ledger ---- */
 
-static void drop(struct tally *t, enum drop_reason why, uint64_t seq)
-{
-    t->dropped[why]++;
-    if (t->all_dropped[why]++ == 0)
-        t->first_dropped[why] = seq;
-}
-
 /* Brings session and ledger up to the item last finished, and commits. */
 static void settle(struct link *l, struct tally *t)
 {
@@ -30,14 +23,7 @@ static void settle(struct link *l, struct tally *t)
         return;
     STORE_ADD(pl->st, s->applied, t->done);
     STORE_ADD(pl->st, s->items, t->applied);
-    own_add(&pl->own, OWN_RECEIVED, l->domain, t->done);
-    own_add(&pl->own, OWN_APPLIED, l->domain, t->applied);
-    for (unsigned why = 0; why < DROP_MAX; why++) {
-        if (t->dropped[why])
-            own_add(&pl->own, OWN_DROPPED, own_drop_index(l->domain, why), t->dropped[why]);
-        t->dropped[why] = 0;
-    }
-    t->done = t->applied = 0;
+    tally_post(t, &pl->own, l->domain);
     store_commit(pl->st);
 }
 
@@ -123,7 +109,7 @@ static void apply_one(struct link *l, const struct batch *b, uint64_t at, struct
     const uint64_t minute = now.mono / (60 * NS_PER_S);
     const int why = update(l, update_id(b, at), update_value(b, at), minute, now);
     if (why != DROP_MAX)
-        drop(t, (enum drop_reason)why, b->first + at);
+        tally_drop(t, (enum drop_reason)why, b->first + at);
     finish(l, t, 1, why == DROP_MAX);
 }
 
@@ -146,7 +132,7 @@ void apply_updates(struct link *l, const struct batch *b, struct tally *t, struc
 void apply_drop(struct link *l, const struct batch *b, enum drop_reason why, struct tally *t)
 {
     for (uint64_t i = duplicates(l, b); i < b->count; i++) {
-        drop(t, why, b->first + i);
+        tally_drop(t, why, b->first + i);
         finish(l, t, 1, 0);
     }
     settle(l, t);
@@ -176,7 +162,7 @@ static int rule_series(struct rule_target *to, const struct rule_update *u, uint
     if (r < 0)
         return r;
     struct series_ask ask = {.metric = metric, .domain = to->l->domain, .now = to->now};
-    const int bad = naming_ask(pl, to->l->session, u->labels, u->nlabels, &ask);
+    const int bad = naming_ask(pl, naming_session(pl, to->l->session), u->labels, u->nlabels, &ask);
     return bad < 0 ? bad : series_make(pl->st, &ask, series);
 }
 
@@ -273,7 +259,7 @@ void apply_items(struct link *l, enum event_kind kind, const struct batch *b, st
         make_room(l, ring_of(kind), t);
         const int why = item(l, kind, &p, &n, now);
         if (why != DROP_MAX)
-            drop(t, (enum drop_reason)why, b->first + i);
+            tally_drop(t, (enum drop_reason)why, b->first + i);
         finish(l, t, 1, why == DROP_MAX);
     }
     settle(l, t);

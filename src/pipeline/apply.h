@@ -7,20 +7,12 @@
 #define MCPTALLY_PIPELINE_APPLY_H
 
 #include "pipeline/pipeline.h"
+#include "pipeline/tally.h"
 #include "wire/decode.h"
 
 enum { LINK_SERIES_BITS = 27, LINK_F64 = 1 << 30 };
 
 struct link;
-
-/* What became of a frame's items; the sums are what a REJECT reports. */
-struct tally {
-    uint64_t done;    /* items finished since the ledger was last brought up to date */
-    uint64_t applied; /* of these */
-    uint32_t dropped[DROP_MAX];
-    uint64_t first_dropped[DROP_MAX]; /* sequence number of the first, over the whole frame */
-    uint32_t all_dropped[DROP_MAX];   /* over the whole frame */
-};
 
 /* Applies and commits. The caller has seen to it that the frame begins at or
  * before the session's next sequence number. */

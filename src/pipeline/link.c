@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "pipeline/apply.h"
 #include "pipeline/naming.h"
 #include "store/read.h"
@@ -120,16 +119,6 @@ static void reject_items(struct link *l, struct buf *out, unsigned type, const s
 
 /* ---- HELLO ---- */
 
-/* The domain that a producer falls into: as the configuration says, else by a
- * hash of user and service name. */
-static unsigned domain_of(const struct link *l, const struct hello *h)
-{
-    const struct pipeline_options *o = &l->pl->options;
-    if (o->choose_domain)
-        return o->choose_domain(o->choose_arg, &l->peer, h->service, h->domain) % o->domains;
-    return (unsigned)(hash_bytes(h->service.p, h->service.n, l->peer.uid) % o->domains);
-}
-
 /* The domain that a session was given when it began. */
 static unsigned kept_domain(const struct link *l, uint32_t session)
 {
@@ -185,7 +174,8 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
     uint32_t session = session_find(st, h.session);
     if (session && (uint32_t)session_at(st, session)->who != l->peer.uid)
         return close_with(l, out, REJECT_OWNER, FRAME_HELLO);
-    const unsigned domain = session ? kept_domain(l, session) : domain_of(l, &h);
+    const unsigned domain =
+        session ? kept_domain(l, session) : pipeline_domain(l->pl, &l->peer, h.service, h.domain);
     if (!admitted(l, domain) || own_domain(&l->pl->own, domain, now) < 0)
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     if (!session)
@@ -267,7 +257,7 @@ static int make_series(struct link *l, const struct series_def *def, struct when
     if (metric >= LINK_REFUSED)
         return -1 - (int)(metric - LINK_REFUSED);
     struct series_ask ask = {.metric = metric, .domain = l->domain, .now = now};
-    if (naming_ask(pl, l->session, def->labels, def->nlabels, &ask) < 0)
+    if (naming_ask(pl, naming_session(pl, l->session), def->labels, def->nlabels, &ask) < 0)
         return -1 - DROP_LIMIT;
     const int r = series_make(pl->st, &ask, series);
     if (r < 0)

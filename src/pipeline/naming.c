@@ -1,5 +1,7 @@
 #include "pipeline/naming.h"
 
+#include <assert.h>
+
 #include "pipeline/redact.h"
 #include "store/read.h"
 
@@ -15,14 +17,20 @@ static void redact_labels(struct pipeline *pl, struct label *labels, unsigned n)
     }
 }
 
-int naming_ask(struct pipeline *pl, uint32_t session, const struct label *labels, unsigned n,
+struct str naming_session(const struct pipeline *pl, uint32_t session)
+{
+    struct session_view s;
+    const bool found = session_read(pl->st, session, &s);
+    assert(found);
+    return s.service;
+}
+
+int naming_ask(struct pipeline *pl, struct str service_name, const struct label *labels, unsigned n,
                struct series_ask *ask)
 {
     struct label all[LIMIT_LABELS + 1];
-    struct session_view s;
-    if (!session_read(pl->st, session, &s))
-        return -ERR_NOTFOUND;
-    const struct label service = {STR("service_name"), s.service};
+    const struct label service = {STR("service_name"), service_name};
+    assert(n <= LIMIT_LABELS);
     buf_reset(&pl->labels);
     buf_reset(&pl->group);
     buf_reset(&pl->overflow);

@@ -7,10 +7,14 @@
 #include "wire/decode.h"
 
 /* Fills in what series_make() asks: the canonical text of the labels with the
- * session's service_name among them, redacted, and what belongs to the
- * cardinality limit. The texts lie in the pipeline's scratch until the next
- * call. 0, or -ERR_RANGE when the label set is larger than LIMIT_LABEL_BYTES. */
-int naming_ask(struct pipeline *pl, uint32_t session, const struct label *labels, unsigned n,
+ * service_name of their owner among them, redacted, and what belongs to the
+ * cardinality limit. At most LIMIT_LABELS labels. The texts lie in the pipeline's
+ * scratch until the next call. 0, or -ERR_RANGE when the label set is larger than
+ * LIMIT_LABEL_BYTES. */
+int naming_ask(struct pipeline *pl, struct str service, const struct label *labels, unsigned n,
                struct series_ask *ask);
+
+/* The service of a session, which has to be there. */
+struct str naming_session(const struct pipeline *pl, uint32_t session);
 
 #endif

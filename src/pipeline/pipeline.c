@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "model/limits.h"
 #include "store/read.h"
 #include "store/series.h"
@@ -68,6 +69,15 @@ void pipeline_fini(struct pipeline *pl)
     buf_fini(&pl->overflow);
     buf_fini(&pl->redacted);
     buf_fini(&pl->body);
+}
+
+unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, struct str service,
+                         struct str asked)
+{
+    const struct pipeline_options *o = &pl->options;
+    if (o->choose_domain)
+        return o->choose_domain(o->choose_arg, peer, service, asked) % o->domains;
+    return (unsigned)(hash_bytes(service.p, service.n, peer->uid) % o->domains);
 }
 
 /* ---- the idle sweep ---- */

@@ -59,6 +59,11 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
                   struct when now);
 void pipeline_fini(struct pipeline *pl);
 
+/* The domain that a producer falls into: as the configuration says, else by a hash of
+ * user and service name. `asked`: what it asks for itself; may be empty. */
+unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, struct str service,
+                         struct str asked);
+
 /* A bounded step of the idle clock: expires series, sessions and gauge parts.
  * To be called about once a second; looks at up to `units` records. Returns
  * true when it wants to go on at once. */

@@ -1,0 +1,38 @@
+/* tally: what became of a run of items, until the ledger is told. Floor 3.
+ *
+ * Law: received = applied + dropped by reason, in the same batch as the items. */
+#ifndef MCPTALLY_PIPELINE_TALLY_H
+#define MCPTALLY_PIPELINE_TALLY_H
+
+#include "pipeline/own.h"
+
+struct tally {
+    uint64_t done;    /* items finished since the ledger was last brought up to date */
+    uint64_t applied; /* of these */
+    uint32_t dropped[DROP_MAX];
+    uint64_t first_dropped[DROP_MAX]; /* sequence number of the first, over the whole frame */
+    uint32_t all_dropped[DROP_MAX];   /* over the whole frame, or the whole request */
+};
+
+/* One more dropped item; it is not yet `done`. */
+static inline void tally_drop(struct tally *t, enum drop_reason why, uint64_t seq)
+{
+    t->dropped[why]++;
+    if (t->all_dropped[why]++ == 0)
+        t->first_dropped[why] = seq;
+}
+
+/* Adds what is not there yet to the ledger of a domain, inside the open batch. */
+static inline void tally_post(struct tally *t, struct own *own, unsigned domain)
+{
+    own_add(own, OWN_RECEIVED, domain, t->done);
+    own_add(own, OWN_APPLIED, domain, t->applied);
+    for (unsigned why = 0; why < DROP_MAX; why++) {
+        if (t->dropped[why])
+            own_add(own, OWN_DROPPED, own_drop_index(domain, why), t->dropped[why]);
+        t->dropped[why] = 0;
+    }
+    t->done = t->applied = 0;
+}
+
+#endif
