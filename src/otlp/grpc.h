@@ -21,8 +21,8 @@ void grpc_message_init(struct grpc_message *m, size_t max);
 void grpc_message_fini(struct grpc_message *m);
 
 /* Takes bytes: 0; 1 when the message is whole; -ERR_RANGE when it is larger than
- * max, -ERR_SYNTAX for a flag above 1 or for bytes behind the message. Memory
- * follows what has arrived, not what the prefix says. */
+ * max, -ERR_SYNTAX for a flag above 1 or for bytes behind the message, -ERR_NOMEM.
+ * Memory follows what has arrived, not what the prefix says. */
 int grpc_message_feed(struct grpc_message *m, const uint8_t *p, size_t n);
 
 void grpc_prefix(uint8_t out[GRPC_PREFIX], bool compressed, uint32_t size);
@@ -35,7 +35,8 @@ void grpc_timeout(struct buf *to, uint64_t ns);
 void grpc_percent(struct buf *to, struct str text);
 void grpc_unpercent(struct buf *to, struct str text);
 
-/* grpc-status-details-bin: base64 with or without padding. -ERR_SYNTAX. */
+/* grpc-status-details-bin: base64 with or without padding, of either alphabet. -ERR_SYNTAX,
+ * or -ERR_NOMEM when the buffer failed. */
 void grpc_base64(struct buf *to, struct str bytes);
 int grpc_base64_read(struct buf *to, struct str text);
 

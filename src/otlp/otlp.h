@@ -34,6 +34,7 @@ struct otlp_walk {
     struct str request, in_resource, in_scope; /* what is left of each level */
     struct buf resource, scope;                /* the surrounding fields, gathered */
     bool fresh_resource, fresh_scope;
+    size_t skipped; /* items that the newest -ERR_RANGE passed over */
     int err;
 };
 
@@ -42,10 +43,14 @@ void otlp_walk_init(struct otlp_walk *w, enum otlp_signal signal, struct str req
 void otlp_walk_fini(struct otlp_walk *w);
 
 /* 1 and the next item, whose texts are good until the next call; 0 at the end;
- * -ERR_SYNTAX or -ERR_SHORT when the rest cannot be read, -ERR_RANGE when a
- * resource or scope is larger than LIMIT_ORIGIN: the walk then goes on behind
- * that resource. */
+ * -ERR_SYNTAX or -ERR_SHORT when the rest cannot be read, -ERR_NOMEM; -ERR_RANGE
+ * when a resource or scope is larger than LIMIT_ORIGIN: the walk then goes on behind
+ * it. Fields beside the Resource* messages, which no version has, are passed over. */
 int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out);
+
+/* Counts the items (metrics, not points) before anything is done with one: 0, or
+ * -ERR_SYNTAX or -ERR_SHORT for a request that a walk could not read to its end. */
+int otlp_count(struct str request, size_t *items);
 
 /* An item and its surroundings as one Resource* message, appended; and back
  * again, for bytes that otlp_join() made: 0 or -ERR_SYNTAX. */
@@ -55,14 +60,23 @@ int otlp_part(struct str joined, struct str *resource, struct str *scope, struct
 /* ---- the trust line: an item into an event ---- */
 
 /* Checks everything that the schema gives a form: lengths of ids, UTF-8, nesting
- * of at most LIMIT_OTLP_DEPTH, known fields' wire types. The event is a view for
- * metrics, sampling and people: attributes that are no scalars, those beyond
- * LIMIT_ATTRS and what is longer than LIMIT_TEXT are left out or cut; the bytes
- * keep them. Strings are borrowed from the bytes. 0, or an error for
- * drop_of_error(). */
+ * of at most LIMIT_OTLP_DEPTH, known fields' wire types. A message that may come
+ * once and comes twice is refused; of a repeated number or text the last counts.
+ *
+ * The event is a view for metrics, sampling and people, and keeps the promises of
+ * model/event.h; the bytes keep what it leaves out: attributes that are no scalars,
+ * not finite, or beyond LIMIT_ATTRS in all, keys that are none (text_key_ok()), what
+ * is longer than its limit, a name's control characters (an empty name becomes
+ * "unknown"), text from a NUL on, events and links beyond LIMIT_SPAN_EVENTS, links
+ * without ids, enum values of later versions, an end before the start (it becomes
+ * the start). Strings are borrowed from the bytes. 0, or an error for drop_of_error(). */
 int otlp_span(struct str bytes, struct event *out);
-int otlp_log(struct str bytes, struct event *out, struct buf *scratch); /* a body that is no
-                                                  string is written as JSON into scratch */
+
+/* A log record: its time is the observed one when it has no other, its severity comes
+ * from the text when it has no number, else "info", its name is its event_name (empty:
+ * none). A body that is no string is written as JSON into scratch, which is emptied
+ * first, and should hold LIMIT_BODY * 2 bytes; NULL: such a body is left out. */
+int otlp_log(struct str bytes, struct event *out, struct buf *scratch);
 
 struct otlp_origin {              /* whose items these are */
     struct str service, instance; /* service.name, service.instance.id; empty: none */
@@ -128,10 +142,14 @@ struct otlp_point {
     } exemplar;
 };
 
+/* 0; -ERR_NAME for a name that is empty or longer than LIMIT_NAME; errors as above. A
+ * metric without data (0) has no points. */
 int otlp_metric(struct str bytes, struct otlp_metric *out);
 
 /* 1 and the next point (with *raw its bytes); 0 at the end; for a bad point its
- * error, and the metric goes on behind it; -ERR_SHORT: nothing more can be read. */
+ * error, and the metric goes on behind it; -ERR_SHORT: nothing more can be read. A
+ * point has finite numbers (but for the values of quantiles), ascending bounds and one
+ * bucket more than bounds, or none of both; unless its flags say that it has no value. */
 int otlp_point(struct otlp_metric *m, struct otlp_point *out, struct str *raw);
 
 #endif

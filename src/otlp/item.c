@@ -1,0 +1,443 @@
+/* Spans, log records and what surrounds them. */
+#include <stdlib.h>
+
+#include "model/text.h"
+#include "otlp/otlp.h"
+#include "otlp/value.h"
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= p[i];
+    return any == 0;
+}
+
+static void begin(struct event *out, enum event_kind kind)
+{
+    out->kind = kind;
+    out->time = 0;
+    memset(&out->trace, 0, sizeof out->trace);
+    out->correlation = (struct str){NULL, 0};
+    out->name = (struct str){NULL, 0};
+    out->text = (struct str){NULL, 0};
+    out->nattrs = 0;
+    out->all_attrs = 0;
+}
+
+static void begin_span(struct event *out)
+{
+    begin(out, EVENT_SPAN);
+    out->end = 0;
+    memset(out->parent_id, 0, sizeof out->parent_id);
+    out->span_kind = SPAN_UNSPECIFIED;
+    out->status = SPAN_UNSET;
+    out->span_flags = 0;
+    out->tracestate = (struct str){NULL, 0};
+    out->nevents = 0;
+    out->nlinks = 0;
+    out->name = STR("unknown");
+}
+
+static void take_status(struct fields *r, struct str status, struct event *out)
+{
+    struct fields in = fields_of(status);
+    struct field f;
+    while (fields_next(&in, &f)) {
+        if (f.tag == FIELD(2, BYTES))
+            value_check(&in, value_text(f.s, LIMIT_TEXT, &out->text));
+        else if (f.tag == FIELD(3, VARINT))
+            out->status = f.v <= SPAN_ERROR ? (enum span_status)f.v : SPAN_UNSET;
+        else
+            fields_unknown(&in, &f, 1u << 2 | 1u << 3);
+    }
+    value_check(r, in.err);
+}
+
+static void take_event(struct fields *r, struct str bytes, struct event *out)
+{
+    struct span_event beyond;
+    const bool fits = out->nevents < LIMIT_SPAN_EVENTS;
+    struct span_event *to = fits ? &out->events[out->nevents] : &beyond;
+    struct fields in = fields_of(bytes);
+    struct field f;
+    bool cut;
+    *to = (struct span_event){.name = STR("unknown"), .first_attr = out->all_attrs};
+    while (fields_next(&in, &f)) {
+        switch (f.tag) {
+        case FIELD(1, FIXED64):
+            to->time = f.v;
+            break;
+        case FIELD(2, BYTES):
+            value_check(&in, value_name(f.s, &to->name));
+            break;
+        case FIELD(3, BYTES):
+            value_add(&in, f.s, out->attrs, &out->all_attrs, &cut);
+            break;
+        default:
+            fields_unknown(&in, &f, FIELDS_TO(4) & ~(f.tag == FIELD(4, VARINT) ? 1u << 4 : 0));
+        }
+    }
+    to->nattrs = out->all_attrs - to->first_attr;
+    if (fits)
+        out->nevents++;
+    else
+        out->all_attrs = to->first_attr;
+    value_check(r, in.err);
+}
+
+static void take_link_field(struct fields *r, const struct field *f, struct span_link *to,
+                            struct event *out)
+{
+    bool cut;
+    switch (f->tag) {
+    case FIELD(1, BYTES):
+        value_check(r, value_id(f->s, to->to.trace_id, sizeof to->to.trace_id));
+        break;
+    case FIELD(2, BYTES):
+        value_check(r, value_id(f->s, to->to.span_id, sizeof to->to.span_id));
+        break;
+    case FIELD(3, BYTES):
+        value_check(r, value_line(f->s, LIMIT_TRACESTATE, &to->tracestate));
+        break;
+    case FIELD(4, BYTES):
+        value_add(r, f->s, out->attrs, &out->all_attrs, &cut);
+        break;
+    case FIELD(5, VARINT):
+    case FIELD(6, FIXED32):
+        break;
+    default:
+        fields_unknown(r, f, FIELDS_TO(6));
+    }
+}
+
+/* A link that leads nowhere is allowed, but an event shows none. */
+static void take_link(struct fields *r, struct str bytes, struct event *out)
+{
+    struct span_link link = {.first_attr = out->all_attrs};
+    struct fields in = fields_of(bytes);
+    struct field f;
+    while (fields_next(&in, &f))
+        take_link_field(&in, &f, &link, out);
+    link.nattrs = out->all_attrs - link.first_attr;
+    if (out->nlinks < LIMIT_SPAN_EVENTS && !all_zero(link.to.trace_id, sizeof link.to.trace_id) &&
+        !all_zero(link.to.span_id, sizeof link.to.span_id))
+        out->links[out->nlinks++] = link;
+    else
+        out->all_attrs = link.first_attr;
+    value_check(r, in.err);
+}
+
+/* Events and links in a second pass: in an event, their attributes come after the span's. */
+static int take_inner(struct str bytes, uint32_t tag, struct event *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    while (fields_next(&r, &f)) {
+        if (f.tag != tag)
+            continue;
+        if (tag == FIELD(11, BYTES))
+            take_event(&r, f.s, out);
+        else
+            take_link(&r, f.s, out);
+    }
+    return r.err;
+}
+
+/* What else is known of a span: its number says which the types are. */
+static void take_span_rest(struct fields *r, const struct field *f, struct event *out)
+{
+    switch (f->tag) {
+    case FIELD(3, BYTES):
+        value_check(r, value_line(f->s, LIMIT_TRACESTATE, &out->tracestate));
+        break;
+    case FIELD(4, BYTES):
+        value_check(r, value_id(f->s, out->parent_id, sizeof out->parent_id));
+        break;
+    case FIELD(6, VARINT):
+        out->span_kind = f->v <= SPAN_CONSUMER ? (enum span_kind)f->v : SPAN_UNSPECIFIED;
+        break;
+    case FIELD(16, FIXED32):
+        out->span_flags = (uint32_t)f->v;
+        break;
+    case FIELD(10, VARINT):
+    case FIELD(12, VARINT):
+    case FIELD(14, VARINT):
+        break;
+    default:
+        fields_unknown(r, f, FIELDS_TO(16));
+    }
+}
+
+struct span_seen {
+    bool event, link, status, cut;
+};
+
+static void take_span(struct fields *r, const struct field *f, struct event *out,
+                      struct span_seen *seen)
+{
+    switch (f->tag) {
+    case FIELD(1, BYTES):
+        value_check(r, value_id(f->s, out->trace.trace_id, sizeof out->trace.trace_id));
+        break;
+    case FIELD(2, BYTES):
+        value_check(r, value_id(f->s, out->trace.span_id, sizeof out->trace.span_id));
+        break;
+    case FIELD(5, BYTES):
+        value_check(r, value_name(f->s, &out->name));
+        break;
+    case FIELD(7, FIXED64):
+        out->time = f->v;
+        break;
+    case FIELD(8, FIXED64):
+        out->end = f->v;
+        break;
+    case FIELD(9, BYTES):
+        value_add(r, f->s, out->attrs, &out->nattrs, &seen->cut);
+        break;
+    case FIELD(11, BYTES):
+        seen->event = true;
+        break;
+    case FIELD(13, BYTES):
+        seen->link = true;
+        break;
+    case FIELD(15, BYTES):
+        if (seen->status)
+            fields_fail(r, ERR_SYNTAX);
+        seen->status = true;
+        take_status(r, f->s, out);
+        break;
+    default:
+        take_span_rest(r, f, out);
+    }
+}
+
+int otlp_span(struct str bytes, struct event *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    struct span_seen seen = {0};
+    begin_span(out);
+    while (fields_next(&r, &f))
+        take_span(&r, &f, out, &seen);
+    out->all_attrs = out->nattrs;
+    if (r.err == 0 && seen.event)
+        r.err = take_inner(bytes, FIELD(11, BYTES), out);
+    if (r.err == 0 && seen.link)
+        r.err = take_inner(bytes, FIELD(13, BYTES), out);
+    if (r.err != 0)
+        return r.err;
+    if (all_zero(out->trace.trace_id, sizeof out->trace.trace_id) ||
+        all_zero(out->trace.span_id, sizeof out->trace.span_id))
+        return -ERR_SYNTAX;
+    if (out->end < out->time)
+        out->end = out->time; /* a clock that was set back, or a span that has not ended */
+    return 0;
+}
+
+/* ---- log records ---- */
+
+struct log_seen {
+    struct str body, severity;
+    bool has_body, cut;
+    uint64_t observed;
+};
+
+static void take_log_text(struct fields *r, const struct field *f, struct event *out,
+                          struct log_seen *seen)
+{
+    struct str ignored;
+    switch (f->tag) {
+    case FIELD(3, BYTES):
+        seen->severity = f->s;
+        value_check(r, value_text(f->s, LIMIT_TEXT, &ignored));
+        break;
+    case FIELD(9, BYTES):
+        value_check(r, value_id(f->s, out->trace.trace_id, sizeof out->trace.trace_id));
+        break;
+    case FIELD(10, BYTES):
+        value_check(r, value_id(f->s, out->trace.span_id, sizeof out->trace.span_id));
+        break;
+    case FIELD(12, BYTES):
+        value_check(r, value_name(f->s, &out->name));
+        if (f->s.n == 0)
+            out->name = (struct str){NULL, 0};
+        break;
+    default:
+        fields_unknown(r, f, FIELDS_TO(12) & ~(1u << 4));
+    }
+}
+
+static void take_log(struct fields *r, const struct field *f, struct event *out,
+                     struct log_seen *seen)
+{
+    switch (f->tag) {
+    case FIELD(1, FIXED64):
+        out->time = f->v;
+        break;
+    case FIELD(2, VARINT):
+        out->severity = f->v <= 24 ? (unsigned)f->v : 24;
+        break;
+    case FIELD(5, BYTES):
+        if (seen->has_body)
+            fields_fail(r, ERR_SYNTAX);
+        seen->has_body = true;
+        seen->body = f->s;
+        break;
+    case FIELD(6, BYTES):
+        value_add(r, f->s, out->attrs, &out->nattrs, &seen->cut);
+        break;
+    case FIELD(11, FIXED64):
+        seen->observed = f->v;
+        break;
+    case FIELD(7, VARINT):
+    case FIELD(8, FIXED32):
+        break;
+    default:
+        take_log_text(r, f, out, seen);
+    }
+}
+
+static unsigned severity_of_text(struct str text)
+{
+    char word[8];
+    if (text.n >= sizeof word)
+        return 0;
+    for (size_t i = 0; i < text.n; i++)
+        word[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 32 : text.p[i]);
+    const struct str s = {word, text.n};
+    return str_eq(s, STR("warning")) ? severity_of(STR("warn")) : severity_of(s);
+}
+
+static int take_body(const struct log_seen *seen, struct event *out, struct buf *scratch)
+{
+    struct attr value;
+    struct fields r = fields_of(seen->body);
+    struct field f;
+    const int e = value_any(seen->body, 1, &value);
+    if (e < 0 || !seen->has_body)
+        return e < 0 ? e : 0;
+    while (fields_next(&r, &f))
+        if (f.tag == FIELD(1, BYTES))
+            return value_text(f.s, LIMIT_BODY, &out->text);
+    if (!scratch || seen->body.n == 0)
+        return 0;
+    buf_reset(scratch);
+    value_json(scratch, seen->body, LIMIT_BODY);
+    struct str text = text_cut(buf_str(scratch), LIMIT_BODY);
+    while (text.n > 0 && !text_utf8(text)) /* a scratch that was too small ends in a character */
+        text.n--;
+    out->text = text;
+    return 0;
+}
+
+int otlp_log(struct str bytes, struct event *out, struct buf *scratch)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    struct log_seen seen = {0};
+    begin(out, EVENT_LOG);
+    out->severity = 0;
+    while (fields_next(&r, &f))
+        take_log(&r, &f, out, &seen);
+    if (r.err != 0)
+        return r.err;
+    out->all_attrs = out->nattrs;
+    if (out->time == 0)
+        out->time = seen.observed;
+    if (out->severity == 0)
+        out->severity = severity_of_text(seen.severity);
+    if (out->severity == 0)
+        out->severity = severity_of(STR("info"));
+    if (all_zero(out->trace.trace_id, sizeof out->trace.trace_id))
+        memset(out->trace.span_id, 0, sizeof out->trace.span_id);
+    return take_body(&seen, out, scratch);
+}
+
+/* ---- what surrounds an item ---- */
+
+/* A name of a service or scope: a line of at most LIMIT_SERVICE bytes. */
+static int take_short(struct str s, struct str *to)
+{
+    const int e = value_name(s, to);
+    *to = s.n == 0 ? (struct str){NULL, 0} : text_cut(*to, LIMIT_SERVICE);
+    return e;
+}
+
+static void take_resource_attr(struct fields *r, struct str pair, struct otlp_origin *out)
+{
+    struct attr a;
+    const int e = value_attr(pair, 1, &a);
+    value_check(r, e);
+    if (e <= 0)
+        return;
+    if (a.type == ATTR_STRING && str_eq(a.key, STR("service.name")))
+        value_check(r, take_short(a.s, &out->service));
+    else if (a.type == ATTR_STRING && str_eq(a.key, STR("service.instance.id")))
+        value_check(r, take_short(a.s, &out->instance));
+    if (out->nattrs < LIMIT_ATTRS)
+        out->attrs[out->nattrs++] = a;
+}
+
+static int take_resource(struct str bytes, struct otlp_origin *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    while (fields_next(&r, &f)) {
+        if (f.tag == FIELD(1, BYTES))
+            take_resource_attr(&r, f.s, out);
+        else if (f.tag != FIELD(2, VARINT))
+            fields_unknown(&r, &f, FIELDS_TO(2));
+    }
+    return r.err;
+}
+
+static int take_scope(struct str bytes, struct otlp_origin *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    struct attr ignored;
+    while (fields_next(&r, &f)) {
+        if (f.tag == FIELD(1, BYTES))
+            value_check(&r, take_short(f.s, &out->scope));
+        else if (f.tag == FIELD(2, BYTES))
+            value_check(&r, take_short(f.s, &out->scope_version));
+        else if (f.tag == FIELD(3, BYTES))
+            value_check(&r, value_attr(f.s, 1, &ignored));
+        else if (f.tag != FIELD(4, VARINT))
+            fields_unknown(&r, &f, FIELDS_TO(4));
+    }
+    return r.err;
+}
+
+/* The fields around the children of a Resource* or Scope* message. */
+static int take_around(struct str bytes, int (*take)(struct str, struct otlp_origin *),
+                       struct otlp_origin *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    struct str url;
+    bool seen = false;
+    while (fields_next(&r, &f)) {
+        if (f.tag == FIELD(1, BYTES) && !seen) {
+            value_check(&r, take(f.s, out));
+            seen = true;
+        } else if (f.tag == FIELD(3, BYTES)) {
+            value_check(&r, value_text(f.s, LIMIT_TEXT, &url));
+        } else {
+            fields_unknown(&r, &f, FIELDS_TO(3)); /* a second one of field 1 too */
+        }
+    }
+    return r.err;
+}
+
+int otlp_origin(struct str resource, struct str scope, struct otlp_origin *out)
+{
+    out->service = (struct str){NULL, 0};
+    out->instance = (struct str){NULL, 0};
+    out->scope = (struct str){NULL, 0};
+    out->scope_version = (struct str){NULL, 0};
+    out->nattrs = 0;
+    const int e = take_around(resource, take_resource, out);
+    return e != 0 ? e : take_around(scope, take_scope, out);
+}

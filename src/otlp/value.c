@@ -1,0 +1,161 @@
+#include "otlp/value.h"
+
+#include <math.h>
+
+#include "model/text.h"
+
+/* Text with NULs: good when each piece between them is. */
+static bool utf8_in_pieces(struct str s)
+{
+    for (;;) {
+        const char *nul = memchr(s.p, 0, s.n);
+        const size_t n = nul ? (size_t)(nul - s.p) : s.n;
+        if (!text_utf8((struct str){s.p, n}))
+            return false;
+        if (!nul)
+            return true;
+        s.p += n + 1;
+        s.n -= n + 1;
+    }
+}
+
+int value_text(struct str s, size_t max, struct str *view)
+{
+    if (!text_utf8(s)) {
+        const char *nul = memchr(s.p, 0, s.n);
+        if (!nul || !utf8_in_pieces(s))
+            return -ERR_UTF8;
+        s.n = (size_t)(nul - s.p);
+    }
+    *view = text_cut(s, max);
+    return 0;
+}
+
+/* Bytes before the first control character. */
+static size_t plain(struct str s)
+{
+    size_t n = 0;
+    while (n < s.n && (unsigned char)s.p[n] >= ' ' && s.p[n] != 0x7F)
+        n++;
+    return n;
+}
+
+int value_line(struct str s, size_t max, struct str *view)
+{
+    const int e = value_text(s, max, view);
+    if (e == 0 && (view->n < s.n || plain(*view) < view->n))
+        *view = (struct str){NULL, 0};
+    return e;
+}
+
+int value_name(struct str s, struct str *view)
+{
+    const int e = value_text(s, LIMIT_NAME, view);
+    view->n = e == 0 ? plain(*view) : 0;
+    if (view->n == 0)
+        *view = STR("unknown");
+    return e;
+}
+
+int value_id(struct str s, uint8_t *to, size_t n)
+{
+    if (s.n != n) {
+        memset(to, 0, n);
+        return s.n == 0 ? 0 : -ERR_SYNTAX;
+    }
+    memcpy(to, s.p, n);
+    return 0;
+}
+
+/* An ArrayValue or a KeyValueList: field 1, repeated. */
+static int check_list(struct str list, bool pairs, unsigned depth)
+{
+    struct fields r = fields_of(list);
+    struct field f;
+    struct attr ignored;
+    while (fields_next(&r, &f)) {
+        if (f.tag == FIELD(1, BYTES))
+            value_check(&r,
+                        pairs ? value_attr(f.s, depth, &ignored) : value_any(f.s, depth, &ignored));
+        else
+            fields_unknown(&r, &f, FIELDS_TO(1));
+    }
+    return r.err;
+}
+
+static bool take_scalar(struct fields *r, const struct field *f, struct attr *out)
+{
+    switch (f->tag) {
+    case FIELD(1, BYTES):
+        out->type = ATTR_STRING;
+        out->i = 0;
+        value_check(r, value_text(f->s, LIMIT_TEXT, &out->s));
+        return true;
+    case FIELD(2, VARINT):
+        out->type = ATTR_BOOL;
+        out->i = f->v != 0;
+        return true;
+    case FIELD(3, VARINT):
+        out->type = ATTR_I64;
+        out->i = (int64_t)f->v;
+        return true;
+    case FIELD(4, FIXED64):
+        out->type = ATTR_F64;
+        out->d = bits_f64(f->v);
+        return isfinite(out->d);
+    default:
+        return false;
+    }
+}
+
+int value_any(struct str any, unsigned depth, struct attr *out)
+{
+    struct fields r = fields_of(any);
+    struct field f;
+    bool scalar = false;
+    unsigned values = 0;
+    if (depth > LIMIT_OTLP_DEPTH)
+        return -ERR_RANGE;
+    out->s = (struct str){NULL, 0};
+    while (fields_next(&r, &f)) {
+        const unsigned number = f.tag >> 3;
+        values += number >= 1 && number <= 7;
+        scalar = take_scalar(&r, &f, out);
+        if (scalar || f.tag == FIELD(4, FIXED64) || f.tag == FIELD(7, BYTES))
+            continue;
+        if (f.tag == FIELD(5, BYTES) || f.tag == FIELD(6, BYTES))
+            value_check(&r, check_list(f.s, number == 6, depth + 1));
+        else
+            fields_unknown(&r, &f, FIELDS_TO(7));
+    }
+    if (r.err == 0 && values > 1)
+        return -ERR_SYNTAX;
+    return r.err != 0 ? r.err : scalar;
+}
+
+int value_attr(struct str pair, unsigned depth, struct attr *out)
+{
+    struct fields r = fields_of(pair);
+    struct field f;
+    unsigned values = 0;
+    int scalar = 0;
+    out->key = (struct str){NULL, 0};
+    while (fields_next(&r, &f)) {
+        if (f.tag == FIELD(1, BYTES)) {
+            out->key = f.s;
+        } else if (f.tag == FIELD(2, BYTES) && values++ == 0) {
+            scalar = value_any(f.s, depth, out);
+            value_check(&r, scalar);
+        } else if (f.tag == FIELD(2, BYTES)) {
+            fields_fail(&r, ERR_SYNTAX);
+        } else {
+            fields_unknown(&r, &f, FIELDS_TO(2));
+        }
+    }
+    if (r.err != 0)
+        return r.err;
+    if (text_key_ok(out->key))
+        return scalar;
+    struct str ignored;
+    return value_text(out->key, LIMIT_KEY, &ignored);
+}
