@@ -24,7 +24,7 @@ static void forget_ready(struct feed *f)
 void feed_init(struct feed *f, struct view *v)
 {
     f->view = v;
-    f->rings = (1u << RING_MAX) - 1;
+    f->rings = 1u << RING_EVENTS | 1u << RING_SPANS;
     f->lost = 0;
     forget_ready(f);
     feed_refresh(f);

@@ -1,4 +1,4 @@
-/* feed: the records of both rings as one sequence, in the order received. Only
+/* feed: the records of the events and spans as one sequence, in the order received. Only
  * what is committed is handed out, so that nothing shows twice after a crash. */
 #ifndef MCPTALLY_CLI_FEED_H
 #define MCPTALLY_CLI_FEED_H
@@ -8,7 +8,7 @@
 
 #define FEED_UNKNOWN UINT64_MAX
 
-enum { FEED_COPY = LIMIT_ITEM + 512 };
+enum { FEED_COPY = RING_COPY };
 
 /* A place in the sequence. */
 struct feed_mark {

@@ -218,7 +218,7 @@ static void add_items(struct buf *to, const json_t *s, bool colour)
 
 static void add_consumers(struct buf *to, const json_t *s, bool colour)
 {
-    static const char *const head[] = {"appended", "read", "overrun", "waiting", NULL};
+    static const char *const head[] = {"ring", "appended", "read", "overrun", "waiting", NULL};
     static const char *const keys[] = {"appended", "read", "overrun", "waiting"};
     const json_t *row;
     size_t i;
@@ -226,6 +226,7 @@ static void add_consumers(struct buf *to, const json_t *s, bool colour)
     json_array_foreach(json_object_get(s, "consumers"), i, row)
     {
         plain_add_fixed(to, text(row, "consumer"), LABEL);
+        buf_addf(to, "%*.*s", NUMBER, (int)text(row, "ring").n, text(row, "ring").p);
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
             add_number(to, number(row, keys[k]));
         add_verdict(to, colour, status_consumer_balances(row));

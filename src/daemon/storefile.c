@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/copy.h"
+#include "store/migrate.h"
 
 enum { STORE_MODE = 0640, STORE_PAGE = 4096, OPEN_TRIES = 8, ASIDES_KEPT = 2 };
 
@@ -77,8 +78,10 @@ static int lock(int fd)
 
 static int busy(struct storefile *s, int fd)
 {
-    uint64_t pid = 0;
-    if (pread(fd, &pid, sizeof pid, offsetof(struct store_head, pid)) != sizeof pid || pid == 0)
+    uint64_t probe[MIGRATE_PROBE / sizeof(uint64_t)] = {0}, pid = 0;
+    if (pread(fd, probe, sizeof probe, 0) != sizeof probe ||
+        pread(fd, &pid, sizeof pid, (off_t)migrate_offset(probe, MIGRATE_PID)) != sizeof pid ||
+        pid == 0)
         snprintf(s->why, sizeof s->why, "%s: another mcptallyd is starting here", s->path);
     else
         snprintf(s->why, sizeof s->why, "%s: mcptallyd with pid %llu is running here", s->path,
@@ -244,11 +247,17 @@ static void step_forth(struct storefile *s, const struct old *old)
     s->size = old->size;
 }
 
+/* A word of a head that may be of another version. */
+static uint64_t *plain_word(void *mem, enum migrate_word word)
+{
+    return (uint64_t *)(void *)((uint8_t *)mem + migrate_offset(mem, word));
+}
+
 /* The old file stays locked until the new one has its name. */
 static void supersede(const struct old *old)
 {
     if (old->mem) {
-        ((struct store_head *)old->mem)->superseded = 1;
+        *plain_word(old->mem, MIGRATE_SUPERSEDED) = 1;
         munmap(old->mem, old->size);
     }
     close(old->fd);
@@ -336,7 +345,7 @@ static int go_on(struct storefile *s, uint64_t size, struct when now)
     const bool earlier = ours && ((struct store_head *)s->mem)->version != STORE_VERSION;
     int r = 0;
     its.secret = me.secret;
-    s->clean = whole && ((struct store_head *)s->mem)->clean;
+    s->clean = whole && *plain_word(s->mem, MIGRATE_CLEAN);
     if (ours && (earlier || s->size != size / STORE_PAGE * STORE_PAGE)) {
         r = copy(s, &its, size, now);
         if (r == 0)

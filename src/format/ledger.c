@@ -140,24 +140,32 @@ void ledger_put_lost(struct json_writer *j, const char *key, const struct ledger
     json_end_object(j);
 }
 
+static void put_consumer(struct json_writer *j, const struct store *st, unsigned i,
+                         enum store_ring_id ring)
+{
+    static const char *const rings[RING_MAX] = {"events", "spans", "points"};
+    struct consumer_view c;
+    consumer_read(st, ring, (enum store_consumer)i, &c);
+    json_put_object(j, NULL);
+    json_put_str(j, "consumer", consumer_name(st, i));
+    json_put_text(j, "ring", rings[ring]);
+    json_put_u64(j, "appended", c.appended);
+    json_put_u64(j, "read", c.read);
+    json_put_u64(j, "overrun", c.overrun);
+    json_put_u64(j, "waiting", c.waiting);
+    json_put_u64(j, "delivered", c.delivered);
+    json_put_u64(j, "filtered", c.filtered);
+    json_put_u64(j, "failed", c.failed);
+    json_put_u64(j, "in_flight", c.in_flight);
+    json_end_object(j);
+}
+
 void ledger_put_consumers(struct json_writer *j, const char *key, const struct store *st)
 {
     json_put_array(j, key);
-    for (unsigned i = 0; i < CONSUMER_MAX; i++) {
-        struct consumer_view c;
-        consumer_read(st, RING_EVENTS, (enum store_consumer)i, &c);
-        json_put_object(j, NULL);
-        json_put_text(j, "consumer", consumer_name(i));
-        json_put_text(j, "ring", "events");
-        json_put_u64(j, "appended", c.appended);
-        json_put_u64(j, "read", c.read);
-        json_put_u64(j, "overrun", c.overrun);
-        json_put_u64(j, "waiting", c.waiting);
-        json_put_u64(j, "delivered", c.delivered);
-        json_put_u64(j, "filtered", c.filtered);
-        json_put_u64(j, "failed", c.failed);
-        json_put_u64(j, "in_flight", c.in_flight);
-        json_end_object(j);
-    }
+    for (unsigned i = 0; i < CONSUMER_MAX; i++)
+        for (int ring = 0; ring < RING_MAX && consumer_name(st, i).n; ring++)
+            if (consumer_reads(i, (enum store_ring_id)ring))
+                put_consumer(j, st, i, (enum store_ring_id)ring);
     json_end_array(j);
 }

@@ -32,13 +32,14 @@ int naming_ask(struct pipeline *pl, struct str service_name, const struct label 
     const struct label service = {STR("service_name"), service_name};
     assert(n <= LIMIT_LABELS);
     buf_reset(&pl->labels);
+    buf_reset(&pl->keys);
     buf_reset(&pl->group);
     buf_reset(&pl->overflow);
 
     all[0] = service; /* first: a label of the same name from the producer yields */
     memcpy(all + 1, labels, n * sizeof *labels);
     redact_labels(pl, all + 1, n);
-    labels_canonical(&pl->labels, all, n + 1);
+    labels_canonical_keys(&pl->labels, &pl->keys, all, n + 1);
 
     all[0] = service;
     labels_canonical(&pl->group, all, 1);
@@ -49,6 +50,7 @@ int naming_ask(struct pipeline *pl, struct str service_name, const struct label 
     if (pl->labels.failed || pl->group.failed || pl->overflow.failed)
         return -ERR_RANGE;
     ask->labels = buf_str(&pl->labels);
+    ask->keys = buf_str(&pl->keys);
     ask->group = buf_str(&pl->group);
     ask->overflow = buf_str(&pl->overflow);
     ask->cardinality = pl->options.cardinality;

@@ -9,6 +9,7 @@
 #include "store/read.h"
 #include "store/series.h"
 #include "store/space.h"
+#include "store/stream.h"
 
 enum { WORD = 8, REJECT_FIRST = 256, REJECTS = DROP_MAX + REJECT_END - REJECT_FIRST };
 
@@ -29,7 +30,7 @@ static const double callback_bounds[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.0
                                          0.001,   0.0025,   0.005,   0.01,   0.1,     1};
 enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
 
-static const char *const ring_names[RING_MAX] = {"events", "spans"};
+static const char *const ring_names[RING_MAX] = {"events", "spans", "points"};
 static const char *const port_names[] = {"metrics", "health"};
 static const char *const signal_names[OWN_SIGNALS] = {"traces", "metrics", "logs"};
 static const char *const tier_names[] = {"debug", "normal", "critical"};
@@ -86,7 +87,7 @@ static unsigned dimension(enum own_label label, unsigned domains)
     case OWN_LOST:
         return LOST_MAX;
     case OWN_CONSUMER:
-        return CONSUMER_MAX;
+        return CONSUMER_MAX * RING_MAX;
     case OWN_RING:
         return RING_MAX;
     case OWN_PORT:
@@ -128,6 +129,7 @@ static int lane_text(const struct own *o, enum own_label label, unsigned i, char
 static struct str label_text(const struct own *o, enum own_label label, unsigned i, char *to,
                              size_t size)
 {
+    const struct str consumer = consumer_name(o->st, i / RING_MAX);
     int n = 0;
     switch (label) {
     case OWN_DOMAIN:
@@ -144,7 +146,8 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
         n = snprintf(to, size, "reason=\"%s\"", lost_name(i));
         break;
     case OWN_CONSUMER:
-        n = snprintf(to, size, "consumer=\"%s\"", consumer_name(i));
+        n = snprintf(to, size, "consumer=\"%.*s\",ring=\"%s\"", (int)consumer.n, consumer.p,
+                     ring_names[i % RING_MAX]);
         break;
     case OWN_RING:
         n = snprintf(to, size, "ring=\"%s\"", ring_names[i]);
@@ -196,12 +199,15 @@ static int make_series(struct own *o, uint32_t metric, struct str labels, struct
     return 0;
 }
 
-/* Removes a metric with its series. At the start no connection holds an id. */
+/* Removes a metric with its streams and series. At the start no connection holds
+ * an id. */
 static void evict(struct store *st, uint32_t metric)
 {
     struct metric_view m;
     struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
     STORE_SET(st, r->own, 0);
+    store_commit(st);
+    stream_remove_all(st, metric);
     while (metric_read(st, metric, &m) && m.first) {
         series_expire(st, m.first);
         store_commit(st);
@@ -252,6 +258,12 @@ static bool by_domain(enum own_label label)
     return label == OWN_DOMAIN || label == OWN_DROP;
 }
 
+/* The series of these come when what they count is there. */
+static bool comes_later(enum own_label label)
+{
+    return by_domain(label) || label == OWN_CONSUMER || label == OWN_INFO || lane_each(label);
+}
+
 /* The own series of a daemon before that this one does not have (another
  * version's info, a label value that is gone) would stay for ever: unpin them. */
 static void unpin_all(struct store *st)
@@ -298,13 +310,13 @@ int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
         if (!o->cells[m])
             return -ERR_NOMEM;
         int r = declare(o, (enum own_metric)m);
-        if (r == 0 && !by_domain(rows[m].label) && rows[m].label != OWN_INFO &&
-            !lane_each(rows[m].label))
+        if (r == 0 && !comes_later(rows[m].label))
             r = declare_series(o, (enum own_metric)m, 0, n, now);
         if (r < 0)
             return r;
     }
-    return resume_domains(o, now);
+    const int r = own_consumers(o, now);
+    return r < 0 ? r : resume_domains(o, now);
 }
 
 void own_fini(struct own *o)
@@ -368,6 +380,45 @@ void own_forget_destination(struct own *o, unsigned slot)
                 unpin(o, (enum own_metric)m, i);
     }
     o->destination[slot][0] = '\0';
+}
+
+/* ---- consumers ---- */
+
+/* The row of a consumer has gone to another: the series of the one before ends. */
+static void leave_series(struct own *o, uint64_t cells)
+{
+    if (cells)
+        series_pin(o->st, (uint32_t)(store_get(o->st, cells) >> 32), false);
+}
+
+static int own_consumer(struct own *o, enum own_metric m, unsigned i, struct when now)
+{
+    const uint64_t before = o->cells[m][i];
+    const bool named = consumer_name(o->st, i / RING_MAX).n > 0;
+    o->cells[m][i] = 0;
+    if (named && consumer_reads(i / RING_MAX, (enum store_ring_id)(i % RING_MAX))) {
+        const int r = declare_series(o, m, i, 1, now);
+        if (r < 0)
+            return r;
+    }
+    if (o->cells[m][i] != before)
+        leave_series(o, before);
+    store_commit(o->st);
+    return 0;
+}
+
+int own_consumers(struct own *o, struct when now)
+{
+    for (int m = 0; m < OWN_MAX; m++) {
+        if (rows[m].label != OWN_CONSUMER)
+            continue;
+        for (unsigned i = 0; i < CONSUMER_MAX * RING_MAX; i++) {
+            const int r = own_consumer(o, (enum own_metric)m, i, now);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
 }
 
 /* What an earlier version or another host name has left. */

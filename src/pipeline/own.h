@@ -21,8 +21,8 @@ enum own_label {
     OWN_DROP,     /* domain="0"..,reason= drop_name(): index domain * DROP_MAX + reason */
     OWN_REJECT,   /* reason= reject_name(): items' and frames' reasons, see own_reject_index() */
     OWN_LOST,     /* reason= lost_name() */
-    OWN_CONSUMER, /* consumer= consumer_name() */
-    OWN_RING,     /* ring= events, spans */
+    OWN_CONSUMER, /* consumer= consumer_name(),ring=: index consumer * RING_MAX + ring */
+    OWN_RING,     /* ring= events, spans, points */
     OWN_PORT,     /* port= metrics, health */
     OWN_STATE,    /* state= health_name() */
     OWN_REDACT,   /* place= label, attribute, text */
@@ -220,6 +220,10 @@ void own_forget_destination(struct own *o, unsigned slot);
 
 const char *own_outcome_name(unsigned outcome); /* "unknown" outside */
 const char *own_answer_name(unsigned answer);
+
+/* Makes the series of the consumers that the store names, for the rings that each
+ * reads; after consumer_claim(). Idempotent. Commits. 0 or -ERR_FULL. */
+int own_consumers(struct own *o, struct when now);
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);

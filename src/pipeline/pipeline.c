@@ -8,6 +8,7 @@
 #include "store/series.h"
 #include "store/session.h"
 #include "store/space.h"
+#include "store/stream.h"
 
 enum { IDLE_EPOCHS = 8 }; /* steps of the idle clock in one idle time */
 
@@ -42,6 +43,7 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
 {
     *pl = (struct pipeline){.st = st, .options = *o};
     buf_init(&pl->labels, LIMIT_LABEL_BYTES);
+    buf_init(&pl->keys, (LIMIT_LABELS + 1) * (LIMIT_KEY + 1));
     buf_init(&pl->group, LIMIT_LABEL_BYTES);
     buf_init(&pl->overflow, LIMIT_LABEL_BYTES);
     buf_init(&pl->redacted, 4 * LIMIT_ITEM);
@@ -65,6 +67,7 @@ void pipeline_fini(struct pipeline *pl)
     own_fini(&pl->own);
     free(pl->attached);
     buf_fini(&pl->labels);
+    buf_fini(&pl->keys);
     buf_fini(&pl->group);
     buf_fini(&pl->overflow);
     buf_fini(&pl->redacted);
@@ -109,6 +112,12 @@ static void sweep_session(struct pipeline *pl, uint32_t session, struct when now
         session_set_silent(st, session);
 }
 
+static void sweep_stream(struct pipeline *pl, uint32_t stream)
+{
+    if (stream_age(pl->st, stream) > IDLE_EPOCHS)
+        stream_remove(pl->st, stream);
+}
+
 /* One step of a sweep over indexes 1 to end - 1; false after the last. */
 static bool advance(uint32_t *at, uint32_t end)
 {
@@ -129,8 +138,11 @@ bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
     }
     if (pl->epoch_next > now.mono + step)
         pl->epoch_next = now.mono + step; /* the idle time has become shorter */
-    bool more_series = true, more_sessions = true, more_metrics = true;
-    for (unsigned n = 0; n < units && (more_series || more_sessions || more_metrics); n++) {
+    bool more_streams = true, more_series = true, more_sessions = true, more_metrics = true;
+    for (unsigned n = 0;
+         n < units && (more_streams || more_series || more_sessions || more_metrics); n++) {
+        if (more_streams && (more_streams = advance(&pl->stream_at, stream_end(st))))
+            sweep_stream(pl, pl->stream_at);
         if (more_series && (more_series = advance(&pl->series_at, table_end(st, TABLE_SERIES))))
             sweep_series(pl, pl->series_at);
         if (more_sessions && (more_sessions = advance(&pl->session_at, session_ids(st))))
@@ -141,16 +153,29 @@ bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
             store_commit(st);
     }
     store_commit(st);
-    return more_series || more_sessions || more_metrics;
+    return more_streams || more_series || more_sessions || more_metrics;
 }
 
 /* ---- figures that are read off the store ---- */
+
+static void refresh_consumer(struct pipeline *pl, unsigned i)
+{
+    struct own *o = &pl->own;
+    struct consumer_view c;
+    consumer_read(pl->st, (enum store_ring_id)(i % RING_MAX), (enum store_consumer)(i / RING_MAX),
+                  &c);
+    own_set(o, OWN_RING_READ, i, c.read);
+    own_set(o, OWN_RING_OVERRUN, i, c.overrun);
+    own_set(o, OWN_RING_WAITING, i, c.waiting);
+    own_set(o, OWN_RING_DELIVERED, i, c.delivered);
+    own_set(o, OWN_RING_FILTERED, i, c.filtered);
+    own_set(o, OWN_RING_FAILED, i, c.failed);
+}
 
 void pipeline_refresh(struct pipeline *pl)
 {
     struct store *st = pl->st;
     struct own *o = &pl->own;
-    struct consumer_view c;
     for (unsigned d = 0; d < pl->options.domains; d++)
         own_set(o, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
     own_set(o, OWN_SESSIONS, 0, st->head->table[TABLE_SESSIONS].live);
@@ -159,14 +184,7 @@ void pipeline_refresh(struct pipeline *pl)
     own_set(o, OWN_STORE_RESERVED, 0, store_bytes_reserved(st));
     for (unsigned r = 0; r < RING_MAX; r++)
         own_set(o, OWN_RING_APPENDED, r, st->head->ring[r].head_seq);
-    for (unsigned i = 0; i < CONSUMER_MAX; i++) {
-        consumer_read(st, RING_EVENTS, (enum store_consumer)i, &c);
-        own_set(o, OWN_RING_READ, i, c.read);
-        own_set(o, OWN_RING_OVERRUN, i, c.overrun);
-        own_set(o, OWN_RING_WAITING, i, c.waiting);
-        own_set(o, OWN_RING_DELIVERED, i, c.delivered);
-        own_set(o, OWN_RING_FILTERED, i, c.filtered);
-        own_set(o, OWN_RING_FAILED, i, c.failed);
-    }
+    for (unsigned i = 0; i < CONSUMER_MAX * RING_MAX; i++)
+        refresh_consumer(pl, i);
     store_commit(st);
 }

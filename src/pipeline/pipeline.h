@@ -41,12 +41,12 @@ struct pipeline {
     struct pipeline_options options;
     const struct rules
         *rules; /* event rules; NULL: none. Borrowed, may be replaced between feeds */
-    const struct redact *redact;                        /* NULL: none. Borrowed likewise */
-    uint16_t *attached;                                 /* per session: links that have it now */
-    uint32_t domain_sessions[DOMAINS_MAX];              /* links attached, by domain */
-    uint32_t series_at, session_at, metric_at;          /* where the sweeps go on */
-    uint64_t epoch_next;                                /* mono ns of the idle clock's next step */
-    struct buf labels, group, overflow, redacted, body; /* scratch */
+    const struct redact *redact;                          /* NULL: none. Borrowed likewise */
+    uint16_t *attached;                                   /* per session: links that have it now */
+    uint32_t domain_sessions[DOMAINS_MAX];                /* links attached, by domain */
+    uint32_t stream_at, series_at, session_at, metric_at; /* where the sweeps go on */
+    uint64_t epoch_next; /* mono ns of the idle clock's next step */
+    struct buf labels, keys, group, overflow, redacted, body; /* scratch */
     struct event event;
     uint64_t ids; /* room for ids that all links hold */
 };

@@ -4,6 +4,7 @@
 #include "store/read.h"
 #include "store/series.h"
 #include "store/space.h"
+#include "store/stream.h"
 
 enum { WORD = 8 };
 
@@ -14,7 +15,8 @@ struct finding {
 
 #define BAD(f, ...) (snprintf((f)->why, (f)->size, __VA_ARGS__), -ERR_DAMAGED)
 
-static const char *const table_names[TABLE_MAX] = {"metrics", "series", "sessions", "parts"};
+static const char *const table_names[TABLE_MAX] = {"metrics", "series", "sessions", "parts",
+                                                   "streams"};
 
 static const struct record_head *record(const struct store *st, int t, uint64_t i)
 {
@@ -34,11 +36,8 @@ static uint64_t free_length(const struct store *st, int t, uint64_t i, uint64_t 
 
 static int check_chains(const struct store *st, int t, struct finding *f)
 {
-    static const enum store_section buckets[TABLE_MAX] = {
-        SECTION_BUCKETS_METRICS, SECTION_BUCKETS_SERIES, SECTION_BUCKETS_SESSIONS,
-        SECTION_BUCKETS_PARTS};
     const struct table_head *h = &st->head->table[t];
-    const struct section_place *p = &st->head->section[buckets[t]];
+    const struct section_place *p = &st->head->section[table_buckets((enum store_table_id)t)];
     uint64_t seen = 0;
     if (h->buckets > p->size / WORD)
         return BAD(f, "%s: %llu buckets", table_names[t], (unsigned long long)h->buckets);
@@ -84,8 +83,10 @@ static bool in_heap(const struct store *st, uint64_t at, uint64_t bytes)
 
 static bool text_ok(const struct store *st, uint64_t at)
 {
-    return in_heap(st, at, WORD) && store_get(st, at) <= (HEAP_MAX_WORDS - 1) * WORD &&
-           in_heap(st, at, WORD + store_get(st, at));
+    if (!in_heap(st, at, WORD))
+        return false;
+    const uint64_t size = TEXT_BYTES(store_get(st, at)), first = store_get(st, at) >> 32;
+    return size <= TEXT_MAX && first <= size && in_heap(st, at, WORD + size);
 }
 
 static int check_heap(const struct store *st, struct finding *f)
@@ -142,8 +143,7 @@ static int check_series(const struct store *st, uint32_t id, struct finding *f)
 static int check_ring(const struct store *st, enum store_ring_id ring, struct finding *f)
 {
     const struct ring_head *h = &st->head->ring[ring];
-    const struct section_place *p =
-        &st->head->section[ring == RING_EVENTS ? SECTION_EVENTS : SECTION_SPANS];
+    const struct section_place *p = &st->head->section[ring_section(ring)];
     if (h->tail > h->head || h->head - h->tail > p->size || h->tail_seq > h->head_seq)
         return BAD(f, "ring %d: tail %llu, head %llu", ring, (unsigned long long)h->tail,
                    (unsigned long long)h->head);
@@ -158,6 +158,22 @@ static int check_ring(const struct store *st, enum store_ring_id ring, struct fi
     return seq == h->head_seq ? 0
                               : BAD(f, "ring %d: %llu records of %llu", ring,
                                     (unsigned long long)seq, (unsigned long long)h->head_seq);
+}
+
+static int check_streams(const struct store *st, struct finding *f)
+{
+    for (uint32_t i = 1; i < table_end(st, TABLE_STREAMS); i++) {
+        const struct stream_rec *r = table_get(st, TABLE_STREAMS, i);
+        if (!r)
+            continue;
+        const struct series_rec *s = table_get(st, TABLE_SERIES, (uint32_t)r->what);
+        const uint64_t words = r->what >> 48;
+        if (!s || s->metric >> 48 & SERIES_GROUP)
+            return BAD(f, "stream %u: its series is gone", i);
+        if (words == 0 || words > STREAM_WORDS_MAX || !in_heap(st, r->values, words * WORD))
+            return BAD(f, "stream %u has no values", i);
+    }
+    return 0;
 }
 
 static int check_names(const struct store *st, struct finding *f)
@@ -188,6 +204,8 @@ int store_check(const struct store *st, char *why, size_t why_size)
     if (r == 0)
         r = check_names(st, &f);
     if (r == 0)
-        r = check_ring(st, RING_EVENTS, &f);
-    return r == 0 ? check_ring(st, RING_SPANS, &f) : r;
+        r = check_streams(st, &f);
+    for (int k = 0; k < RING_MAX && r == 0; k++)
+        r = check_ring(st, (enum store_ring_id)k, &f);
+    return r;
 }

@@ -3,64 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "store/cells.h"
+#include "store/migrate.h"
 #include "store/read.h"
 #include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
 #include "store/sketch.h"
 #include "store/space.h"
+#include "store/stream.h"
 
 enum { WORD = 8 };
-
-/* Record sizes of every version, oldest first. A version whose head differs, or
- * whose records grew elsewhere than at their end, will need a walk of its own. */
-static const struct {
-    uint64_t record[TABLE_MAX];
-} versions[STORE_VERSION + 1] = {
-    /* 0: series had no group, sessions no time of birth, parts no count */
-    [0] = {{sizeof(struct metric_rec), sizeof(struct series_rec) - WORD,
-            sizeof(struct session_rec) - WORD, sizeof(struct part_rec) - WORD}},
-    [1] = {{sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
-            sizeof(struct part_rec)}},
-};
-
-static const enum store_section section_of_table[TABLE_MAX] = {SECTION_METRICS, SECTION_SERIES,
-                                                               SECTION_SESSIONS, SECTION_PARTS};
 
 /* The copying in hand. */
 struct copying {
     struct store from; /* a reader; only its head, texts and cells are used as they are */
     struct store *to;
-    const uint64_t *record; /* sizes, by table */
+    struct store_head head; /* the old one's, as one of today */
     uint32_t *metric;       /* new index by old; 0: none */
     uint32_t *session;
+    uint32_t *series;
+    char *record; /* of a ring, RING_COPY bytes */
     struct when now;
 };
 
 /* ---- the old store ---- */
 
-static int known(const void *mem, size_t size)
-{
-    const struct store_head *h = mem;
-    if (size < STORE_HEAD_SIZE || h->magic != STORE_MAGIC)
-        return -ERR_DAMAGED;
-    if (h->version > STORE_VERSION)
-        return -ERR_VERSION;
-    const uint64_t sum = hash_bytes(h, offsetof(struct store_head, static_sum), h->version);
-    if (h->static_sum != sum || h->size > size)
-        return -ERR_DAMAGED;
-    for (int s = 0; s < SECTION_MAX; s++)
-        if (h->section[s].offset > h->size || h->section[s].size > h->size - h->section[s].offset)
-            return -ERR_DAMAGED;
-    return 0;
-}
-
 int store_identify(const void *mem, size_t size, struct store_identity *out)
 {
     const struct store_head *h = mem;
-    const int r = known(mem, size);
+    const int r = migrate_known(mem, size);
     if (r < 0)
         return r;
     memcpy(out->boot_id, h->boot_id, sizeof out->boot_id);
@@ -69,29 +41,29 @@ int store_identify(const void *mem, size_t size, struct store_identity *out)
     return 0;
 }
 
-static void bind_old(struct store *from, const void *old)
-{
-    *from = (struct store){.base = (uint8_t *)(uintptr_t)old};
-    from->head = (struct store_head *)(void *)from->base;
-    from->size = from->head->size;
-}
-
 int store_rollback_old(void *old, size_t old_size)
 {
-    struct store from;
-    const int r = known(old, old_size);
+    struct store_head head;
+    const int r = migrate_known(old, old_size);
     if (r < 0)
         return r;
-    bind_old(&from, old);
-    return store_rollback(&from);
+    migrate_head(old, &head);
+    struct store from = {.base = old, .size = head.size, .head = &head};
+    return store_rollback_at(&from, &head.section[SECTION_UNDO],
+                             migrate_offset(old, MIGRATE_COMMIT));
+}
+
+static uint64_t record_size(const struct copying *c, enum store_table_id t)
+{
+    return migrate_record(c->head.version, t);
 }
 
 /* Loads record i into `out`, which is a record of today, zero at the end. */
 static bool load(const struct copying *c, enum store_table_id t, uint32_t i, void *out)
 {
-    const uint64_t size = c->record[t];
-    const struct section_place *p = &c->from.head->section[section_of_table[t]];
-    if (i == 0 || i >= c->from.head->table[t].used || (i + 1) * size > p->size)
+    const uint64_t size = record_size(c, t);
+    const struct section_place *p = &c->head.section[table_section(t)];
+    if (i == 0 || size == 0 || i >= c->head.table[t].used || (i + 1) * size > p->size)
         return false;
     memcpy(out, c->from.base + p->offset + i * size, size);
     return ((const struct record_head *)out)->hash != 0;
@@ -100,14 +72,25 @@ static bool load(const struct copying *c, enum store_table_id t, uint32_t i, voi
 static struct str text_of(const struct copying *c, uint64_t at)
 {
     const struct text_blob *b = store_at(&c->from, at, sizeof *b);
-    if (!at || !b || b->size > c->from.size - at - sizeof *b)
+    if (!at || !b || TEXT_BYTES(b->size) > c->from.size - at - sizeof *b)
         return (struct str){0};
-    return (struct str){b->text, b->size};
+    return (struct str){b->text, TEXT_BYTES(b->size)};
+}
+
+/* A label text, and the keys behind it. */
+static struct str labels_of(const struct copying *c, uint64_t at, struct str *keys)
+{
+    const struct str whole = text_of(c, at);
+    const uint64_t n = whole.p ? store_get(&c->from, at) >> 32 : 0;
+    if (n == 0 || n > whole.n)
+        return whole;
+    *keys = (struct str){whole.p + n, whole.n - n};
+    return (struct str){whole.p, n};
 }
 
 static uint32_t used(const struct copying *c, enum store_table_id t)
 {
-    return (uint32_t)c->from.head->table[t].used;
+    return (uint32_t)c->head.table[t].used;
 }
 
 /* ---- metrics ---- */
@@ -269,14 +252,17 @@ static struct str group_text(struct str labels, char *to, size_t size)
     return (struct str){to, n};
 }
 
-static int copy_series(struct copying *c, const struct metric_view *m, const struct series_rec *old)
+static int copy_series(struct copying *c, const struct metric_view *m, const struct series_rec *old,
+                       uint32_t *out)
 {
     char group[LIMIT_LABEL_BYTES];
     const unsigned flags = (unsigned)(old->metric >> 48);
-    const struct str labels = text_of(c, old->labels);
+    struct str keys = {0};
+    const struct str labels = labels_of(c, old->labels, &keys);
     struct series_ask ask = {
         .metric = c->metric[m->id],
         .labels = labels,
+        .keys = keys,
         .group = group_text(labels, group, sizeof group),
         .domain = (unsigned)(old->metric >> 32 & 0xffff),
         .flags = flags & (SERIES_PINNED | SERIES_OVERFLOW),
@@ -291,6 +277,7 @@ static int copy_series(struct copying *c, const struct metric_view *m, const str
         return -ERR_FULL;
     const int bad = copy_cells(c, m, old->cells, s.cells, i);
     store_commit(c->to);
+    *out = i;
     return bad;
 }
 
@@ -306,10 +293,35 @@ static int copy_metric_series(struct copying *c, uint32_t metric)
             return -ERR_DAMAGED;
         if (!(old.metric >> 48 & SERIES_LIVE))
             continue; /* dormant: no value, and no connection any more */
-        const int r = copy_series(c, &m, &old);
+        const int r = copy_series(c, &m, &old, &c->series[i]);
         if (r < 0)
             return r;
     }
+    return 0;
+}
+
+/* ---- streams ---- */
+
+/* A stream of a series that is not copied had no value to go on from either. */
+static int copy_stream(struct copying *c, uint32_t i)
+{
+    struct stream_rec old = {0};
+    if (!load(c, TABLE_STREAMS, i, &old))
+        return 0;
+    const uint32_t was = (uint32_t)old.what,
+                   series = was < used(c, TABLE_SERIES) ? c->series[was] : 0;
+    const unsigned words = (unsigned)(old.what >> 48), domain = (unsigned)(old.what >> 32 & 0xffff);
+    const uint64_t *values = store_at(&c->from, old.values, words * WORD);
+    if (!series)
+        return 0;
+    if (words == 0 || words > STREAM_WORDS_MAX || !values)
+        return -ERR_DAMAGED;
+    const uint32_t k = stream_make(c->to, old.hash, series, domain, words);
+    if (!k)
+        return -ERR_FULL;
+    stream_set(c->to, k, old.start, old.time, values, words);
+    stream_set_touched(c->to, k, old.touched);
+    store_commit(c->to);
     return 0;
 }
 
@@ -343,50 +355,69 @@ static void place_cursors(struct copying *c, enum store_ring_id ring, uint64_t n
 {
     struct ring_head *h = &c->to->head->ring[ring];
     for (int k = 0; k < CONSUMER_ROOM; k++)
-        if (h->consumer[k].read + h->consumer[k].overrun + 1 >= next_seq)
+        if (h->consumer[k].begun + h->consumer[k].read + h->consumer[k].overrun + 1 >= next_seq)
             STORE_SET(c->to, h->consumer[k].cursor, h->head);
 }
 
-static int copy_ring(struct copying *c, enum store_ring_id ring)
+/* The ledger as it was; what the old ring had dropped is overrun. */
+static void copy_ledger(struct copying *c, const struct ring_head *old, struct ring_head *h)
 {
-    char *copy = aligned_alloc(16, (LIMIT_ITEM + 512 + 15) / 16 * 16);
-    const struct ring_head *old = &c->from.head->ring[ring];
-    struct ring_head *h = &c->to->head->ring[ring];
-    if (!copy)
-        return -ERR_NOMEM;
     STORE_SET(c->to, h->tail_seq, old->tail_seq);
     STORE_SET(c->to, h->head_seq, old->tail_seq);
     for (int k = 0; k < CONSUMER_ROOM; k++) {
-        uint64_t *to = &h->consumer[k].cursor;
+        struct ring_consumer_head *to = &h->consumer[k];
         const uint64_t *from = &old->consumer[k].cursor;
-        for (size_t w = 1; w < sizeof h->consumer[k] / WORD; w++)
-            STORE_SET(c->to, to[w], from[w]);
-        if (h->consumer[k].read + h->consumer[k].overrun < old->tail_seq)
-            STORE_SET(c->to, h->consumer[k].overrun, old->tail_seq - h->consumer[k].read);
+        for (size_t w = 1; w < sizeof *to / WORD; w++)
+            store_set(c->to, store_off(c->to, to) + w * WORD, from[w]);
+        if (to->begun + to->read + to->overrun < old->tail_seq)
+            STORE_SET(c->to, to->overrun, old->tail_seq - to->begun - to->read);
     }
     store_commit(c->to);
-    uint64_t pos = old->tail;
+}
+
+static int copy_record(struct copying *c, enum store_ring_id ring, const struct ring_view *v)
+{
+    const struct ring_item item = {
+        .kind = v->kind,
+        .domain = v->domain,
+        .session = v->session < used(c, TABLE_SESSIONS) ? c->session[v->session] : 0,
+        .service = v->service,
+        .body = v->body,
+        .received = v->received,
+    };
+    ring_make_room(c->to, ring);
+    place_cursors(c, ring, v->seq);
+    const int r = ring_append(c->to, ring, &item);
+    store_commit(c->to);
+    return r;
+}
+
+/* A record that does not fit into the smaller ring: the ring begins behind it, so
+ * that the numbers stay without a gap, and what lay before counts as overrun. */
+static int drop_until(struct copying *c, enum store_ring_id ring, uint64_t seq)
+{
+    struct ring_head *h = &c->to->head->ring[ring];
+    STORE_SET(c->to, h->tail, h->head);
+    STORE_SET(c->to, h->tail_seq, seq);
+    STORE_SET(c->to, h->head_seq, seq);
+    store_commit(c->to);
+    return 0;
+}
+
+/* Record by record, in order. */
+static int copy_ring(struct copying *c, enum store_ring_id ring)
+{
+    const struct ring_head *old = &c->head.ring[ring];
+    struct ring_head *h = &c->to->head->ring[ring];
     struct ring_view v;
-    int r;
-    while ((r = ring_read(&c->from, ring, &pos, copy, LIMIT_ITEM + 512, &v)) == 1) {
-        const struct ring_item item = {
-            .kind = v.kind,
-            .domain = v.domain,
-            .session = v.session < used(c, TABLE_SESSIONS) ? c->session[v.session] : 0,
-            .service = v.service,
-            .body = v.body,
-            .received = v.received,
-        };
-        ring_make_room(c->to, ring);
-        place_cursors(c, ring, v.seq);
-        r = ring_append(c->to, ring, &item);
-        store_commit(c->to);
-        if (r < 0)
-            break;
-    }
+    uint64_t pos = old->tail;
+    int r = 0;
+    copy_ledger(c, old, h);
+    while (r == 0 && (r = ring_read(&c->from, ring, &pos, c->record, RING_COPY, &v)) == 1)
+        r = v.body.n > ring_limit(c->to, ring) ? drop_until(c, ring, v.seq)
+                                               : copy_record(c, ring, &v);
     place_cursors(c, ring, h->head_seq + 1);
     store_commit(c->to);
-    free(copy);
     return r;
 }
 
@@ -403,11 +434,17 @@ static int each(struct copying *c, enum store_table_id t, int (*copy)(struct cop
 static int copy_all(struct copying *c)
 {
     struct store_head *h = c->to->head;
-    STORE_SET(c->to, h->epoch, c->from.head->epoch);
+    STORE_SET(c->to, h->epoch, c->head.epoch);
+    for (size_t w = 0; w < sizeof h->consumer / WORD; w++)
+        store_set(c->to, store_off(c->to, h->consumer) + w * WORD, (&c->head.consumer[0][0])[w]);
+    for (int t = 0; t < TIERS; t++)
+        STORE_SET(c->to, h->tier_rate[t], c->head.tier_rate[t]);
+    for (int w = 0; w < STORE_SPARE; w++)
+        STORE_SET(c->to, h->spare[w], c->head.spare[w]);
     store_commit(c->to);
-    h->starts = c->from.head->starts;
-    h->rollbacks = c->from.head->rollbacks;
-    memcpy(h->start_at, c->from.head->start_at, sizeof h->start_at);
+    h->starts = c->head.starts;
+    h->rollbacks = c->head.rollbacks;
+    memcpy(h->start_at, c->head.start_at, sizeof h->start_at);
     int r = each(c, TABLE_METRICS, copy_metric);
     if (r == 0)
         r = each(c, TABLE_SESSIONS, copy_session);
@@ -415,28 +452,43 @@ static int copy_all(struct copying *c)
         r = each(c, TABLE_METRICS, copy_metric_series);
     if (r == 0)
         r = each(c, TABLE_PARTS, copy_component);
+    if (r == 0 && record_size(c, TABLE_STREAMS))
+        r = each(c, TABLE_STREAMS, copy_stream);
     for (int ring = 0; ring < RING_MAX && r == 0; ring++)
         r = copy_ring(c, (enum store_ring_id)ring);
     return r;
 }
 
+static bool tables_fit(const struct copying *c)
+{
+    for (int t = 0; t < TABLE_MAX; t++) {
+        const uint64_t size = record_size(c, (enum store_table_id)t);
+        if (size && c->head.table[t].used > c->head.section[table_section(t)].size / size)
+            return false;
+    }
+    return true;
+}
+
 int store_copy(const void *old, size_t old_size, struct store *to, struct when now)
 {
-    int r = known(old, old_size);
+    int r = migrate_known(old, old_size);
     if (r < 0)
         return r;
     struct copying c = {.to = to, .now = now};
-    bind_old(&c.from, old);
-    c.record = versions[c.from.head->version].record;
-    for (int t = 0; t < TABLE_MAX; t++)
-        if (used(&c, (enum store_table_id)t) * c.record[t] >
-            c.from.head->section[section_of_table[t]].size)
-            return -ERR_DAMAGED;
+    migrate_head(old, &c.head);
+    c.from = (struct store){.base = (uint8_t *)(uintptr_t)old, .size = c.head.size};
+    c.from.head = &c.head;
+    if (!tables_fit(&c))
+        return -ERR_DAMAGED;
     c.metric = calloc(used(&c, TABLE_METRICS) + 1, sizeof *c.metric);
     c.session = calloc(used(&c, TABLE_SESSIONS) + 1, sizeof *c.session);
-    r = c.metric && c.session ? copy_all(&c) : -ERR_NOMEM;
+    c.series = calloc(used(&c, TABLE_SERIES) + 1, sizeof *c.series);
+    c.record = aligned_alloc(16, RING_COPY);
+    r = c.metric && c.session && c.series && c.record ? copy_all(&c) : -ERR_NOMEM;
     store_commit(to);
     free(c.metric);
     free(c.session);
+    free(c.series);
+    free(c.record);
     return r;
 }

@@ -2,7 +2,8 @@
  *
  * The walk from every earlier version is this one function: between versions
  * records have only grown at their end, so an older record is a newer one whose
- * last words are zero (copy.c has the sizes of each version). The caller copies
+ * last words are zero, and migrate.c reads an older head as one of today. What
+ * the rings hold goes along, as far as the new ones have room. The caller copies
  * into a new segment and renames it into place; killed on the way, it begins
  * again. */
 #ifndef MCPTALLY_STORE_COPY_H

@@ -22,14 +22,16 @@ struct follow {
 /* The consumer row of a name, which a configuration gives ("export/NAME"): the
  * row that had it, or a free one that then begins at the head of every ring.
  * `keep` names that are in use now; rows of others may be taken. Commits. The
- * row, or -ERR_FULL. */
+ * row; -ERR_FULL; -ERR_RANGE for a name that is empty, longer than CONSUMER_NAME,
+ * or not of printable ASCII without space, quote and backslash. The metrics of
+ * its ledger come with own_consumers(). */
 int consumer_claim(struct store *st, struct str name, const struct str *keep, unsigned nkeep);
 
 /* Begins at the consumer's cursor. */
 void follow_init(struct follow *f, const struct store *st, enum store_ring_id ring,
                  enum store_consumer consumer);
 
-/* Copies the next record (into at least LIMIT_RECORD + 512 bytes) and moves on: 1
+/* Copies the next record (into at least RING_COPY bytes) and moves on: 1
  * and a view of the copy, 0 at the head. Passes over what was overwritten. */
 int follow_next(struct follow *f, const struct store *st, void *copy, size_t copy_size,
                 struct ring_view *out);

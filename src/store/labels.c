@@ -11,30 +11,33 @@ static char clean(char c, bool first)
     return letter || (digit && !first) ? c : '_';
 }
 
-/* Order of two keys as they will be written. */
-static int compare_keys(struct str a, struct str b)
+/* The key that is written for one, but for clean(). Some mean something to
+ * Prometheus: a histogram's le and a summary's quantile are written by us, and
+ * what begins with two underscores is its own. One producer's label of such a
+ * name would spoil the page for all. */
+static struct str written(struct str key)
 {
+    if (str_eq(key, STR("le")))
+        return STR("exported_le");
+    if (str_eq(key, STR("quantile")))
+        return STR("exported_quantile");
+    while (key.n > 1 && clean(key.p[0], true) == '_' && clean(key.p[1], false) == '_') {
+        key.p++;
+        key.n--;
+    }
+    return key;
+}
+
+/* Order of two keys as they will be written. */
+static int compare_keys(struct str key, struct str other)
+{
+    const struct str a = written(key), b = written(other);
     for (size_t i = 0; i < a.n && i < b.n; i++) {
         const char x = clean(a.p[i], i == 0), y = clean(b.p[i], i == 0);
         if (x != y)
             return (unsigned char)x < (unsigned char)y ? -1 : 1;
     }
     return (a.n > b.n) - (a.n < b.n);
-}
-
-/* Keys that mean something to Prometheus: a histogram's le and a summary's
- * quantile are written by us, and what begins with two underscores is its own.
- * One producer's label of such a name would spoil the page for all. */
-static void rename_reserved(struct label *l)
-{
-    if (str_eq(l->key, STR("le")))
-        l->key = STR("exported_le");
-    else if (str_eq(l->key, STR("quantile")))
-        l->key = STR("exported_quantile");
-    while (l->key.n > 1 && clean(l->key.p[0], true) == '_' && clean(l->key.p[1], false) == '_') {
-        l->key.p++;
-        l->key.n--;
-    }
 }
 
 /* By insertion: there are at most LIMIT_LABELS, and mostly few. Stable. */
@@ -62,27 +65,54 @@ static void add_value(struct buf *to, struct str v)
     }
 }
 
-void labels_canonical(struct buf *to, struct label *labels, unsigned n)
+/* Appends a key as it is written; whether that is how it came. */
+static bool add_key(struct buf *to, struct str key)
 {
-    for (unsigned i = 0; i < n; i++)
-        rename_reserved(&labels[i]);
+    const struct str w = written(key);
+    bool same = w.n == key.n;
+    for (size_t k = 0; k < w.n; k++) {
+        const char c = clean(w.p[k], k == 0);
+        same = same && c == key.p[k];
+        buf_addc(to, c);
+    }
+    return same;
+}
+
+static void add_original(struct buf *keys, struct str key, bool first)
+{
+    if (!keys)
+        return;
+    if (!first)
+        buf_addc(keys, '\0');
+    buf_add(keys, key.p, key.n);
+}
+
+void labels_canonical_keys(struct buf *to, struct buf *keys, struct label *labels, unsigned n)
+{
     sort(labels, n);
     const struct label *last = NULL;
-    bool any = false;
+    bool same = true;
     for (unsigned i = 0; i < n; i++) {
         const struct label *l = &labels[i];
         if (l->value.n == 0 || (last && compare_keys(last->key, l->key) == 0))
             continue;
-        if (any)
+        if (last)
             buf_addc(to, ',');
-        for (size_t k = 0; k < l->key.n; k++)
-            buf_addc(to, clean(l->key.p[k], k == 0));
+        if (!add_key(to, l->key))
+            same = false;
+        add_original(keys, l->key, !last);
         buf_adds(to, "=\"");
         add_value(to, l->value);
         buf_addc(to, '"');
         last = l;
-        any = true;
     }
+    if (keys && (same || keys->failed))
+        buf_reset(keys);
+}
+
+void labels_canonical(struct buf *to, struct label *labels, unsigned n)
+{
+    labels_canonical_keys(to, NULL, labels, n);
 }
 
 bool labels_next(struct str *text, struct str *key, struct str *value)

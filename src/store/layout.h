@@ -13,7 +13,7 @@
 
 #define STORE_MAGIC UINT64_C(0x796c6c617470636d) /* "mcptally" */
 
-enum { STORE_VERSION = 1 };
+enum { STORE_VERSION = 2 };
 
 enum store_section {
     SECTION_UNDO,     /* struct undo_entry */
@@ -25,25 +25,39 @@ enum store_section {
     SECTION_BUCKETS_SERIES, /* u64 words of the hash indexes */
     SECTION_BUCKETS_SESSIONS,
     SECTION_BUCKETS_PARTS,
-    SECTION_HEAP,   /* cells, label sets, texts, sketch pages */
-    SECTION_EVENTS, /* ring of events, logs and health reports */
-    SECTION_SPANS,  /* ring of spans */
+    SECTION_HEAP,    /* cells, label sets, texts, sketch pages */
+    SECTION_EVENTS,  /* ring of events, logs and health reports */
+    SECTION_SPANS,   /* ring of spans */
+    SECTION_POINTS,  /* ring of OTLP metric items, kept for forwarding */
+    SECTION_STREAMS, /* struct stream_rec */
+    SECTION_BUCKETS_STREAMS,
     SECTION_MAX
 };
 
-enum store_table_id { TABLE_METRICS, TABLE_SERIES, TABLE_SESSIONS, TABLE_PARTS, TABLE_MAX };
-enum store_ring_id { RING_EVENTS, RING_SPANS, RING_MAX };
-
-/* Who reads the rings. X(SYMBOL, "word"): rows are appended, never renumbered. */
-#define CONSUMER_TABLE(X) X(HEALTH, "health")
-
-enum store_consumer {
-#define X(sym, word) CONSUMER_##sym,
-    CONSUMER_TABLE(X)
-#undef X
-        CONSUMER_MAX,
-    CONSUMER_ROOM = 8, /* rows that the layout has space for */
+enum store_table_id {
+    TABLE_METRICS,
+    TABLE_SERIES,
+    TABLE_SESSIONS,
+    TABLE_PARTS,
+    TABLE_STREAMS,
+    TABLE_MAX
 };
+enum store_ring_id { RING_EVENTS, RING_SPANS, RING_POINTS, RING_MAX };
+
+/* Rows that the head has space for, so that another section, table or ring
+ * moves nothing. */
+enum { SECTION_ROOM = 24, TABLE_ROOM = 8, RING_ROOM = 4 };
+
+/* Who reads the rings: rows with a name in the head. Health reads events; the
+ * others are given out by consumer_claim() and read all rings. */
+enum store_consumer {
+    CONSUMER_HEALTH = 0,
+    CONSUMER_EXPORT = 1, /* the first of those */
+    CONSUMER_MAX = 9,
+    CONSUMER_ROOM = 16, /* rows that the layout has space for */
+};
+
+enum { CONSUMER_NAME = 32, TIERS = 4, STORE_SPARE = 16 };
 
 struct section_place {
     uint64_t offset, size; /* bytes */
@@ -68,6 +82,7 @@ struct ring_consumer_head {
     uint64_t read;    /* records read */
     uint64_t overrun; /* records lost to being slow */
     uint64_t delivered, filtered, failed;
+    uint64_t begun; /* sequence number of the newest record when the consumer began */
 };
 
 struct ring_head {
@@ -87,7 +102,7 @@ struct store_head {
     uint64_t boot_id[2];
     uint64_t store_id; /* random, never 0; every producer is told it */
     uint64_t created;  /* ns since 1970 */
-    struct section_place section[SECTION_MAX];
+    struct section_place section[SECTION_ROOM];
     uint64_t static_sum; /* hash of everything above */
 
     /* Not part of any batch: plain words of the running daemon. */
@@ -103,12 +118,16 @@ struct store_head {
     _Alignas(64) uint64_t commit;
 
     /* Committed words, changed by store_set() only. */
-    _Alignas(64) struct table_head table[TABLE_MAX];
+    _Alignas(64) struct table_head table[TABLE_ROOM];
     uint64_t heap_used; /* bytes handed out so far */
     uint64_t heap_free[HEAP_CLASSES], heap_limbo[HEAP_CLASSES];
     uint64_t heap_live; /* bytes in use */
-    struct ring_head ring[RING_MAX];
-    uint64_t epoch; /* of the idle clock; begins at 1 */
+    struct ring_head ring[RING_ROOM];
+    uint64_t epoch;                                      /* of the idle clock; begins at 1 */
+    uint64_t consumer[CONSUMER_ROOM][CONSUMER_NAME / 8]; /* names, zeros behind; [0] 0: free */
+    uint64_t
+        tier_rate[TIERS]; /* sampling rates set at run time: bits of a double + 1; 0: not set */
+    uint64_t spare[STORE_SPARE]; /* 0 until something needs one: no new version for that */
 
     /* Written once. Seed of the hash indexes, which no producer may know: it could
      * choose names that all fall into one chain. */
@@ -142,7 +161,7 @@ enum {
 struct series_rec {
     struct record_head head; /* hash of (metric, label set) */
     uint64_t metric;         /* index | domain<<32 | flags<<48 */
-    uint64_t labels;         /* heap: struct text_blob, the canonical label text */
+    uint64_t labels;         /* heap: struct text_blob, the canonical label text (and keys) */
     uint64_t cells;          /* heap: see cells.h */
     uint64_t created;        /* ns since 1970 */
     uint64_t next, prev;     /* of the same metric: series indexes */
@@ -174,11 +193,23 @@ struct part_rec {
     uint64_t reports;  /* count */
 };
 
+/* One sender's view of a series: the newest cumulative value of its points. */
+struct stream_rec {
+    struct record_head head; /* hash: the first word of the stream's, never 0 */
+    uint64_t hash[2];
+    uint64_t what;        /* series index | domain<<32 | values<<48 */
+    uint64_t values;      /* heap: that many words */
+    uint64_t touched;     /* epoch when it was last found */
+    uint64_t start, time; /* ns since 1970: of the newest point */
+};
+
 /* Variable-size text in the heap. The first word is also the free-list link. */
 struct text_blob {
-    uint64_t size; /* bytes of text */
+    uint64_t size; /* bytes of text; of a label text with keys behind it | its own bytes<<32 */
     char text[];
 };
+
+#define TEXT_BYTES(size) ((size)&UINT64_C(0xffffffff))
 
 /* A metric's definition in the heap; the texts follow the bounds. */
 struct metric_text {

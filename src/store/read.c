@@ -19,10 +19,21 @@ static uint64_t load(const uint64_t *word)
 static struct str text_at(const struct store *st, uint64_t offset)
 {
     const struct text_blob *b = store_at(st, offset, sizeof *b);
-    const uint64_t size = offset && b ? load(&b->size) : UINT64_MAX;
+    const uint64_t size = offset && b ? TEXT_BYTES(load(&b->size)) : UINT64_MAX;
     if (size > st->size - sizeof *b || offset > st->size - sizeof *b - size)
         return (struct str){0};
     return (struct str){b->text, size};
+}
+
+/* A label text without the keys behind it, which go to *keys. */
+static struct str labels_at(const struct store *st, uint64_t offset, struct str *keys)
+{
+    const struct str whole = text_at(st, offset);
+    const uint64_t n = whole.p ? load(store_at(st, offset, WORD)) >> 32 : 0;
+    if (n == 0 || n > whole.n)
+        return whole;
+    *keys = (struct str){whole.p + n, whole.n - n};
+    return (struct str){whole.p, n};
 }
 
 /* The part of a text up to a NUL, which it is moved past. */
@@ -108,13 +119,13 @@ bool series_read(const struct store *st, uint32_t id, struct series_view *out)
     *out = (struct series_view){
         .id = id,
         .metric = (uint32_t)metric,
-        .labels = text_at(st, load(&r->labels)),
         .created = r->created,
         .next = (uint32_t)r->next,
         .domain = (unsigned)(metric >> 32 & 0xffff),
         .flags = (unsigned)(metric >> 48),
         .cells = load(&r->cells),
     };
+    out->labels = labels_at(st, load(&r->labels), &out->keys);
     return true;
 }
 

@@ -31,6 +31,7 @@ struct series_view {
     uint32_t metric;
     struct str
         labels;       /* canonical: key="value",key="value" with Prometheus escapes; may be empty */
+    struct str keys;  /* the keys as they came, NUL between them; empty when they are the same */
     uint64_t created; /* ns since 1970 */
     uint32_t next;    /* of the same metric; 0: none */
     unsigned domain;
@@ -110,23 +111,30 @@ struct ring_view {
     struct str body; /* for decode_body() */
 };
 
-/* Copies the record at *position into `copy` (LIMIT_ITEM + 512 bytes) and moves
- * *position past it. Returns 1 and a view of the copy, 0 at the head, or
- * -ERR_RANGE when the record has been overwritten: *position is then that of the
- * oldest one left. The gap between the sequence numbers of two records that came
- * in a row tells how many were lost between them. */
+/* Bytes of a copy that any record fits into. */
+enum { RING_COPY = LIMIT_RECORD + 512 };
+
+/* Copies the record at *position into `copy` and moves *position past it. Records
+ * that are larger than the copy are passed over. Returns 1 and a view of the copy, 0 at the head,
+ * or -ERR_RANGE when the record has been overwritten: *position is then that of the oldest one
+ * left. The gap between the sequence numbers of two records that came in a row tells how many were
+ * lost between them. */
 int ring_read(const struct store *st, enum store_ring_id ring, uint64_t *position, void *copy,
               size_t copy_size, struct ring_view *out);
 
 uint64_t ring_tail(const struct store *st, enum store_ring_id ring); /* oldest position */
 uint64_t ring_head(const struct store *st, enum store_ring_id ring); /* next position */
 
+/* `appended`: since the consumer began. */
 struct consumer_view {
     uint64_t appended, read, overrun, waiting, delivered, filtered, failed, in_flight;
 };
 
 void consumer_read(const struct store *st, enum store_ring_id ring, enum store_consumer c,
                    struct consumer_view *out);
-const char *consumer_name(unsigned consumer);
+
+/* A consumer's name, empty when the row is free; and whether it reads a ring. */
+struct str consumer_name(const struct store *st, unsigned consumer);
+bool consumer_reads(unsigned consumer, enum store_ring_id ring);
 
 #endif

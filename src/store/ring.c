@@ -6,33 +6,49 @@
 #include "store/space.h"
 
 enum {
-    RECORD_MAX = LIMIT_ITEM + 512,
-    ROOM = 2 * RECORD_MAX, /* a record and the padding that may come before it */
-    ROOM_MADE = 2 * ROOM,  /* so that the tail moves seldom */
+    RECORD_EXTRA = RING_COPY - LIMIT_RECORD, /* head, service name and zeros */
+    ROOM_AHEAD = LIMIT_ITEM, /* more than is needed, so that the tail moves seldom */
 };
-
-static enum store_section section_of(enum store_ring_id ring)
-{
-    return ring == RING_EVENTS ? SECTION_EVENTS : SECTION_SPANS;
-}
 
 static uint64_t capacity(const struct store *st, enum store_ring_id ring)
 {
-    return st->head->section[section_of(ring)].size;
+    return st->head->section[ring_section(ring)].size;
 }
 
 static struct ring_record *record_at(const struct store *st, enum store_ring_id ring, uint64_t pos)
 {
-    const struct section_place *p = &st->head->section[section_of(ring)];
+    const struct section_place *p = &st->head->section[ring_section(ring)];
     return (struct ring_record *)(void *)(st->base + p->offset + pos % p->size);
 }
 
 /* ---- writing ---- */
 
+uint64_t ring_limit(const struct store *st, enum store_ring_id ring)
+{
+    const uint64_t limit = capacity(st, ring) / 8;
+    return limit > LIMIT_RECORD ? LIMIT_RECORD : limit < LIMIT_ITEM ? LIMIT_ITEM : limit;
+}
+
+static uint64_t record_max(const struct store *st, enum store_ring_id ring)
+{
+    return ring_limit(st, ring) + RECORD_EXTRA;
+}
+
+/* For a record and the padding that may come before it. */
+static uint64_t room(const struct store *st, enum store_ring_id ring)
+{
+    return 2 * record_max(st, ring);
+}
+
+uint64_t ring_span(const struct store *st, enum store_ring_id ring)
+{
+    return capacity(st, ring) - room(st, ring) - ROOM_AHEAD;
+}
+
 bool ring_has_room(const struct store *st, enum store_ring_id ring)
 {
     const struct ring_head *h = &st->head->ring[ring];
-    return capacity(st, ring) - (h->head - h->tail) >= ROOM;
+    return capacity(st, ring) - (h->head - h->tail) >= room(st, ring);
 }
 
 void ring_make_room(struct store *st, enum store_ring_id ring)
@@ -43,7 +59,7 @@ void ring_make_room(struct store *st, enum store_ring_id ring)
         return;
     store_commit(st);
     uint64_t tail = h->tail, seq = h->tail_seq;
-    while (size - (h->head - tail) < ROOM_MADE) {
+    while (size - (h->head - tail) < room(st, ring) + ROOM_AHEAD) {
         const struct ring_record *r = record_at(st, ring, tail);
         tail += r->size;
         seq += r->kind != 0;
@@ -57,7 +73,7 @@ void ring_make_room(struct store *st, enum store_ring_id ring)
 static int reserve_lap(struct store *st, enum store_ring_id ring, uint64_t end)
 {
     const uint64_t size = capacity(st, ring);
-    return space_ensure(st, section_of(ring), end < size ? end : size);
+    return space_ensure(st, ring_section(ring), end < size ? end : size);
 }
 
 /* Fills up to the end of the segment's ring, so that no record wraps. */
@@ -78,9 +94,9 @@ int ring_append(struct store *st, enum store_ring_id ring, const struct ring_ite
     struct ring_head *h = &st->head->ring[ring];
     const uint64_t raw = sizeof(struct ring_record) + item->service.n + item->body.n;
     const uint64_t need = (raw + 15) / 16 * 16;
-    if (item->body.n > LIMIT_ITEM || item->service.n > LIMIT_SERVICE || need > RECORD_MAX)
+    if (item->body.n > ring_limit(st, ring) || item->service.n > LIMIT_SERVICE)
         return -ERR_RANGE;
-    if (reserve_lap(st, ring, h->head + ROOM) < 0)
+    if (reserve_lap(st, ring, h->head + room(st, ring)) < 0)
         return -ERR_FULL;
     const uint64_t pos = pad(st, ring, h->head, need);
     struct ring_record *r = record_at(st, ring, pos);
@@ -123,7 +139,8 @@ static int overwritten(const struct store *st, enum store_ring_id ring, uint64_t
     return -ERR_RANGE;
 }
 
-/* Copies the record at pos: its size, or 0 when it cannot be one. */
+/* Copies the record at pos: its size, or 0 when it cannot be one. One that is too
+ * large for the copy is padding to this reader. */
 static uint32_t copy_record(const struct store *st, enum store_ring_id ring, uint64_t pos,
                             void *copy, size_t copy_size)
 {
@@ -134,15 +151,16 @@ static uint32_t copy_record(const struct store *st, enum store_ring_id ring, uin
         return 0;
     memset(&head, 0, sizeof head);
     memcpy(&head, record_at(st, ring, pos), left < sizeof head ? 16 : sizeof head);
-    if (head.size < 16 || head.size % 16 || head.size > left || head.size > copy_size + RECORD_MAX)
+    if (head.size < 16 || head.size % 16 || head.size > left)
         return 0;
-    if (head.kind == 0) {
+    if (head.kind &&
+        (head.size < sizeof head || sizeof head + head.service + (uint64_t)head.body > head.size))
+        return 0;
+    if (head.kind == 0 || head.size > copy_size) {
+        head.kind = 0;
         memcpy(copy, &head, sizeof head);
         return head.size;
     }
-    if (head.size > copy_size || head.size < sizeof head ||
-        sizeof head + head.service + (uint64_t)head.body > head.size)
-        return 0;
     memcpy(copy, record_at(st, ring, pos), head.size);
     return head.size;
 }
@@ -189,8 +207,9 @@ int ring_consume(struct store *st, enum store_ring_id ring, enum store_consumer 
 {
     struct ring_head *h = &st->head->ring[ring];
     struct ring_consumer_head *me = &h->consumer[c];
+    assert(copy_size >= RING_COPY);
     if (me->cursor < h->tail) {
-        STORE_SET(st, me->overrun, h->tail_seq - me->read);
+        STORE_SET(st, me->overrun, h->tail_seq - me->begun - me->read);
         STORE_SET(st, me->cursor, h->tail);
     }
     uint64_t pos = me->cursor;
@@ -225,7 +244,7 @@ void consumer_read(const struct store *st, enum store_ring_id ring, enum store_c
     const struct ring_head *h = &st->head->ring[ring];
     const struct ring_consumer_head *me = &h->consumer[c];
     *out = (struct consumer_view){
-        .appended = h->head_seq,
+        .appended = h->head_seq - me->begun,
         .read = me->read,
         .overrun = me->overrun,
         .delivered = me->delivered,
@@ -239,12 +258,15 @@ void consumer_read(const struct store *st, enum store_ring_id ring, enum store_c
     out->in_flight = out->read > done ? out->read - done : 0;
 }
 
-const char *consumer_name(unsigned consumer)
+struct str consumer_name(const struct store *st, unsigned consumer)
 {
-    static const char *const names[] = {
-#define X(sym, word) word,
-        CONSUMER_TABLE(X)
-#undef X
-    };
-    return consumer < CONSUMER_MAX ? names[consumer] : "unknown";
+    if (consumer >= CONSUMER_MAX)
+        return (struct str){0};
+    const char *name = (const char *)st->head->consumer[consumer];
+    return (struct str){name, strnlen(name, CONSUMER_NAME)};
+}
+
+bool consumer_reads(unsigned consumer, enum store_ring_id ring)
+{
+    return consumer != CONSUMER_HEALTH || ring == RING_EVENTS;
 }

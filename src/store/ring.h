@@ -15,9 +15,16 @@ struct ring_item {
     unsigned domain;
     uint32_t session;
     struct str service; /* at most LIMIT_SERVICE bytes */
-    struct str body;    /* at most LIMIT_ITEM bytes, redacted */
+    struct str body;    /* at most ring_limit() bytes, redacted */
     uint64_t received;  /* ns since 1970 */
 };
+
+/* Bytes of body that a record of this ring may have: LIMIT_RECORD, or an eighth of
+ * a ring that is small; never less than LIMIT_ITEM. */
+uint64_t ring_limit(const struct store *st, enum store_ring_id ring);
+
+/* Bytes of records that the ring always keeps, at least. */
+uint64_t ring_span(const struct store *st, enum store_ring_id ring);
 
 /* Whether one more record of any size fits without moving the tail. */
 bool ring_has_room(const struct store *st, enum store_ring_id ring);
@@ -31,8 +38,8 @@ void ring_make_room(struct store *st, enum store_ring_id ring);
 int ring_append(struct store *st, enum store_ring_id ring, const struct ring_item *item);
 
 /* A consumer's step: reads the record at its cursor as ring_read() does, and
- * moves the cursor and its ledger (read, overrun) inside the open batch. The
- * caller then says what became of it. */
+ * moves the cursor and its ledger (read, overrun) inside the open batch. The copy
+ * has RING_COPY bytes. The caller then says what became of it. */
 struct ring_view;
 int ring_consume(struct store *st, enum store_ring_id ring, enum store_consumer c, void *copy,
                  size_t copy_size, struct ring_view *out);

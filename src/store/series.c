@@ -116,10 +116,23 @@ static uint64_t series_hash(const struct store *st, uint32_t metric, struct str 
     return hash_bytes(labels.p, labels.n, seed) | 1;
 }
 
-static struct str blob(const struct store *st, uint64_t at)
+/* A label text; the keys behind it are not part of it. */
+static struct str label_text(const struct store *st, uint64_t at)
 {
     const struct text_blob *b = store_at(st, at, sizeof *b);
-    return b ? (struct str){b->text, b->size} : (struct str){0};
+    const uint64_t n = b ? b->size >> 32 : 0;
+    return b ? (struct str){b->text, n ? n : TEXT_BYTES(b->size)} : (struct str){0};
+}
+
+/* The keys as they came go behind the text, when they differ and there is room. */
+static uint64_t label_text_new(struct store *st, struct str labels, struct str keys)
+{
+    if (labels.n == 0 || labels.n + keys.n > TEXT_MAX)
+        keys.n = 0;
+    const uint64_t at = text_new(st, labels, keys, (struct str){0});
+    if (at && keys.n)
+        store_set(st, at, labels.n << 32 | (labels.n + keys.n));
+    return at;
 }
 
 static uint32_t find(const struct store *st, uint32_t metric, struct str labels, uint64_t hash,
@@ -129,7 +142,7 @@ static uint32_t find(const struct store *st, uint32_t metric, struct str labels,
          i = table_next(st, TABLE_SERIES, i), n++) {
         const struct series_rec *r = series_at(st, i);
         if (r && r->head.hash == hash && metric_of(r) == metric &&
-            (flags_of(r) & SERIES_GROUP) == group && str_eq(blob(st, r->labels), labels))
+            (flags_of(r) & SERIES_GROUP) == group && str_eq(label_text(st, r->labels), labels))
             return i;
     }
     return 0;
@@ -236,7 +249,7 @@ static uint32_t series_new(struct store *st, const struct series_ask *ask, struc
         ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)flags << FLAGS_SHIFT;
     r->created = ask->now.wall;
     r->group = group;
-    r->labels = text_new(st, labels, (struct str){0}, (struct str){0});
+    r->labels = label_text_new(st, labels, flags & SERIES_OVERFLOW ? (struct str){0} : ask->keys);
     r->cells = r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
     if (r->cells && table_insert(st, TABLE_SERIES, i, series_hash(st, ask->metric, labels, 0))) {
         link_to_metric(st, ask->metric, i);

@@ -32,14 +32,19 @@ bool metric_remove(struct store *st, uint32_t metric);
 /* Appends the canonical text of labels to `to`: sorted by key, keys with '_' for
  * what Prometheus does not allow and other names for what it reserves, values
  * escaped, empty values left out. When two keys become one the first in order
- * stays. Changes the labels handed over. */
+ * stays. Sorts the labels handed over. */
 struct label;
 void labels_canonical(struct buf *to, struct label *labels, unsigned n);
+
+/* The same, and the keys as they came in the order of the text, NUL between them, to
+ * `keys` (empty before); it stays empty when all of them are as in the text. */
+void labels_canonical_keys(struct buf *to, struct buf *keys, struct label *labels, unsigned n);
 
 struct series_ask {
     uint32_t metric;
     struct str labels;   /* canonical, with the service's label in it */
     struct str group;    /* canonical text of the service's label alone */
+    struct str keys;     /* of `labels` as they came, by labels_canonical_keys(); may be empty */
     struct str overflow; /* label set of the overflow series */
     unsigned domain;
     unsigned cardinality; /* label sets of one group; 0: no limit */

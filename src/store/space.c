@@ -126,7 +126,7 @@ uint64_t text_new(struct store *st, struct str a, struct str b, struct str c)
 
 void text_free(struct store *st, uint64_t offset)
 {
-    heap_free(st, offset, text_words(store_get(st, offset)));
+    heap_free(st, offset, text_words(TEXT_BYTES(store_get(st, offset))));
 }
 
 /* ---- tables ---- */
@@ -139,7 +139,18 @@ static const struct {
     [TABLE_SERIES] = {SECTION_SERIES, SECTION_BUCKETS_SERIES, sizeof(struct series_rec)},
     [TABLE_SESSIONS] = {SECTION_SESSIONS, SECTION_BUCKETS_SESSIONS, sizeof(struct session_rec)},
     [TABLE_PARTS] = {SECTION_PARTS, SECTION_BUCKETS_PARTS, sizeof(struct part_rec)},
+    [TABLE_STREAMS] = {SECTION_STREAMS, SECTION_BUCKETS_STREAMS, sizeof(struct stream_rec)},
 };
+
+enum store_section table_section(enum store_table_id t)
+{
+    return tables[t].records;
+}
+
+enum store_section table_buckets(enum store_table_id t)
+{
+    return tables[t].buckets;
+}
 
 static struct record_head *record(const struct store *st, enum store_table_id t, uint64_t index)
 {
@@ -324,9 +335,17 @@ uint64_t part_hash(const struct store *st, unsigned domain, struct str names)
 
 /* ---- an existing store ---- */
 
-static uint64_t ring_used(const struct store *st, enum store_section s, enum store_ring_id r)
+enum store_section ring_section(enum store_ring_id ring)
 {
-    const uint64_t size = st->head->section[s].size, head = st->head->ring[r].head;
+    static const enum store_section sections[RING_MAX] = {[RING_EVENTS] = SECTION_EVENTS,
+                                                          [RING_SPANS] = SECTION_SPANS,
+                                                          [RING_POINTS] = SECTION_POINTS};
+    return sections[ring];
+}
+
+static uint64_t ring_used(const struct store *st, enum store_ring_id r)
+{
+    const uint64_t size = st->head->section[ring_section(r)].size, head = st->head->ring[r].head;
     return head < size ? head : size;
 }
 
@@ -349,9 +368,7 @@ int space_ensure_used(struct store *st)
     }
     if (r == 0)
         r = ensure_said(st, SECTION_HEAP, st->head->heap_used, 1);
-    if (r == 0)
-        r = ensure_said(st, SECTION_EVENTS, ring_used(st, SECTION_EVENTS, RING_EVENTS), 1);
-    if (r == 0)
-        r = ensure_said(st, SECTION_SPANS, ring_used(st, SECTION_SPANS, RING_SPANS), 1);
+    for (int k = 0; k < RING_MAX && r == 0; k++)
+        r = ensure_said(st, ring_section(k), ring_used(st, k), 1);
     return r;
 }

@@ -31,9 +31,14 @@ void heap_free(struct store *st, uint64_t offset, uint64_t words);
  * end: a handful of changes, however long it is. */
 void heap_free_chain(struct store *st, uint64_t first, uint64_t words);
 
-/* A text in the heap: its offset, 0 when full. */
+/* A text in the heap, at most TEXT_MAX bytes: its offset, 0 when full. */
+enum { TEXT_MAX = (HEAP_MAX_WORDS - 1) * 8 };
 uint64_t text_new(struct store *st, struct str a, struct str b, struct str c);
 void text_free(struct store *st, uint64_t offset);
+
+/* ---- rings ---- */
+
+enum store_section ring_section(enum store_ring_id ring);
 
 /* ---- tables ---- */
 
@@ -63,5 +68,9 @@ uint64_t part_hash(const struct store *st, unsigned domain, struct str names);
 /* Indexes run from 1 to this minus 1. */
 uint32_t table_end(const struct store *st, enum store_table_id t);
 uint32_t table_capacity(const struct store *st, enum store_table_id t);
+
+/* Where the table's records and the buckets of its index lie. */
+enum store_section table_section(enum store_table_id t);
+enum store_section table_buckets(enum store_table_id t);
 
 #endif

@@ -7,22 +7,26 @@
 #include "base/hash.h"
 #include "store/commit.h"
 #include "store/space.h"
+#include "store/stream.h"
 
 enum { PAGE = 4096, UNDO_BYTES = 128 * 1024 };
 
 /* ---- layout of a new store ---- */
 
-/* What share of the segment a section gets, as a divisor; 0: fixed or the rest.
- * 64 MiB gives 4,096 metrics, 116,000 series and 34,900 sessions. */
+/* What share of the segment a section gets, in 1/1024; 0: fixed or the rest. Of
+ * the rings the spans get most: they wait there for the rest of their trace.
+ * 64 MiB gives 4,096 metrics, 116,000 series, 58,000 streams and 34,900 sessions. */
 static const struct {
-    uint64_t divisor, fixed;
+    uint64_t share, fixed;
 } shares[SECTION_MAX] = {
-    [SECTION_UNDO] = {0, UNDO_BYTES},    [SECTION_METRICS] = {256, 0},
-    [SECTION_SERIES] = {8, 0},           [SECTION_SESSIONS] = {16, 0},
-    [SECTION_PARTS] = {256, 0},          [SECTION_BUCKETS_METRICS] = {1024, 0},
-    [SECTION_BUCKETS_SERIES] = {64, 0},  [SECTION_BUCKETS_SESSIONS] = {128, 0},
-    [SECTION_BUCKETS_PARTS] = {1024, 0}, [SECTION_HEAP] = {0, 0},
-    [SECTION_EVENTS] = {8, 0},           [SECTION_SPANS] = {8, 0},
+    [SECTION_UNDO] = {0, UNDO_BYTES},   [SECTION_METRICS] = {4, 0},
+    [SECTION_SERIES] = {128, 0},        [SECTION_SESSIONS] = {64, 0},
+    [SECTION_PARTS] = {4, 0},           [SECTION_BUCKETS_METRICS] = {1, 0},
+    [SECTION_BUCKETS_SERIES] = {16, 0}, [SECTION_BUCKETS_SESSIONS] = {8, 0},
+    [SECTION_BUCKETS_PARTS] = {1, 0},   [SECTION_HEAP] = {0, 0},
+    [SECTION_EVENTS] = {96, 0},         [SECTION_SPANS] = {192, 0},
+    [SECTION_POINTS] = {64, 0},         [SECTION_STREAMS] = {64, 0},
+    [SECTION_BUCKETS_STREAMS] = {8, 0},
 };
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -37,7 +41,7 @@ static void place_sections(struct store_head *h, uint64_t size)
         if (s == SECTION_HEAP)
             continue;
         h->section[s].size =
-            whole_pages(shares[s].divisor ? size / shares[s].divisor : shares[s].fixed);
+            whole_pages(shares[s].share ? size / 1024 * shares[s].share : shares[s].fixed);
         rest -= h->section[s].size;
     }
     h->section[SECTION_HEAP].size = rest / PAGE * PAGE;
@@ -54,8 +58,11 @@ static uint64_t layout_hash(void)
     const uint64_t shape[] = {
         STORE_VERSION,
         SECTION_MAX,
+        SECTION_ROOM,
         TABLE_MAX,
+        TABLE_ROOM,
         RING_MAX,
+        RING_ROOM,
         CONSUMER_ROOM,
         HEAP_CLASSES,
         sizeof(struct store_head),
@@ -63,6 +70,7 @@ static uint64_t layout_hash(void)
         sizeof(struct series_rec),
         sizeof(struct session_rec),
         sizeof(struct part_rec),
+        sizeof(struct stream_rec),
         sizeof(struct ring_record),
     };
     return hash_bytes(shape, sizeof shape, 0);
@@ -131,6 +139,7 @@ int store_create(struct store *st, void *mem, size_t size, const struct store_id
     h->created = me->created ? me->created : now.wall;
     place_sections(h, size);
     h->epoch = 1;
+    memcpy(h->consumer[CONSUMER_HEALTH], "health", sizeof "health");
     h->secret = me->secret;
     h->commit = UINT64_C(1) << COMMIT_SHIFT;
     st->batch = 1;
@@ -201,6 +210,7 @@ int store_attach(struct store *st, void *mem, size_t size, const struct store_id
     r = store_check(st, why, sizeof why);
     if (r < 0)
         goto fail;
+    stream_hold_series(st);
     note_start(st, now);
     return STORE_CONTINUED;
 fail:
@@ -235,22 +245,29 @@ int store_attach_reader(struct store *st, const void *mem, size_t size)
 
 int store_rollback(struct store *st)
 {
-    struct store_head *h = st->head;
-    const struct section_place *place = &h->section[SECTION_UNDO];
+    const int n = store_rollback_at(st, &st->head->section[SECTION_UNDO],
+                                    offsetof(struct store_head, commit));
+    if (n >= 0)
+        st->undo_used = 0;
+    return n;
+}
+
+int store_rollback_at(struct store *st, const struct section_place *place, uint64_t commit)
+{
     const struct undo_entry *undo = store_at(st, place->offset, place->size);
-    const uint64_t n = COMMIT_COUNT(h->commit), batch = h->commit >> COMMIT_SHIFT;
+    const uint64_t word = store_get(st, commit);
+    const uint64_t n = COMMIT_COUNT(word), batch = word >> COMMIT_SHIFT;
     if (!undo || n > place->size / sizeof *undo)
         return -ERR_DAMAGED;
     for (uint64_t i = n; i-- > 0;) {
-        uint64_t *word = store_at(st, undo[i].offset, sizeof *word);
-        if (!word || undo[i].offset < offsetof(struct store_head, commit))
+        uint64_t *at = store_at(st, undo[i].offset, sizeof *at);
+        if (!at || undo[i].offset < commit)
             return -ERR_DAMAGED;
-        *word = undo[i].old;
+        *at = undo[i].old;
     }
     commit_fence();
     st->batch = batch + 1;
-    st->undo_used = 0;
-    h->commit = st->batch << COMMIT_SHIFT;
+    *store_word(st, commit) = st->batch << COMMIT_SHIFT;
     return (int)n;
 }
 

@@ -76,6 +76,10 @@ int store_attach_reader(struct store *st, const void *mem, size_t size);
  * running. Idempotent. Returns entries undone, or -ERR_DAMAGED. */
 int store_rollback(struct store *st);
 
+/* The same for a head of any version: its undo log and the offset of its commit
+ * word, below which nothing is committed state. */
+int store_rollback_at(struct store *st, const struct section_place *undo, uint64_t commit);
+
 /* Walks every structure: 0, or -ERR_DAMAGED with a line that says what. */
 int store_check(const struct store *st, char *why, size_t why_size);
 

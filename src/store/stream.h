@@ -14,8 +14,9 @@ enum { STREAM_WORDS_MAX = 256 }; /* kept values of one stream */
 
 struct stream_view {
     uint32_t id;
-    uint64_t start, time;   /* ns since 1970: of the newest point */
-    uint64_t series;        /* that it adds to */
+    uint64_t start, time; /* ns since 1970: of the newest point */
+    uint32_t series;      /* that it adds to */
+    unsigned domain;
     unsigned words;         /* kept values: u64 or the bits of doubles, by the metric */
     const uint64_t *values; /* in the segment */
 };
@@ -26,7 +27,7 @@ bool stream_read(const struct store *st, uint32_t stream, struct stream_view *ou
 
 /* A new one, its values all 0, its series held until it ends; 0 when the table or the
  * heap is full. `domain` owns it (streams have the domain's series budget). */
-uint32_t stream_make(struct store *st, const uint64_t hash[2], uint64_t series, unsigned domain,
+uint32_t stream_make(struct store *st, const uint64_t hash[2], uint32_t series, unsigned domain,
                      unsigned words);
 
 /* The newest point. n = its words, at most those that it was made with. */
@@ -34,6 +35,15 @@ void stream_set(struct store *st, uint32_t stream, uint64_t start, uint64_t time
                 const uint64_t *values, unsigned n);
 
 void stream_remove(struct store *st, uint32_t stream);
+
+/* Those of every series of a metric. Walks all streams and commits on the way. */
+void stream_remove_all(struct store *st, uint32_t metric);
+
+/* As a copy of the store found it. */
+void stream_set_touched(struct store *st, uint32_t stream, uint64_t epoch);
+
+/* The writer's hold on the series of all streams, after an attach. */
+void stream_hold_series(struct store *st);
 
 /* Epochs since it was last found; indexes run from 1 to stream_end() - 1. */
 uint64_t stream_age(const struct store *st, uint32_t stream);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "pipeline/own.h"
 #include "pipeline/pipeline.h"
+#include "store/read.h"
 #include "watch/part.h"
 
 enum { HEALTH_MESSAGE = 256 }; /* bytes of a message that are kept */
@@ -39,7 +40,7 @@ struct health_watch {
     unsigned count[HEALTH_UNHEALTHY + 1]; /* components by shown state */
     unsigned domain_count[DOMAINS_MAX];   /* and by domain */
     struct event event;
-    uint64_t copy[(LIMIT_ITEM + 512) / sizeof(uint64_t)];
+    uint64_t copy[RING_COPY / sizeof(uint64_t)];
 };
 
 /* Goes on from what the store has. options->required has to outlive the watch. */

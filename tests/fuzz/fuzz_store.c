@@ -105,7 +105,7 @@ static void read_series(const struct store *st, const struct metric_view *m)
 
 static void read_ring(const struct store *st, enum store_ring_id ring)
 {
-    static char copy[LIMIT_ITEM + 512] __attribute__((aligned(16)));
+    static char copy[RING_COPY] __attribute__((aligned(16)));
     struct ring_view v;
     uint64_t pos = ring_tail(st, ring);
     for (int n = 0; n < WALK && ring_read(st, ring, &pos, copy, sizeof copy, &v) == 1; n++)

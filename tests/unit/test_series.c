@@ -200,6 +200,49 @@ START_TEST(labels_become_canonical)
 }
 END_TEST
 
+/* The keys as they came are kept beside the text, only where they differ, and do not
+ * make another series. */
+START_TEST(keys_as_they_came_are_kept)
+{
+    struct label l[] = {{STR("http.method"), STR("GET")},
+                        {STR("le"), STR("1")},
+                        {STR("a"), STR("2")},
+                        {STR("http_method"), STR("PUT")},
+                        {STR("z"), {0}}};
+    const struct str expected = {"a\0le\0http.method", 16};
+    struct buf to, keys;
+    struct series_view s;
+    uint32_t i, other;
+    buf_init(&to, 256);
+    buf_init(&keys, 256);
+    labels_canonical_keys(&to, &keys, l, 5);
+    ck_assert(str_eq(buf_str(&to), STR("a=\"2\",exported_le=\"1\",http_method=\"GET\"")));
+    ck_assert(str_eq(buf_str(&keys), expected));
+    struct series_ask ask = {.metric = metric("c", METRIC_COUNTER, VALUE_U64),
+                             .labels = buf_str(&to),
+                             .keys = buf_str(&keys),
+                             .now = w.now};
+    ck_assert_int_eq(series_make(&w.st, &ask, &i), 0);
+    store_commit(&w.st);
+    ask.keys = (struct str){0};
+    ck_assert_int_eq(series_make(&w.st, &ask, &other), 0);
+    ck_assert_uint_eq(other, i);
+    world_kill(&w);
+    ck_assert(series_read(&w.st, i, &s));
+    ck_assert(str_eq(s.labels, buf_str(&to)) && str_eq(s.keys, expected));
+    ck_assert_uint_eq(series_find(&w.st, ask.metric, s.labels), i);
+    ck_assert(series_expire(&w.st, i));
+    store_commit(&w.st);
+    buf_reset(&to);
+    buf_reset(&keys);
+    struct label same[] = {{STR("b"), STR("1")}, {STR("a"), STR("2")}};
+    labels_canonical_keys(&to, &keys, same, 2);
+    ck_assert_uint_eq(keys.n, 0);
+    buf_fini(&to);
+    buf_fini(&keys);
+}
+END_TEST
+
 START_TEST(labels_that_prometheus_reserves_are_renamed)
 {
     struct label l[] = {
@@ -445,7 +488,7 @@ START_TEST(a_copy_holds_the_same)
 {
     struct world n;
     struct store_identity same;
-    char copy[LIMIT_ITEM + 512];
+    char copy[RING_COPY];
     struct ring_view v;
     struct consumer_view c;
     fill();
@@ -500,6 +543,7 @@ int main(void)
     tcase_add_test(t, own_names_are_reserved);
     tcase_add_test(t, our_info_metrics_have_the_name_without_info_too);
     tcase_add_test(t, labels_become_canonical);
+    tcase_add_test(t, keys_as_they_came_are_kept);
     tcase_add_test(t, labels_that_prometheus_reserves_are_renamed);
     tcase_add_test(t, counters_add);
     tcase_add_test(t, histograms_fall_into_buckets);

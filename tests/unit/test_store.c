@@ -154,7 +154,7 @@ END_TEST
 
 /* ---- rings ---- */
 
-static char copy[LIMIT_ITEM + 512] __attribute__((aligned(8)));
+static char copy[RING_COPY] __attribute__((aligned(8)));
 
 static void append(size_t n, char fill)
 {
@@ -219,9 +219,57 @@ END_TEST
 
 START_TEST(ring_refuses_what_is_too_large)
 {
-    static char body[LIMIT_ITEM + 1];
-    const struct ring_item item = {.kind = 8, .body = {body, sizeof body}};
-    ck_assert_int_eq(ring_append(&w.st, RING_EVENTS, &item), -ERR_RANGE);
+    static char body[LIMIT_RECORD + 1];
+    for (int ring = 0; ring < RING_MAX; ring++) {
+        const size_t limit = ring_limit(&w.st, ring);
+        ck_assert_uint_ge(limit, LIMIT_ITEM);
+        const struct ring_item item = {.kind = 8, .body = {body, limit + 1}};
+        ck_assert_int_eq(ring_append(&w.st, ring, &item), -ERR_RANGE);
+    }
+}
+END_TEST
+
+/* Every ring takes records of its limit for ever, with the longest service name. */
+START_TEST(ring_takes_records_of_its_limit)
+{
+    static char body[LIMIT_RECORD];
+    char service[LIMIT_SERVICE];
+    struct ring_view v;
+    memset(service, 's', sizeof service);
+    for (int ring = 0; ring < RING_MAX; ring++) {
+        for (unsigned i = 0; i < 50; i++) {
+            const struct ring_item item = {.kind = 8,
+                                           .service = {service, sizeof service},
+                                           .body = {body, ring_limit(&w.st, ring) - i % 3}};
+            ring_make_room(&w.st, ring);
+            ck_assert_int_eq(ring_append(&w.st, ring, &item), 0);
+            store_commit(&w.st);
+        }
+        uint64_t pos = ring_tail(&w.st, ring);
+        uint64_t n = w.st.head->ring[ring].head_seq - w.st.head->ring[ring].tail_seq;
+        for (; n > 0; n--)
+            ck_assert_int_eq(ring_read(&w.st, ring, &pos, copy, sizeof copy, &v), 1);
+        ck_assert_uint_eq(v.seq, 50);
+        ck_assert_int_eq(ring_read(&w.st, ring, &pos, copy, sizeof copy, &v), 0);
+    }
+    world_kill(&w);
+}
+END_TEST
+
+/* A reader with a small copy is not held up by a large record. */
+START_TEST(ring_read_passes_over_what_does_not_fit)
+{
+    struct ring_view v;
+    uint64_t pos = 0;
+    append(10, 'a');
+    append(5000, 'b');
+    append(20, 'c');
+    ck_assert_int_eq(ring_read(&w.st, RING_EVENTS, &pos, copy, 1024, &v), 1);
+    ck_assert_uint_eq(v.seq, 1);
+    ck_assert_int_eq(ring_read(&w.st, RING_EVENTS, &pos, copy, 1024, &v), 1);
+    ck_assert_uint_eq(v.seq, 3);
+    ck_assert_uint_eq(v.body.n, 20);
+    ck_assert_int_eq(ring_read(&w.st, RING_EVENTS, &pos, copy, 1024, &v), 0);
 }
 END_TEST
 
@@ -243,6 +291,8 @@ int main(void)
     tcase_add_test(t, ring_reads_what_was_appended);
     tcase_add_test(t, ring_overruns_a_slow_consumer);
     tcase_add_test(t, ring_refuses_what_is_too_large);
+    tcase_add_test(t, ring_takes_records_of_its_limit);
+    tcase_add_test(t, ring_read_passes_over_what_does_not_fit);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
