@@ -108,6 +108,19 @@ void put_close(struct buf *to, size_t at)
         to->p[at + i] = (char)(uint8_t)((size & 0x7f) | (i + 1 < OPEN_BYTES ? 0x80 : 0));
 }
 
+void put_close_tight(struct buf *to, size_t at)
+{
+    if (to->failed)
+        return;
+    const size_t size = to->n - at - OPEN_BYTES;
+    const size_t head = put_varint_size(size);
+    assert(size < PUT_OPEN_MAX);
+    memmove(to->p + at + head, to->p + at + OPEN_BYTES, size);
+    to->n = at;
+    put_varint(to, size);
+    to->n += size;
+}
+
 /* The size of an AnyValue's one field. */
 static size_t value_size(const struct attr *a)
 {

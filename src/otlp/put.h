@@ -33,6 +33,9 @@ void put_fixed64_always(struct buf *to, unsigned number, uint64_t v);
 size_t put_open(struct buf *to, unsigned number);
 void put_close(struct buf *to, size_t at);
 
+/* The same with a length that is not padded; moves what has been written. */
+void put_close_tight(struct buf *to, size_t at);
+
 /* A KeyValue. */
 void put_attr(struct buf *to, unsigned number, const struct attr *a);
 void put_attr_text(struct buf *to, unsigned number, struct str key, struct str value);

@@ -55,7 +55,9 @@ static inline void value_check(struct fields *r, int e)
         fields_fail(r, (enum err) - e);
 }
 
-/* An AnyValue that value_any() has taken, as JSON; stops soon after `most` bytes. */
+/* Text that value_text() has taken as a JSON string, and an AnyValue that value_any() has
+ * taken as JSON; both stop soon after the buffer has `most` bytes. */
+void value_json_text(struct buf *to, struct str s, size_t most);
 void value_json(struct buf *to, struct str any, size_t most);
 
 #endif

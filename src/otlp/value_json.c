@@ -5,7 +5,7 @@
 #include "otlp/grpc.h"
 #include "otlp/value.h"
 
-static void json_text(struct buf *to, struct str s, size_t most)
+void value_json_text(struct buf *to, struct str s, size_t most)
 {
     buf_addc(to, '"');
     for (size_t i = 0; i < s.n && to->n <= most; i++) {
@@ -47,7 +47,7 @@ static void json_pair(struct buf *to, struct str pair, size_t most)
         else if (f.tag == FIELD(2, BYTES))
             value = f.s;
     }
-    json_text(to, key, most);
+    value_json_text(to, key, most);
     buf_addc(to, ':');
     value_json(to, value, most);
 }
@@ -79,7 +79,7 @@ void value_json(struct buf *to, struct str any, size_t most)
     while (fields_next(&r, &f)) {
         switch (f.tag) {
         case FIELD(1, BYTES):
-            json_text(to, f.s, most);
+            value_json_text(to, f.s, most);
             return;
         case FIELD(2, VARINT):
             buf_adds(to, f.v ? "true" : "false");
