@@ -197,10 +197,9 @@ static struct str redacted_body(struct pipeline *pl, struct event *e, struct str
         return raw;
     buf_reset(&pl->redacted);
     redact_event(pl->redact, e, &pl->redacted, &n);
-    if (n.n[REDACT_ATTRIBUTE] + n.n[REDACT_TEXT] == 0)
+    if (n.all == 0)
         return raw;
-    own_add(&pl->own, OWN_REDACTED, REDACT_ATTRIBUTE, n.n[REDACT_ATTRIBUTE]);
-    own_add(&pl->own, OWN_REDACTED, REDACT_TEXT, n.n[REDACT_TEXT]);
+    own_add_redacted(&pl->own, &n);
     buf_reset(&pl->body);
     encode_body(&pl->body, e);
     return buf_str(&pl->body);

@@ -10,10 +10,11 @@ static const struct label overflow_mark = {{"otel_metric_overflow", 20}, {"true"
 static void redact_labels(struct pipeline *pl, struct label *labels, unsigned n)
 {
     for (unsigned i = 0; i < n && pl->redact; i++) {
-        if (!redact_value(pl->redact, labels[i].key, labels[i].value))
+        const int rule = redact_judge(pl->redact, labels[i].key, labels[i].value);
+        if (rule < 0)
             continue;
         labels[i].value = REDACTED;
-        own_add(&pl->own, OWN_REDACTED, REDACT_LABEL, 1);
+        own_add(&pl->own, OWN_REDACTED, (unsigned)rule * REDACT_PLACES + REDACT_LABEL, 1);
     }
 }
 

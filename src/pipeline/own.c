@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "model/event.h"
+#include "pipeline/redact.h"
 #include "store/cells.h"
 #include "store/read.h"
 #include "store/series.h"
@@ -35,7 +36,6 @@ static const char *const port_names[] = {"metrics", "health"};
 static const char *const signal_names[OWN_SIGNALS] = {"traces", "metrics", "logs"};
 static const char *const tier_names[] = {"debug", "normal", "critical"};
 static const char *const verdict_names[] = {"probability", "error", "slow", "forced", "left_out"};
-static const char *const place_names[] = {"label", "attribute", "text"};
 
 /* ---- label dimensions ---- */
 
@@ -95,7 +95,7 @@ static unsigned dimension(enum own_label label, unsigned domains)
     case OWN_STATE:
         return HEALTH_UNHEALTHY + 1;
     case OWN_REDACT:
-        return sizeof place_names / sizeof *place_names;
+        return SECRET_RULES * REDACT_PLACES;
     case OWN_LANE:
     case OWN_OUTCOME:
     case OWN_ANSWER:
@@ -159,7 +159,8 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
         n = snprintf(to, size, "state=\"%s\"", health_name(i));
         break;
     case OWN_REDACT:
-        n = snprintf(to, size, "place=\"%s\"", place_names[i]);
+        n = snprintf(to, size, "place=\"%s\",rule=\"%s\"", redact_place_name(i % REDACT_PLACES),
+                     secret_rule_name(i / REDACT_PLACES));
         break;
     case OWN_LANE:
     case OWN_OUTCOME:
@@ -456,6 +457,21 @@ void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n)
     const uint64_t cells = o->cells[m][index];
     if (cells)
         store_add(o->st, cells + CELL_VALUE * WORD, n);
+}
+
+void own_add_redacted(struct own *o, const struct redact_count *n)
+{
+    for (unsigned i = 0; n->all && i < SECRET_RULES * REDACT_PLACES; i++)
+        if (n->n[i / REDACT_PLACES][i % REDACT_PLACES])
+            own_add(o, OWN_REDACTED, i, n->n[i / REDACT_PLACES][i % REDACT_PLACES]);
+}
+
+uint64_t own_redacted(const struct own *o, unsigned place)
+{
+    uint64_t n = 0;
+    for (unsigned rule = 0; rule < SECRET_RULES; rule++)
+        n += own_get(o, OWN_REDACTED, rule * REDACT_PLACES + place);
+    return n;
 }
 
 void own_set(struct own *o, enum own_metric m, unsigned index, uint64_t v)

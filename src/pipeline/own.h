@@ -25,7 +25,7 @@ enum own_label {
     OWN_RING,     /* ring= events, spans, points */
     OWN_PORT,     /* port= metrics, health */
     OWN_STATE,    /* state= health_name() */
-    OWN_REDACT,   /* place= label, attribute, text */
+    OWN_REDACT,   /* place=,rule= redact_place_name(), secret_rule_name() */
     OWN_TIER,     /* tier= sample_tier_name() */
     OWN_VERDICT,  /* verdict= by what a trace was decided */
     OWN_INFO,     /* labels given at declaration (build_info, target_info) */
@@ -81,7 +81,7 @@ enum {
     X(PRODUCER_LOST, "mcptally_producer_lost_items", COUNTER, U64, "", OWN_LOST,                   \
       "Items that producers report to have dropped themselves, by reason.")                        \
     X(REDACTED, "mcptally_redactions", COUNTER, U64, "", OWN_REDACT,                               \
-      "Values replaced by [REDACTED], by place.")                                                  \
+      "Values replaced by [REDACTED], by place and rule.")                                         \
     X(SAMPLING_RATIO, "mcptally_sampling_ratio", GAUGE, F64, "", OWN_TIER,                         \
       "Share of a tier's traces that is kept now, the tail decision left out.")                    \
     X(SPANS_SAMPLED, "mcptally_spans_sampled", COUNTER, U64, "", OWN_TIER,                         \
@@ -224,6 +224,12 @@ const char *own_answer_name(unsigned answer);
 /* Makes the series of the consumers that the store names, for the rings that each
  * reads; after consumer_claim(). Idempotent. Commits. 0 or -ERR_FULL. */
 int own_consumers(struct own *o, struct when now);
+
+/* Adds what was taken out; and how often by all rules together in a place (enum
+ * redact_place). */
+struct redact_count;
+void own_add_redacted(struct own *o, const struct redact_count *n);
+uint64_t own_redacted(const struct own *o, unsigned place);
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);

@@ -2,14 +2,33 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "model/text.h"
 #include "pipeline/secret_text.h"
 
+enum { KNOWN_KEYS = 256, KNOWN_KEY = 60 };
+
+/* What was found of keys before: a process sees the same few again and again. */
+struct known_key {
+    uint8_t n; /* 0: none */
+    struct redact_key is;
+    char key[KNOWN_KEY];
+};
+
 struct redact {
-    bool enabled;
+    bool enabled, keep_tool_content;
+    uint32_t off;
     struct secret_keys *keys;
     struct secret_tokens tokens;
+    struct known_key *known;
 };
+
+static const char *const place_names[REDACT_PLACES] = {"label", "attribute", "text"};
+
+const char *redact_place_name(unsigned place)
+{
+    return place < REDACT_PLACES ? place_names[place] : "unknown";
+}
 
 struct redact *redact_new(const struct redact_options *o)
 {
@@ -17,13 +36,15 @@ struct redact *redact_new(const struct redact_options *o)
     if (!r)
         return NULL;
     r->enabled = o->enabled;
+    r->keep_tool_content = o->keep_tool_content;
+    r->off = o->off & ~(UINT32_C(1) << RULE_MEMORY);
     secret_tokens_init(&r->tokens);
+    r->known = calloc(KNOWN_KEYS, sizeof *r->known);
     r->keys = secret_keys_new(o->keys, o->nkeys, o->allow, o->nallow);
-    if (!r->keys) {
-        free(r);
-        return NULL;
-    }
-    return r;
+    if (r->known && r->keys)
+        return r;
+    redact_free(r);
+    return NULL;
 }
 
 void redact_free(struct redact *r)
@@ -31,42 +52,99 @@ void redact_free(struct redact *r)
     if (!r)
         return;
     secret_keys_free(r->keys);
+    free(r->known);
     free(r);
 }
 
-static bool holds_secret(const struct redact *r, struct str text)
+static int begin(const struct redact *r, struct str text, struct secret_text *t)
+{
+    const int bad = secret_text_init(t, r->keys, &r->tokens, text);
+    t->off = r->off;
+    return bad;
+}
+
+/* ---- values ---- */
+
+int redact_text_holds(const struct redact *r, struct str text)
 {
     struct secret_text t;
     struct secret_place place;
-    if (secret_text_init(&t, r->keys, &r->tokens, text) != 0)
-        return true;
+    if (!r || !r->enabled || text.n == 0)
+        return -1;
+    if (begin(r, text, &t) != 0)
+        return RULE_MEMORY;
     const bool found = secret_text_next(&t, &place);
     secret_text_fini(&t);
-    return found;
+    return found ? (int)t.rule : -1;
 }
 
-bool redact_value(const struct redact *r, struct str key, struct str value)
+static bool is_tool_content(struct str key)
+{
+    return str_eq(key, STR("gen_ai.tool.call.arguments")) ||
+           str_eq(key, STR("gen_ai.tool.call.result"));
+}
+
+static struct redact_key look_at(const struct redact *r, struct str key)
+{
+    return (struct redact_key){
+        .grade = r->enabled && !(r->off >> RULE_KEY & 1) ? (uint8_t)secret_key_grade(r->keys, key)
+                                                         : GRADE_NONE,
+        .tool = !r->keep_tool_content && is_tool_content(key),
+        .secret = redact_text_holds(r, key) >= 0,
+    };
+}
+
+struct redact_key redact_key(const struct redact *r, struct str key)
+{
+    if (!r || key.n == 0)
+        return (struct redact_key){0};
+    if (key.n > KNOWN_KEY)
+        return look_at(r, key);
+    struct known_key *k = &r->known[hash_bytes(key.p, key.n, 0) % KNOWN_KEYS];
+    if (k->n != key.n || memcmp(k->key, key.p, key.n) != 0) {
+        *k = (struct known_key){.n = (uint8_t)key.n, .is = look_at(r, key)};
+        memcpy(k->key, key.p, key.n);
+    }
+    return k->is;
+}
+
+int redact_judge_graded(const struct redact *r, unsigned grade, struct str value)
 {
     if (!r || !r->enabled || value.n == 0)
-        return false;
-    return secret_value(secret_key_grade(r->keys, key), value) || holds_secret(r, value);
+        return -1;
+    if (secret_value((enum secret_grade)grade, value))
+        return RULE_KEY;
+    return redact_text_holds(r, value);
 }
 
-size_t redact_text(const struct redact *r, struct str text, struct buf *out)
+int redact_judge(const struct redact *r, struct str key, struct str value)
+{
+    const struct redact_key k = redact_key(r, key);
+    if (k.tool && !str_eq(value, REDACTED))
+        return RULE_TOOL_CONTENT;
+    return redact_judge_graded(r, k.grade, value);
+}
+
+/* ---- texts ---- */
+
+size_t redact_text_count(const struct redact *r, struct str text, struct buf *out,
+                         enum redact_place place, struct redact_count *count)
 {
     struct secret_text t;
-    struct secret_place place;
+    struct secret_place at;
     size_t found = 0, done = 0;
     if (!r || !r->enabled || text.n == 0)
         return 0;
-    if (secret_text_init(&t, r->keys, &r->tokens, text) != 0) {
+    if (begin(r, text, &t) != 0) {
         buf_addstr(out, REDACTED);
+        redact_counted(count, RULE_MEMORY, place);
         return 1;
     }
-    for (; secret_text_next(&t, &place); found++) {
-        buf_add(out, text.p + done, place.from - done);
+    for (; secret_text_next(&t, &at); found++) {
+        buf_add(out, text.p + done, at.from - done);
         buf_addstr(out, REDACTED);
-        done = place.to;
+        redact_counted(count, t.rule, place);
+        done = at.to;
     }
     secret_text_fini(&t);
     if (found)
@@ -74,13 +152,21 @@ size_t redact_text(const struct redact *r, struct str text, struct buf *out)
     return found;
 }
 
+size_t redact_text(const struct redact *r, struct str text, struct buf *out)
+{
+    struct redact_count count = {0};
+    return redact_text_count(r, text, out, REDACT_TEXT, &count);
+}
+
+/* ---- events ---- */
+
 /* The texts of one event that were rewritten. They lie in a buffer that may
  * still move, so they are pointed there at the end. */
 struct rewritten {
     struct {
         struct str *text;
         size_t at, n;
-    } list[LIMIT_SPAN_EVENTS + 3];
+    } list[2 * LIMIT_SPAN_EVENTS + 4];
     unsigned count;
 };
 
@@ -88,10 +174,8 @@ static void rewrite(const struct redact *r, struct str *text, size_t most, struc
                     struct rewritten *done, struct redact_count *count)
 {
     const size_t at = scratch->n;
-    const size_t found = redact_text(r, *text, scratch);
-    if (found == 0)
+    if (redact_text_count(r, *text, scratch, REDACT_TEXT, count) == 0)
         return;
-    count->n[REDACT_TEXT] += (unsigned)found;
     if (scratch->failed) {
         scratch->n = at;
         *text = REDACTED;
@@ -103,29 +187,50 @@ static void rewrite(const struct redact *r, struct str *text, size_t most, struc
     done->list[done->count++].n = text_cut(whole, most).n;
 }
 
-static void redact_attrs(const struct redact *r, struct event *e, struct redact_count *count)
+/* Tool content goes whatever it is; a key that is a secret itself, too. */
+static void redact_attr(const struct redact *r, struct attr *a, struct redact_count *count)
 {
-    for (unsigned i = 0; i < e->all_attrs; i++) {
-        struct attr *a = &e->attrs[i];
-        if (a->type != ATTR_STRING || !redact_value(r, a->key, a->s))
-            continue;
-        a->s = REDACTED;
-        count->n[REDACT_ATTRIBUTE]++;
+    const struct redact_key k = redact_key(r, a->key);
+    const bool text = a->type == ATTR_STRING;
+    int rule = -1;
+    if (k.tool && !(text && str_eq(a->s, REDACTED)))
+        rule = RULE_TOOL_CONTENT;
+    else if (text)
+        rule = redact_judge_graded(r, k.grade, a->s);
+    if (k.secret) {
+        redact_counted(count, (enum secret_rule)redact_text_holds(r, a->key), REDACT_ATTRIBUTE);
+        a->key = REDACTED;
     }
+    if (rule < 0)
+        return;
+    a->type = ATTR_STRING;
+    a->s = REDACTED;
+    redact_counted(count, (enum secret_rule)rule, REDACT_ATTRIBUTE);
+}
+
+static void redact_span(const struct redact *r, struct event *e, struct buf *scratch,
+                        struct rewritten *done, struct redact_count *count)
+{
+    rewrite(r, &e->tracestate, LIMIT_TRACESTATE, scratch, done, count);
+    for (unsigned i = 0; i < e->nevents; i++)
+        rewrite(r, &e->events[i].name, LIMIT_NAME, scratch, done, count);
+    for (unsigned i = 0; i < e->nlinks; i++)
+        rewrite(r, &e->links[i].tracestate, LIMIT_TRACESTATE, scratch, done, count);
 }
 
 void redact_event(const struct redact *r, struct event *e, struct buf *scratch,
                   struct redact_count *count)
 {
     struct rewritten done = {.count = 0};
-    if (!r || !r->enabled)
+    if (!r)
         return;
-    redact_attrs(r, e, count);
+    for (unsigned i = 0; i < e->all_attrs; i++)
+        redact_attr(r, &e->attrs[i], count);
     rewrite(r, &e->name, LIMIT_NAME, scratch, &done, count);
     rewrite(r, &e->text, e->kind == EVENT_LOG ? LIMIT_BODY : LIMIT_TEXT, scratch, &done, count);
     rewrite(r, &e->correlation, LIMIT_CORRELATION, scratch, &done, count);
-    for (unsigned i = 0; e->kind == EVENT_SPAN && i < e->nevents; i++)
-        rewrite(r, &e->events[i].name, LIMIT_NAME, scratch, &done, count);
+    if (e->kind == EVENT_SPAN)
+        redact_span(r, e, scratch, &done, count);
     for (unsigned i = 0; i < done.count; i++)
         *done.list[i].text = (struct str){scratch->p + done.list[i].at, done.list[i].n};
 }

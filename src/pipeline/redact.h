@@ -19,22 +19,28 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "model/event.h"
+#include "pipeline/secret_rule.h"
 
 #define REDACTED STR("[REDACTED]") /* what stands in a secret's place */
 
 struct redact_options {
-    bool enabled; /* false: nothing is a secret */
+    bool enabled;           /* false: nothing is a secret */
+    bool keep_tool_content; /* else gen_ai.tool.call.arguments and .result are replaced,
+                               whatever they hold, and also when nothing is a secret */
+    uint32_t off;           /* 1 << enum secret_rule: rules that are switched off */
     unsigned nkeys, nallow;
     const struct str *keys;  /* further keys whose values are secrets, such as "badge_number" */
     const struct str *allow; /* whole keys whose values are never judged by the key */
 };
 
-/* Where a secret was found: the label `place` of mcptally_redactions_total, in
- * this order. */
+/* Where a secret was found: the label `place` of mcptally_redactions_total. */
 enum redact_place { REDACT_LABEL, REDACT_ATTRIBUTE, REDACT_TEXT, REDACT_PLACES };
 
+const char *redact_place_name(unsigned place); /* "label", "attribute", "text" */
+
 struct redact_count {
-    unsigned n[REDACT_PLACES];
+    unsigned all; /* the sum of n; 0: nothing was changed */
+    unsigned n[SECRET_RULES][REDACT_PLACES];
 };
 
 struct redact;
@@ -44,16 +50,49 @@ struct redact *redact_new(const struct redact_options *o);
 void redact_free(struct redact *r);
 
 /* Whether a value under this key (a label's, an attribute's) has to become
- * REDACTED as a whole. r may be NULL in every call: no redaction. */
-bool redact_value(const struct redact *r, struct str key, struct str value);
+ * REDACTED as a whole: the rule that says so, or -1. r may be NULL in every call: no
+ * redaction. */
+int redact_judge(const struct redact *r, struct str key, struct str value);
+
+static inline bool redact_value(const struct redact *r, struct str key, struct str value)
+{
+    return redact_judge(r, key, value) >= 0;
+}
+
+/* What a key says, for values that have to be judged under more than one: inside lists
+ * and maps the keys around them count as well. */
+struct redact_key {
+    uint8_t grade; /* enum secret_grade */
+    bool tool;     /* tool content that is not kept: the value goes, whatever it is */
+    bool secret;   /* the key itself holds one and has to become REDACTED */
+};
+struct redact_key redact_key(const struct redact *r, struct str key);
+
+/* redact_judge() under a key of that grade. */
+int redact_judge_graded(const struct redact *r, unsigned grade, struct str value);
 
 /* Appends free text to `out` with every secret in it replaced, and returns how
  * many there were. 0: the text holds none and nothing was appended. The result
  * may be longer than the text. */
 size_t redact_text(const struct redact *r, struct str text, struct buf *out);
 
+/* The same, and counts them, as of that place. */
+size_t redact_text_count(const struct redact *r, struct str text, struct buf *out,
+                         enum redact_place place, struct redact_count *count);
+
+/* The rule that finds the first secret in a text, or -1. Without allocation for a text that
+ * has no escapes in it. */
+int redact_text_holds(const struct redact *r, struct str text);
+
+static inline void redact_counted(struct redact_count *count, enum secret_rule rule,
+                                  enum redact_place place)
+{
+    count->all++;
+    count->n[rule][place]++;
+}
+
 /* Rewrites an event in place: string attributes as values; name, text and
- * correlation id, and the names of span events, as free text, cut to their
+ * correlation id, tracestates, and the names of span events, as free text, cut to their
  * limits again. What is rewritten points into `scratch`, which is appended to,
  * and has to live as long as the event. Adds to *count. */
 void redact_event(const struct redact *r, struct event *e, struct buf *scratch,

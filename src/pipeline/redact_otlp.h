@@ -2,8 +2,12 @@
  *
  * Every string of an item, its resource and its scope is judged as redact.h judges
  * attributes and texts: attributes by key and content at any depth of arrays and
- * maps, names, bodies, status messages, URLs. Ids, numbers and fields that are not
- * known stay as they are, byte for byte. */
+ * maps, under all the keys around them; names, bodies, status messages, tracestates and
+ * URLs as texts. Ids, numbers and fields that are not known stay as they are, byte for
+ * byte. Tool arguments and results go whatever they are, unless they are to be kept.
+ *
+ * It looks first, without allocating anything; only where there is a secret is the
+ * message written anew, and then its lengths may be padded varints. */
 #ifndef MCPTALLY_PIPELINE_REDACT_OTLP_H
 #define MCPTALLY_PIPELINE_REDACT_OTLP_H
 

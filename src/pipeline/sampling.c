@@ -133,7 +133,7 @@ static bool recovery_begin(struct sampling *s)
         return true;
     }
     r->event = malloc(sizeof *r->event);
-    r->copy = malloc(LIMIT_RECORD + 512);
+    r->copy = malloc(RING_COPY);
     return r->event && r->copy;
 }
 
@@ -505,7 +505,7 @@ bool sampling_recover(struct sampling *s, unsigned records, struct when now)
     struct ring_view v;
     while (!r->done && records-- > 0) {
         const int got = r->position < r->end ? ring_read(s->st, RING_SPANS, &r->position, r->copy,
-                                                         LIMIT_RECORD + 512, &v)
+                                                         RING_COPY, &v)
                                              : 0;
         if (got == 0)
             recovery_end(r);

@@ -132,16 +132,21 @@ static bool prose(struct str v)
     return false;
 }
 
-static bool has_digit_or_case(struct str v)
+static bool has_digit_or_mixed(struct str v)
 {
-    enum { LONG = 16 };
     bool digit = false, lower = false, upper = false;
     for (size_t i = 0; i < v.n; i++) {
         digit = digit || (v.p[i] >= '0' && v.p[i] <= '9');
         lower = lower || (v.p[i] >= 'a' && v.p[i] <= 'z');
         upper = upper || (i > 0 && v.p[i] >= 'A' && v.p[i] <= 'Z');
     }
-    return digit || (lower && upper) || v.n >= LONG;
+    return digit || (lower && upper);
+}
+
+static bool has_digit_or_case(struct str v)
+{
+    enum { LONG = 16 };
+    return has_digit_or_mixed(v) || v.n >= LONG;
 }
 
 /* Whether the value at `from` was taken out before. */
@@ -266,35 +271,70 @@ static bool flag(const struct secret_text *t, size_t i, struct secret_place *out
            value_at(t, from, from, false, g, out);
 }
 
+/* "the password is hunter2", "API key is now x9", at the "is". What comes after it goes on
+ * as a sentence more often than it is a secret, so it has to look like one. */
+static bool phrase(const struct secret_text *t, size_t i, struct secret_place *out)
+{
+    struct key_place k;
+    if (text_at(&t->v, i + 1) != 's' || !text_space(text_at(&t->v, i + 2)) ||
+        !key_before(t, i, &k) || k.to == i)
+        return false;
+    const enum secret_grade g = grade_of_words(t, &k);
+    if (g < GRADE_TOKEN)
+        return false;
+    size_t from = text_skip(&t->v, i + 2, true);
+    if (from + 4 < t->v.n && memcmp(t->v.p + from, "now ", 4) == 0)
+        from += 4;
+    if (text_quote(text_at(&t->v, from)))
+        return quoted_value(t, from + 1, 0, g, out);
+    return from < t->v.n && bare_value(t, from, 1, true, GRADE_TOKEN, out) &&
+           has_digit_or_mixed(text_piece(&t->v, out->from, out->to));
+}
+
 static bool word_start(const struct secret_text *t, size_t i)
 {
     return i == 0 || !text_alnum(t->v.p[i - 1]) || text_escape_letter(&t->v, i - 1);
 }
 
-static bool token(const struct secret_text *t, size_t i, struct secret_place *out)
+static bool token(struct secret_text *t, size_t i, struct secret_place *out)
 {
     size_t skip;
-    const size_t n = secret_token(t->tokens, text_piece(&t->v, i, t->v.n), &skip);
+    const size_t n = secret_token(t->tokens, text_piece(&t->v, i, t->v.n), &skip, &t->rule);
     *out = (struct secret_place){i + skip, i + n};
     return n > 0;
 }
 
-static bool secret_at(const struct secret_text *t, size_t i, struct secret_place *out)
+/* True, and the rule noted, when it found something and is not switched off. */
+static bool by(struct secret_text *t, enum secret_rule rule, bool found)
 {
-    const char c = t->v.p[i];
+    t->rule = rule;
+    return found && !(t->off >> rule & 1);
+}
+
+static bool secret_at(struct secret_text *t, size_t i, struct secret_place *out)
+{
+    const struct text_view *v = &t->v;
+    const char c = v->p[i];
     switch (c) {
     case ':':
-        return secret_in_url(&t->v, i, out) || keyed(t, i, out) || secret_in_dsn(&t->v, i, out);
+        return by(t, RULE_URL_CREDENTIALS, secret_in_url(v, i, out)) ||
+               by(t, RULE_ASSIGNMENT, keyed(t, i, out)) ||
+               by(t, RULE_URL_CREDENTIALS, secret_in_dsn(v, i, out));
     case '=':
-        return keyed(t, i, out);
+        return by(t, RULE_ASSIGNMENT, keyed(t, i, out));
     case '>':
-        return element(t, i, out);
+        return by(t, RULE_ELEMENT, element(t, i, out));
     case '-':
-        if (text_at(&t->v, i + 1) != '-' || (i > 0 && t->v.p[i - 1] == '-'))
+        if (text_at(v, i + 1) != '-' || (i > 0 && v->p[i - 1] == '-'))
             return false;
-        return text_at(&t->v, i + 2) == '-' ? secret_in_pem(&t->v, i, out) : flag(t, i, out);
+        if (text_at(v, i + 2) == '-')
+            return by(t, RULE_PRIVATE_KEY, secret_in_pem(v, i, out));
+        return by(t, RULE_FLAG, flag(t, i, out));
     default:
-        return text_alnum(c) && word_start(t, i) && token(t, i, out);
+        if (!text_alnum(c) || !word_start(t, i))
+            return false;
+        return (c == 'i' && by(t, RULE_PHRASE, phrase(t, i, out))) ||
+               (token(t, i, out) && by(t, t->rule, true));
     }
 }
 

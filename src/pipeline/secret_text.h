@@ -14,7 +14,9 @@ struct secret_text {
     const struct secret_keys *keys; /* borrowed */
     const struct secret_tokens *tokens;
     struct text_view v;
-    size_t at; /* how far it has looked, in the view */
+    size_t at;             /* how far it has looked, in the view */
+    enum secret_rule rule; /* of the secret found last */
+    uint32_t off;          /* 1 << rule: these find nothing */
 };
 
 /* 0, or what text_view_init() gives. */
@@ -22,8 +24,8 @@ int secret_text_init(struct secret_text *t, const struct secret_keys *keys,
                      const struct secret_tokens *tokens, struct str text);
 void secret_text_fini(struct secret_text *t);
 
-/* The next secret: true and its place in the text, which is not empty and lies after the one
- * before. */
+/* The next secret: true, what found it in t->rule, and its place in the text, which is not empty
+ * and lies after the one before. */
 bool secret_text_next(struct secret_text *t, struct secret_place *out);
 
 #endif

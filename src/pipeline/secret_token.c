@@ -284,18 +284,23 @@ static size_t bot_token(struct str s)
     return n == REST && secret_looks_random(rest) ? id + 1 + n : 0;
 }
 
-size_t secret_token(const struct secret_tokens *t, struct str s, size_t *skip)
+size_t secret_token(const struct secret_tokens *t, struct str s, size_t *skip,
+                    enum secret_rule *rule)
 {
+    size_t n = 0;
     *skip = 0;
+    *rule = RULE_TOKEN_PREFIX;
     if (s.n == 0)
         return 0;
     const char first = s.p[0];
     if (digit(first))
         return bot_token(s);
     if (first == 'B' || first == 'b') {
-        const size_t n = bearer(s, skip);
+        n = bearer(s, skip);
+        *rule = n ? RULE_BEARER : RULE_BASIC;
         return n ? n : basic(s, skip);
     }
-    const size_t n = first == 'e' ? web_token(s) : 0;
+    if (first == 'e' && (n = web_token(s)) > 0)
+        *rule = RULE_JWT;
     return n ? n : known_prefix(t, s);
 }

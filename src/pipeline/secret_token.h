@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "pipeline/secret_rule.h"
 
 /* An index over the table of prefixes by their first byte. */
 struct secret_tokens {
@@ -19,6 +20,7 @@ void secret_tokens_init(struct secret_tokens *t);
 
 /* Whether a secret begins at s, which is where a word begins. Returns its bytes,
  * 0 for none; *skip of them come before the secret part ("Bearer "). */
-size_t secret_token(const struct secret_tokens *t, struct str s, size_t *skip);
+size_t secret_token(const struct secret_tokens *t, struct str s, size_t *skip,
+                    enum secret_rule *rule);
 
 #endif

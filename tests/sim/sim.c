@@ -112,7 +112,7 @@ static bool check_rings(struct history *h, const struct totals *t)
         return fault(h, "rings: %llu events of %llu, %llu spans of %llu",
                      (unsigned long long)r[RING_EVENTS].head_seq, (unsigned long long)t->events,
                      (unsigned long long)r[RING_SPANS].head_seq, (unsigned long long)t->spans);
-    const uint64_t redacted = own_get(&h->m.pl.own, OWN_REDACTED, REDACT_ATTRIBUTE);
+    const uint64_t redacted = own_redacted(&h->m.pl.own, REDACT_ATTRIBUTE);
     if (redacted != t->secrets)
         return fault(h, "redacted: %llu of %llu", (unsigned long long)redacted,
                      (unsigned long long)t->secrets);

@@ -507,13 +507,13 @@ def test_rules_and_redaction_are_reloaded(new_daemon):
     one.send(event(1))
     one.next = 2
     one.wait_ack()
-    assert counted(daemon, "mcptally_redactions_total", place="attribute") == 0
+    assert counted(daemon, "mcptally_redactions_total", place="attribute", rule="key") == 0
     daemon.config.write_text("rules: [{event: job.done, metric: jobs, kind: counter}]\n")
     daemon.reload()
     one.send(event(2))
     one.next = 3
     one.wait_ack()
-    assert counted(daemon, "mcptally_redactions_total", place="attribute") == 1
+    assert counted(daemon, "mcptally_redactions_total", place="attribute", rule="key") == 1
     assert counted(daemon, "jobs_total", service_name="test") == 1
     daemon.check_accounting()
 

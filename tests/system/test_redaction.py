@@ -23,9 +23,12 @@ def producer(daemon):
     one.close()
 
 
-def redactions(daemon):
-    return {dict(labels)["place"]: value for (name, labels), value in daemon.metrics().items()
-            if name == "mcptally_redactions_total"}
+def redactions(daemon, by="place"):
+    found = {"label": 0, "attribute": 0, "text": 0} if by == "place" else {}
+    for (name, labels), value in daemon.metrics().items():
+        if name == "mcptally_redactions_total":
+            found[dict(labels)[by]] = found.get(dict(labels)[by], 0) + value
+    return found
 
 
 def test_every_place(daemon, producer):
@@ -50,6 +53,9 @@ def test_every_place(daemon, producer):
     assert samples[("calls_total", (("api_key", "[REDACTED]"), ("service_name", "test"),
                                     ("tool", "echo")))] == 1
     assert redactions(daemon) == {"label": 1, "attribute": 4, "text": 5}
+    rules = {rule: n for rule, n in redactions(daemon, "rule").items() if n}
+    assert rules == {"key": 5, "token_prefix": 1, "url_credentials": 2, "bearer": 1,
+                     "assignment": 1}
     daemon.check_accounting()
 
 

@@ -464,7 +464,7 @@ START_TEST(events_reach_ring_and_rules_redacted)
     event(1, &e);
     ck_assert_int_eq(feed(), 0);
     ck_assert_double_eq(value("call_duration_seconds").sum, 1.5);
-    ck_assert_uint_eq(own_get(&pl.own, OWN_REDACTED, REDACT_ATTRIBUTE), 1);
+    ck_assert_uint_eq(own_redacted(&pl.own, REDACT_ATTRIBUTE), 1);
     char copy[RING_COPY];
     uint64_t pos = 0;
     struct ring_view v;

@@ -665,14 +665,6 @@ START_TEST(recovery)
 }
 END_TEST
 
-/* Own records only. */
-__attribute__((weak)) int record_event(unsigned kind, struct str body, struct event *out,
-                                       struct buf *scratch)
-{
-    (void)scratch;
-    return decode_body((enum event_kind)kind, (const uint8_t *)body.p, body.n, out);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("sampling");
