@@ -30,7 +30,6 @@ struct sampling {
     struct slow_names *slow; /* NULL: not asked for */
     struct flood flood;
     uint64_t threshold[TIER_MAX]; /* of the rates as they are now */
-    double set[TIER_MAX];         /* negative: not set */
     struct trace_table traces;
     struct trace_entry *held; /* before it in their order, all are decided; NULL: all are */
     uint64_t counted_at; /* wall ns: traces decided before that were counted by a daemon before */
@@ -77,10 +76,13 @@ void sampling_defaults(struct sampling_options *o)
 
 /* ---- rates ---- */
 
+_Static_assert((int)TIERS == (int)TIER_MAX, "the store keeps a rate for each");
+
 void sampling_state(const struct sampling *s, enum sample_tier tier, struct sampling_state *out)
 {
+    const uint64_t word = s->st->head->tier_rate[tier];
     out->configured = s->o.rate[tier];
-    out->set = s->set[tier];
+    out->set = word ? bits_f64(word - 1) : -1;
     out->now = (out->set < 0 ? out->configured : out->set) * flood_factor(&s->flood, tier);
 }
 
@@ -97,7 +99,8 @@ int sampling_set(struct sampling *s, enum sample_tier tier, double rate)
 {
     if (tier >= TIER_MAX || !(rate <= 1))
         return -ERR_RANGE;
-    s->set[tier] = rate < 0 ? -1 : rate;
+    STORE_SET(s->st, s->st->head->tier_rate[tier], rate < 0 ? 0 : f64_bits(rate) + 1);
+    store_commit(s->st);
     rates_changed(s);
     return 0;
 }
@@ -146,8 +149,6 @@ struct sampling *sampling_new(struct store *st, struct own *own, const struct sa
     s->st = st;
     s->own = own;
     s->counted_at = now.wall;
-    for (enum sample_tier t = 0; t < TIER_MAX; t++)
-        s->set[t] = -1;
     if (sampling_configure(s, o) && recovery_begin(s))
         return s;
     sampling_free(s);
@@ -504,9 +505,9 @@ bool sampling_recover(struct sampling *s, unsigned records, struct when now)
     struct recovery *r = &s->recovery;
     struct ring_view v;
     while (!r->done && records-- > 0) {
-        const int got = r->position < r->end ? ring_read(s->st, RING_SPANS, &r->position, r->copy,
-                                                         RING_COPY, &v)
-                                             : 0;
+        const int got = r->position < r->end
+                            ? ring_read(s->st, RING_SPANS, &r->position, r->copy, RING_COPY, &v)
+                            : 0;
         if (got == 0)
             recovery_end(r);
         else if (got > 0 && v.received + s->o.window + s->o.late > now.wall)

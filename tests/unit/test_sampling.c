@@ -606,6 +606,12 @@ START_TEST(set)
     sampling_state(s, TIER_NORMAL, &state);
     ck_assert_double_eq(state.configured, 0.1);
     ck_assert_double_eq(state.set, 0.5);
+    sampling_free(s); /* another daemon */
+    own_fini(&own);
+    world_kill(&w);
+    ck_assert_int_eq(own_init(&own, &w.st, 1, w.now), 0);
+    s = sampling_new(&w.st, &own, &o, w.now);
+    ck_assert_double_eq(rate_now(TIER_NORMAL), 0.5);
     ck_assert_int_eq(sampling_set(s, TIER_NORMAL, -1), 0);
     ck_assert_double_eq(rate_now(TIER_NORMAL), 0.1);
     ck_assert_int_eq(sampling_set(s, TIER_NORMAL, 0), 0);
