@@ -72,13 +72,13 @@ static void handle_detailed(void *arg, struct http_exchange *x)
 }
 
 const struct http_route health_page_routes[] = {
-    {"/health", handle_health, "every check"},
-    {"/health/live", handle_live, "whether the daemon works at all"},
-    {"/health/ready", handle_ready, "whether it serves"},
-    {"/health/startup", handle_startup, "whether it has started"},
-    {"/health/detailed", handle_detailed, "everything, as application/health+json"},
-    {"/healthz", handle_health, NULL},
-    {"/livez", handle_live, NULL},
-    {"/readyz", handle_ready, NULL},
+    {"/health", handle_health, "every check", NULL},
+    {"/health/live", handle_live, "whether the daemon works at all", NULL},
+    {"/health/ready", handle_ready, "whether it serves", NULL},
+    {"/health/startup", handle_startup, "whether it has started", NULL},
+    {"/health/detailed", handle_detailed, "everything, as application/health+json", NULL},
+    {"/healthz", handle_health, NULL, NULL},
+    {"/livez", handle_live, NULL, NULL},
+    {"/readyz", handle_ready, NULL, NULL},
 };
 const size_t health_page_nroutes = sizeof health_page_routes / sizeof *health_page_routes;

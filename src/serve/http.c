@@ -11,10 +11,16 @@
 #include "base/buf.h"
 #include "store/commit.h"
 
-enum { CONNECTION_MEMORY = 16384, TEXT_MAX = 4096, SERVER_MAGIC = 0x68747470 };
+enum {
+    CONNECTION_MEMORY = 16384,
+    TEXT_MAX = 4096,
+    SERVER_MAGIC = 0x68747470,
+    DISCARD_MAX = 64 << 20, /* bytes of a body that nobody wants; else it goes on for ever */
+};
 
 enum phase {
     PHASE_HEAD,  /* no whole request head yet */
+    PHASE_BODY,  /* its body is being read */
     PHASE_REPLY, /* a request is being answered */
     PHASE_IDLE,  /* the last answer is sent */
     PHASE_MAX
@@ -23,10 +29,13 @@ enum phase {
 struct http_exchange {
     struct http_server *server;
     struct MHD_Connection *connection;
+    const struct http_route *route; /* NULL: none has its path */
+    void *context;                  /* an upload's */
     struct http_body *body;
     unsigned status;
-    bool answered; /* body and status are there */
-    bool waiting;  /* suspended until it is answered */
+    size_t discarded; /* bytes of the body that came behind the answer */
+    bool answered;    /* body and status are there */
+    bool waiting;     /* suspended until it is answered */
 };
 
 struct connection {
@@ -47,6 +56,9 @@ struct http_server {
     struct event *deadline; /* of the first connection to be shut down */
     uint64_t armed;         /* what `deadline` is set to, mono ns; 0: nothing */
     unsigned connections;
+    unsigned active;            /* requests that have begun and not ended */
+    void (*drained)(void *arg); /* set while draining */
+    void *drained_arg;
     TAILQ_HEAD(connection_list, connection) phases[PHASE_MAX];
     struct buf text; /* scratch */
 };
@@ -55,8 +67,8 @@ struct http_server {
 
 static uint64_t phase_ns(const struct http_server *s, enum phase phase)
 {
-    const uint64_t ns[] = {s->o.head_ns, s->o.reply_ns, s->o.idle_ns};
-    static const uint64_t defaults[] = {2 * NS_PER_S, 30 * NS_PER_S, 75 * NS_PER_S};
+    const uint64_t ns[] = {s->o.head_ns, s->o.body_ns, s->o.reply_ns, s->o.idle_ns};
+    static const uint64_t defaults[] = {2 * NS_PER_S, 10 * NS_PER_S, 30 * NS_PER_S, 75 * NS_PER_S};
     return ns[phase] ? ns[phase] : defaults[phase];
 }
 
@@ -239,6 +251,21 @@ void http_answer(struct http_exchange *x, unsigned status, const char *type, str
     http_body_drop(b);
 }
 
+void http_set_context(struct http_exchange *x, void *context)
+{
+    x->context = context;
+}
+
+void *http_context(const struct http_exchange *x)
+{
+    return x->context;
+}
+
+const char *http_path(const struct http_exchange *x)
+{
+    return x->route ? x->route->path : "";
+}
+
 const char *http_header(const struct http_exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
@@ -282,27 +309,40 @@ static void answer_not_found(struct http_exchange *x)
     http_answer(x, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", buf_str(t));
 }
 
+static const struct http_route *route_of(const struct http_options *o, const char *path)
+{
+    for (size_t i = 0; i < o->nroutes; i++)
+        if (strcmp(path, o->routes[i].path) == 0)
+            return &o->routes[i];
+    return NULL;
+}
+
+static bool takes_uploads(const struct http_options *o)
+{
+    for (size_t i = 0; i < o->nroutes; i++)
+        if (o->routes[i].upload)
+            return true;
+    return false;
+}
+
 static void dispatch(struct http_exchange *x, const char *path)
 {
     const struct http_options *o = &x->server->o;
-    for (size_t i = 0; i < o->nroutes; i++) {
-        if (strcmp(path, o->routes[i].path) == 0) {
-            o->routes[i].handler(o->arg, x);
-            return;
-        }
-    }
-    if (strcmp(path, "/") == 0)
+    if (x->route && x->route->upload)
+        x->route->upload->end(o->arg, x);
+    else if (x->route)
+        x->route->handler(o->arg, x);
+    else if (strcmp(path, "/") == 0)
         answer_index(x);
     else
         answer_not_found(x);
 }
 
-/* A refusal without reading on: the connection ends with it. */
-static void refuse(struct http_exchange *x, unsigned status, struct str why)
+static void refuse(struct http_exchange *x, unsigned status, const char *allow, struct str why)
 {
     struct http_body *b = http_body_new("text/plain; charset=utf-8", why, NULL, NULL);
-    if (b && status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        http_body_add_header(b, "Allow", "GET, HEAD");
+    if (b && allow)
+        http_body_add_header(b, "Allow", allow);
     http_answer_body(x, status, b);
     http_body_drop(b);
 }
@@ -314,13 +354,41 @@ static bool has_body(const struct http_exchange *x)
 }
 
 /* Answers at once what is not going to be read. */
-static bool refuse_request(struct http_exchange *x, const char *method)
+static void refuse_body(struct http_exchange *x, const char *method)
 {
     if (strcmp(method, "HEAD") != 0 && strcmp(method, "GET") != 0)
-        refuse(x, MHD_HTTP_METHOD_NOT_ALLOWED, STR("only GET and HEAD\n"));
+        refuse(x, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD", STR("only GET and HEAD\n"));
     else if (has_body(x))
-        refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, STR("no request body is taken\n"));
-    return x->answered;
+        refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, NULL, STR("no request body is taken\n"));
+}
+
+/* What the head of a request leads to; true when it is answered now, which ends the
+ * connection. On a port for uploads an answer waits for the end of the body, unless
+ * the peer does. */
+static bool begin(struct http_exchange *x, const char *method)
+{
+    const struct http_options *o = &x->server->o;
+    const bool post = strcmp(method, "POST") == 0;
+    if (x->route && x->route->upload && post)
+        x->route->upload->begin(o->arg, x);
+    else if (x->route && x->route->upload)
+        refuse(x, MHD_HTTP_METHOD_NOT_ALLOWED, "POST", STR("only POST\n"));
+    else if (takes_uploads(o) && post && !x->route)
+        answer_not_found(x);
+    else
+        refuse_body(x, method);
+    return x->answered && (!takes_uploads(o) || http_header(x, "Expect"));
+}
+
+/* A piece of a body. False when there is no end of what nobody wants. */
+static bool take_piece(struct http_exchange *x, const char *p, size_t n)
+{
+    if (!x->answered && x->route && x->route->upload) {
+        x->route->upload->data(x->server->o.arg, x, (struct str){p, n});
+        return true;
+    }
+    x->discarded += n;
+    return x->discarded <= DISCARD_MAX;
 }
 
 static struct connection *connection_of(struct MHD_Connection *connection)
@@ -330,9 +398,8 @@ static struct connection *connection_of(struct MHD_Connection *connection)
     return i ? i->socket_context : NULL;
 }
 
-/* Called when a request's head is there, when all of it is there, and when an
- * exchange that waited is answered. An answer to the head alone ends the
- * connection. */
+/* Called when a request's head is there, for each piece of its body, when all of it
+ * is there, and when an exchange that waited is answered. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request)
@@ -340,16 +407,23 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     struct http_server *s = arg;
     struct connection *c = connection_of(connection);
     (void)version;
-    (void)upload;
-    (void)upload_size;
     if (!c)
         return MHD_NO; /* memory was out when it came */
     if (!*request) {
         *request = c;
-        enter_phase(s, c, PHASE_REPLY);
-        c->x = (struct http_exchange){.server = s, .connection = connection};
-        return refuse_request(&c->x, method) ? send_answer(&c->x) : MHD_YES;
+        s->active++;
+        c->x = (struct http_exchange){
+            .server = s, .connection = connection, .route = route_of(&s->o, path)};
+        enter_phase(s, c, takes_uploads(&s->o) ? PHASE_BODY : PHASE_REPLY);
+        return begin(&c->x, method) ? send_answer(&c->x) : MHD_YES;
     }
+    if (*upload_size > 0) {
+        const size_t n = *upload_size;
+        *upload_size = 0;
+        return take_piece(&c->x, upload, n) ? MHD_YES : MHD_NO;
+    }
+    if (c->phase == PHASE_BODY)
+        enter_phase(s, c, PHASE_REPLY);
     if (!c->x.answered)
         dispatch(&c->x, path);
     if (c->x.answered)
@@ -357,6 +431,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     c->x.waiting = true;
     MHD_suspend_connection(connection);
     return MHD_YES;
+}
+
+static void check_drained(struct http_server *s)
+{
+    if (!s->drained || s->active > 0)
+        return;
+    void (*done)(void *arg) = s->drained;
+    s->drained = NULL;
+    done(s->drained_arg);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **request,
@@ -367,10 +450,14 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **re
     (void)how;
     if (!c || !*request)
         return;
+    if (!c->x.answered && c->x.route && c->x.route->upload)
+        c->x.route->upload->gone(s->o.arg, &c->x);
     http_body_drop(c->x.body);
     c->x.body = NULL;
     *request = NULL;
     enter_phase(s, c, PHASE_IDLE);
+    s->active--;
+    check_drained(s);
 }
 
 static void on_started(struct http_server *s, struct MHD_Connection *connection, void **context)
@@ -449,6 +536,21 @@ struct http_server *http_server_new(const struct serve_env *env, const struct ht
         return s;
     http_server_free(s);
     return NULL;
+}
+
+void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)
+{
+    const int fd = MHD_quiesce_daemon(s->mhd);
+    if (fd >= 0)
+        close(fd);
+    s->drained = done;
+    s->drained_arg = arg;
+    check_drained(s);
+}
+
+unsigned http_server_connections(const struct http_server *s)
+{
+    return s->connections;
 }
 
 static void free_event(struct event *e)

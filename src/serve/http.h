@@ -1,13 +1,14 @@
 /* http: a small HTTP server on one port, in our loop. Floor 4.
  *
  * libmicrohttpd without a thread: its epoll descriptor is an event of the loop,
- * and one timer is armed when it asks for one. GET and HEAD only, no bodies, no
- * query. Each port has a daemon, and so a limit, of its own, so that slow
- * readers of one cannot starve another.
+ * and one timer is armed when it asks for one. GET and HEAD, and POST on a route
+ * that takes bodies; no query. Each port has a daemon, and so a limit, of its own,
+ * so that slow readers of one cannot starve another.
  *
- * A connection is in one of three phases, each with an absolute deadline after
+ * A connection is in one of four phases, each with an absolute deadline after
  * which its socket is shut down; one byte a second buys nothing:
  *   HEAD   the request's head is expected
+ *   BODY   the body that a route takes is being read
  *   REPLY  the answer is made or sent
  *   IDLE   kept alive between two requests
  * When the last place is taken, the oldest idle connection, else the one that
@@ -25,10 +26,21 @@ struct http_exchange; /* a request that is being answered */
  * good until it is answered. Every exchange must be. */
 typedef void http_handler(void *arg, struct http_exchange *x);
 
+/* How a route takes the body of a POST, piece by piece. An answer that is given before
+ * the end is sent at the end, and what still comes is thrown away: a peer that writes
+ * would not read it, and lose it when we close. */
+struct http_upload {
+    http_handler *begin; /* the head is there; sets the context, or answers */
+    void (*data)(void *arg, struct http_exchange *x, struct str bytes);
+    http_handler *end;  /* all of it is there: answers now or later */
+    http_handler *gone; /* the peer is, before an answer was given; x is dead behind it */
+};
+
 struct http_route {
     const char *path;
     http_handler *handler;
-    const char *about; /* one line for the index page; NULL leaves it out there */
+    const char *about;                /* one line for the index page; NULL leaves it out there */
+    const struct http_upload *upload; /* POST, in place of the handler; NULL: GET and HEAD */
 };
 
 struct http_options {
@@ -37,8 +49,8 @@ struct http_options {
     unsigned connections;
     const struct http_route *routes;
     size_t nroutes;
-    void *arg;                           /* for the handlers */
-    uint64_t head_ns, reply_ns, idle_ns; /* the phases' deadlines; 0: 2 s, 30 s, 75 s */
+    void *arg;                                    /* for the handlers */
+    uint64_t head_ns, body_ns, reply_ns, idle_ns; /* the phases' deadlines; 0: 2, 10, 30, 75 s */
 };
 
 /* Serves on a listening socket, which it takes also when it fails. NULL when
@@ -48,6 +60,18 @@ struct http_server *http_server_new(const struct serve_env *env, const struct ht
 
 /* Closes everything. No exchange may be waiting for its answer. */
 void http_server_free(struct http_server *s);
+
+/* Accepts no more, and calls `done` when every request that has begun is answered:
+ * from the loop, or at once. */
+void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);
+
+unsigned http_server_connections(const struct http_server *s); /* open ones */
+
+/* What an upload keeps with its exchange. */
+void http_set_context(struct http_exchange *x, void *context);
+void *http_context(const struct http_exchange *x);
+
+const char *http_path(const struct http_exchange *x); /* of its route */
 
 /* The first header of that name, or NULL. */
 const char *http_header(const struct http_exchange *x, const char *name);

@@ -66,6 +66,7 @@ static void handle_metrics(void *arg, struct http_exchange *x)
 }
 
 const struct http_route metrics_page_routes[] = {
-    {"/metrics", handle_metrics, "in Prometheus text or OpenMetrics, as the Accept header asks"},
+    {"/metrics", handle_metrics, "in Prometheus text or OpenMetrics, as the Accept header asks",
+     NULL},
 };
 const size_t metrics_page_nroutes = sizeof metrics_page_routes / sizeof *metrics_page_routes;

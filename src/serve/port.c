@@ -17,7 +17,7 @@ struct port {
     unsigned magic;
     struct serve_env env;
     struct port_options o;
-    struct http_server *server; /* NULL: not listening */
+    void *server; /* NULL: not listening */
     struct event *retry;
     char address[LISTEN_NAME_MAX];
     char error[256]; /* empty: none */
@@ -44,10 +44,15 @@ static void describe_failure(struct port *p, int r)
         log_warn(p->o.name, "%s; trying again every %d s", p->error, RETRY_SECONDS);
 }
 
+static void *make_server(struct port *p, int fd)
+{
+    return p->o.kind ? p->o.kind->serve(p->o.arg, fd) : http_server_new(&p->env, &p->o.http, fd);
+}
+
 static void serve_on(struct port *p, int fd)
 {
     listen_name(fd, p->address, sizeof p->address);
-    p->server = http_server_new(&p->env, &p->o.http, fd);
+    p->server = make_server(p, fd);
     if (p->server) {
         if (p->error[0])
             log_info(p->o.name, "listening on %s at last", p->address);
@@ -109,9 +114,22 @@ void port_free(struct port *p)
         return;
     if (p->retry)
         event_free(p->retry);
-    http_server_free(p->server);
+    if (p->o.kind)
+        p->o.kind->free(p->server);
+    else
+        http_server_free(p->server);
     p->magic = 0;
     free(p);
+}
+
+void *port_server(const struct port *p)
+{
+    return p->server;
+}
+
+void port_give_up(struct port *p)
+{
+    event_del(p->retry);
 }
 
 const char *port_address(const struct port *p)
