@@ -32,12 +32,55 @@ static const double callback_bounds[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.0
 enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
 
 static const char *const ring_names[RING_MAX] = {"events", "spans", "points"};
-static const char *const port_names[] = {"metrics", "health"};
+static const char *const port_names[] = {"metrics", "health", "otlp_http"};
+static const char *const protocol_names[] = {"grpc", "http"};
 static const char *const signal_names[OWN_SIGNALS] = {"traces", "metrics", "logs"};
 static const char *const tier_names[] = {"debug", "normal", "critical"};
 static const char *const verdict_names[] = {"probability", "error", "slow", "forced", "left_out"};
 
+static const struct otlp_code {
+    const char *word;
+    unsigned code;
+} otlp_codes[] = {
+#define X(word, code) {word, code},
+    OWN_CODE_TABLE(X)
+#undef X
+};
+
+static const char *const limit_names[OWN_LIMITS] = {
+#define X(sym, word) word,
+    OWN_LIMIT_TABLE(X)
+#undef X
+};
+
+enum {
+    PROTOCOLS = sizeof protocol_names / sizeof *protocol_names,
+    CODES = sizeof otlp_codes / sizeof *otlp_codes,
+    CODE_INTERNAL = 13,
+};
+
 /* ---- label dimensions ---- */
+
+unsigned own_otlp_index(unsigned protocol, unsigned signal, unsigned code)
+{
+    unsigned i = 0, other = 0;
+    for (; i < CODES && otlp_codes[i].code != code; i++)
+        if (otlp_codes[i].code == CODE_INTERNAL)
+            other = i;
+    return (protocol * OWN_SIGNALS + signal) * CODES + (i < CODES ? i : other);
+}
+
+static int otlp_text(enum own_label label, unsigned i, char *to, size_t size)
+{
+    if (label == OWN_LIMIT)
+        return snprintf(to, size, "limit=\"%s\"", limit_names[i]);
+    if (label == OWN_PROTOCOL)
+        return snprintf(to, size, "protocol=\"%s\"", protocol_names[i]);
+    const unsigned lane = i / CODES;
+    return snprintf(to, size, "code=\"%s\",protocol=\"%s\",signal=\"%s\"",
+                    otlp_codes[i % CODES].word, protocol_names[lane / OWN_SIGNALS],
+                    signal_names[lane % OWN_SIGNALS]);
+}
 
 unsigned own_reject_index(unsigned reason)
 {
@@ -100,6 +143,12 @@ static unsigned dimension(enum own_label label, unsigned domains)
     case OWN_OUTCOME:
     case OWN_ANSWER:
         return OWN_LANES * lane_each(label);
+    case OWN_OTLP:
+        return PROTOCOLS * OWN_SIGNALS * CODES;
+    case OWN_PROTOCOL:
+        return PROTOCOLS;
+    case OWN_LIMIT:
+        return OWN_LIMITS;
     case OWN_TIER:
         return sizeof tier_names / sizeof *tier_names;
     case OWN_VERDICT:
@@ -166,6 +215,11 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
     case OWN_OUTCOME:
     case OWN_ANSWER:
         n = lane_text(o, label, i, to, size);
+        break;
+    case OWN_OTLP:
+    case OWN_PROTOCOL:
+    case OWN_LIMIT:
+        n = otlp_text(label, i, to, size);
         break;
     case OWN_TIER:
         n = snprintf(to, size, "tier=\"%s\"", tier_names[i]);

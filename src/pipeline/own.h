@@ -23,7 +23,7 @@ enum own_label {
     OWN_LOST,     /* reason= lost_name() */
     OWN_CONSUMER, /* consumer= consumer_name(),ring=: index consumer * RING_MAX + ring */
     OWN_RING,     /* ring= events, spans, points */
-    OWN_PORT,     /* port= metrics, health */
+    OWN_PORT,     /* port= metrics, health, otlp_http */
     OWN_STATE,    /* state= health_name() */
     OWN_REDACT,   /* place=,rule= redact_place_name(), secret_rule_name() */
     OWN_TIER,     /* tier= sample_tier_name() */
@@ -32,6 +32,9 @@ enum own_label {
     OWN_LANE,     /* destination=,signal=: own_lane_index() */
     OWN_OUTCOME,  /* and outcome= own_outcome_name(): lane * OWN_OUTCOMES + outcome */
     OWN_ANSWER,   /* and result= own_answer_name(): lane * OWN_ANSWERS + result */
+    OWN_OTLP,     /* code=,protocol=,signal=: own_otlp_index() */
+    OWN_PROTOCOL, /* protocol= grpc, http: enum otlp_protocol */
+    OWN_LIMIT,    /* limit= enum own_limit */
 };
 
 /* What became of an item that a destination is done with. X(SYMBOL, "word") */
@@ -60,6 +63,36 @@ enum {
     OWN_SIGNALS = 3,      /* enum otlp_signal */
     OWN_LANES = OWN_DESTINATIONS * OWN_SIGNALS,
     OWN_NAME = 32, /* a destination's name and its NUL; [a-z0-9_-] */
+};
+
+/* Answers of the OTLP ports that are counted, by gRPC's code. X(word, code) */
+#define OWN_CODE_TABLE(X)                                                                          \
+    X("OK", 0)                                                                                     \
+    X("CANCELLED", 1)                                                                              \
+    X("INVALID_ARGUMENT", 3)                                                                       \
+    X("DEADLINE_EXCEEDED", 4)                                                                      \
+    X("RESOURCE_EXHAUSTED", 8)                                                                     \
+    X("UNIMPLEMENTED", 12)                                                                         \
+    X("INTERNAL", 13)                                                                              \
+    X("UNAVAILABLE", 14)
+
+/* The limits of the OTLP ports. X(SYMBOL, "word") */
+#define OWN_LIMIT_TABLE(X)                                                                         \
+    X(BUFFER_FULL, "buffer")      /* the budget of messages is used up */                          \
+    X(MESSAGE_SIZE, "message")    /* a message is too large, or would be unpacked */               \
+    X(HEADER_SIZE, "headers")     /* or its headers are */                                         \
+    X(CONNECTIONS, "connections") /* there are as many as there may be */                          \
+    X(DESCRIPTORS, "descriptors") /* none is left */                                               \
+    X(SLOW, "time")               /* a request, or the reading of its answer, takes too long */    \
+    X(FLOOD, "flood")             /* resets, pings or settings without end */                      \
+    X(PROTOCOL, "protocol")       /* what HTTP/2 does not allow */                                 \
+    X(METHOD, "method")           /* a method that is not served */
+
+enum own_limit {
+#define X(sym, word) OWN_LIMIT_##sym,
+    OWN_LIMIT_TABLE(X)
+#undef X
+        OWN_LIMITS
 };
 
 /* X(SYMBOL, "name", kind, type, "unit", label, "help") */
@@ -142,6 +175,16 @@ enum {
       "Watched components by health state.")                                                       \
     X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
       "HTTP requests answered, by port.")                                                          \
+    X(OTLP_REQUESTS, "mcptally_otlp_requests", COUNTER, U64, "", OWN_OTLP,                         \
+      "OTLP requests answered, by protocol, signal and gRPC code.")                                \
+    X(OTLP_BYTES, "mcptally_otlp_received_bytes", COUNTER, U64, "By", OWN_PROTOCOL,                \
+      "Bytes of OTLP messages received, as they came.")                                            \
+    X(OTLP_REFUSED, "mcptally_otlp_refused", COUNTER, U64, "", OWN_LIMIT,                          \
+      "OTLP requests and connections that a limit has stopped, by limit.")                         \
+    X(OTLP_CONNECTIONS, "mcptally_otlp_connections", GAUGE, U64, "", OWN_PROTOCOL,                 \
+      "Connections to the OTLP ports that are open.")                                              \
+    X(OTLP_BUFFER, "mcptally_otlp_buffer_bytes", GAUGE, U64, "By", OWN_NONE,                       \
+      "Memory held by OTLP messages that are being received or applied.")                          \
     X(SCRAPE_SECONDS, "mcptally_scrape_duration_seconds", GAUGE, F64, "s", OWN_NONE,               \
       "Time it took to render the newest metrics page.")                                           \
     X(CALLBACK, "mcptally_callback_duration_seconds", HISTOGRAM, F64, "s", OWN_NONE,               \
@@ -230,6 +273,9 @@ int own_consumers(struct own *o, struct when now);
 struct redact_count;
 void own_add_redacted(struct own *o, const struct redact_count *n);
 uint64_t own_redacted(const struct own *o, unsigned place);
+
+/* Of OWN_OTLP; a code that is not in OWN_CODE_TABLE counts as INTERNAL. */
+unsigned own_otlp_index(unsigned protocol, unsigned signal, unsigned code);
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);
