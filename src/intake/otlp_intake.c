@@ -1,0 +1,363 @@
+#include "intake/otlp_intake.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "otlp/gzip.h"
+#include "otlp/json.h"
+#include "pipeline/otlp.h"
+#include "store/commit.h"
+
+enum { WHY_MAX = 256 };
+
+enum job_stage {
+    STAGE_INFLATE, /* `bytes` are compressed; what is unpacked is in `plain` */
+    STAGE_CONVERT, /* `bytes` are JSON */
+    STAGE_READY,   /* `bytes` are protobuf; no item is applied yet */
+    STAGE_APPLY,   /* `request` has the bytes */
+};
+
+struct otlp_job {
+    TAILQ_ENTRY(otlp_job) link;
+    struct otlp_intake *in;
+    struct otlp_lane *lane;
+    enum job_stage stage;
+    enum otlp_signal signal;
+    bool json;
+    struct buf bytes, plain;
+    uint64_t held;
+    struct inflate inflate;
+    struct otlp_request *request;
+    otlp_answered *answered; /* NULL: abandoned */
+    void *arg;
+};
+
+/* ---- counting ---- */
+
+void otlp_intake_count(struct otlp_intake *in, enum otlp_protocol p, enum otlp_signal signal,
+                       enum rpc_code code)
+{
+    own_add(&in->pl->own, OWN_OTLP_REQUESTS, own_otlp_index(p, signal, code), 1);
+    store_commit(in->pl->st);
+}
+
+void otlp_refused(struct otlp_intake *in, unsigned why)
+{
+    own_add(&in->pl->own, OWN_OTLP_REFUSED, why, 1);
+    store_commit(in->pl->st);
+}
+
+void otlp_spent(struct otlp_intake *in, uint64_t began_mono)
+{
+    const uint64_t ns = clock_now().mono - began_mono;
+    own_set(&in->pl->own, OWN_OTLP_BUFFER, 0, in->used);
+    own_observe(&in->pl->own, OWN_CALLBACK, (double)ns / (double)NS_PER_S);
+    store_commit(in->pl->st);
+}
+
+/* ---- the budget ---- */
+
+bool otlp_hold(struct otlp_intake *in, uint64_t *held, uint64_t bytes)
+{
+    assert(in->used >= *held);
+    const uint64_t room = in->options.buffer > in->used ? in->options.buffer - in->used : 0;
+    if (bytes > *held && bytes - *held > room)
+        return false;
+    in->used = in->used - *held + bytes;
+    *held = bytes;
+    return true;
+}
+
+bool otlp_room(const struct otlp_intake *in)
+{
+    return in->used < in->options.buffer;
+}
+
+bool otlp_go_on(const struct otlp_intake *in)
+{
+    return in->used < in->options.buffer / 4 * 3 || in->njobs == 0;
+}
+
+/* ---- the line ---- */
+
+static void wake(struct otlp_intake *in)
+{
+    static const struct timeval at_once = {0, 0};
+    if (!in->turning && !TAILQ_EMPTY(&in->lanes))
+        in->turning = event_add(in->turn, &at_once) == 0;
+}
+
+void otlp_lane_init(struct otlp_lane *lane)
+{
+    TAILQ_INIT(&lane->jobs);
+}
+
+static void enter_line(struct otlp_job *job, struct otlp_lane *lane)
+{
+    if (TAILQ_EMPTY(&lane->jobs))
+        TAILQ_INSERT_TAIL(&job->in->lanes, lane, link);
+    TAILQ_INSERT_TAIL(&lane->jobs, job, link);
+    job->lane = lane;
+}
+
+static void leave_line(struct otlp_job *job)
+{
+    TAILQ_REMOVE(&job->lane->jobs, job, link);
+    if (TAILQ_EMPTY(&job->lane->jobs))
+        TAILQ_REMOVE(&job->in->lanes, job->lane, link);
+}
+
+/* ---- jobs ---- */
+
+static void free_job(struct otlp_job *job)
+{
+    leave_line(job);
+    job->in->njobs--;
+    (void)otlp_hold(job->in, &job->held, 0);
+    if (job->stage == STAGE_INFLATE)
+        inflate_end(&job->inflate);
+    buf_fini(&job->bytes);
+    buf_fini(&job->plain);
+    otlp_request_free(job->request);
+    free(job);
+}
+
+struct otlp_job *otlp_job_new(struct otlp_intake *in, struct otlp_lane *lane,
+                              struct otlp_message *m, otlp_answered *answered, void *arg)
+{
+    struct otlp_job *job = calloc(1, sizeof *job);
+    if (!job || (m->gzip && inflate_begin(&job->inflate, buf_str(&m->bytes)) < 0)) {
+        (void)otlp_hold(in, &m->held, 0);
+        buf_fini(&m->bytes);
+        free(job);
+        return NULL;
+    }
+    job->in = in;
+    job->signal = m->signal;
+    job->json = m->json;
+    job->stage = m->gzip ? STAGE_INFLATE : m->json ? STAGE_CONVERT : STAGE_READY;
+    job->bytes = m->bytes;
+    job->held = m->held;
+    buf_init(&job->plain, m->gzip && m->json ? in->options.json : in->options.message);
+    job->answered = answered;
+    job->arg = arg;
+    buf_init(&m->bytes, m->bytes.max);
+    m->held = 0;
+    in->njobs++;
+    enter_line(job, lane);
+    wake(in);
+    return job;
+}
+
+bool otlp_job_begun(const struct otlp_job *job)
+{
+    return job->stage == STAGE_APPLY;
+}
+
+void otlp_job_abandon(struct otlp_job *job)
+{
+    job->answered = NULL;
+    if (!otlp_job_begun(job)) {
+        free_job(job);
+        return;
+    }
+    leave_line(job);
+    enter_line(job, &job->in->orphans);
+}
+
+static void answer(struct otlp_job *job, const struct otlp_answer *a)
+{
+    otlp_answered *answered = job->answered;
+    if (answered) {
+        job->answered = NULL;
+        answered(job->arg, a);
+    }
+    free_job(job);
+}
+
+static void fail(struct otlp_job *job, enum rpc_code code, struct str why, uint64_t retry)
+{
+    const struct otlp_answer a = {.code = code, .message = why, .retry = retry};
+    answer(job, &a);
+}
+
+static void fail_for_memory(struct otlp_job *job)
+{
+    fail(job, RPC_UNAVAILABLE, STR("out of memory"), OTLP_RETRY_NS);
+}
+
+static void fail_for_size(struct otlp_job *job)
+{
+    otlp_refused(job->in, OWN_LIMIT_MESSAGE_SIZE);
+    fail(job, RPC_RESOURCE_EXHAUSTED, STR("the message is larger than is taken"), 0);
+}
+
+/* False, and it has failed, when the budget has no room for what it holds now. */
+static bool hold(struct otlp_job *job)
+{
+    if (otlp_hold(job->in, &job->held, job->bytes.cap + job->plain.cap))
+        return true;
+    otlp_refused(job->in, OWN_LIMIT_BUFFER_FULL);
+    fail(job, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
+    return false;
+}
+
+/* What is in `plain` takes the place of the bytes. */
+static bool move_on(struct otlp_job *job, enum job_stage stage)
+{
+    buf_fini(&job->bytes);
+    job->bytes = job->plain;
+    buf_init(&job->plain, job->in->options.message);
+    job->stage = stage;
+    return hold(job);
+}
+
+static size_t inflate_some(struct otlp_job *job)
+{
+    const size_t before = job->plain.n;
+    const int r = inflate_step(&job->inflate, &job->plain, OTLP_TURN_BYTES);
+    const size_t done = job->plain.n - before;
+    if (r == 1) {
+        (void)hold(job);
+        return done;
+    }
+    inflate_end(&job->inflate);
+    job->stage = STAGE_READY;
+    if (r == 0)
+        (void)move_on(job, job->json ? STAGE_CONVERT : STAGE_READY);
+    else if (r == -ERR_RANGE)
+        fail_for_size(job);
+    else if (r == -ERR_NOMEM)
+        fail_for_memory(job);
+    else
+        fail(job, RPC_INVALID_ARGUMENT, STR("the message is no gzip"), 0);
+    return done;
+}
+
+static size_t convert(struct otlp_job *job)
+{
+    char why[WHY_MAX] = "";
+    const size_t n = job->bytes.n;
+    const int r = otlp_json(&job->plain, job->signal, buf_str(&job->bytes), why, sizeof why);
+    if (r == 0)
+        (void)move_on(job, STAGE_READY);
+    else if (r == -ERR_NOMEM)
+        fail_for_memory(job);
+    else
+        fail(job, RPC_INVALID_ARGUMENT, str_of(why), 0);
+    return n;
+}
+
+/* The bytes go to the request, which is still held for. */
+static size_t begin(struct otlp_job *job)
+{
+    const size_t n = job->bytes.n;
+    if (n == 0) {
+        const struct otlp_answer nothing = {.code = RPC_OK};
+        answer(job, &nothing);
+        return 0;
+    }
+    job->request = otlp_request_new(job->in->pl, job->signal, (uint8_t *)job->bytes.p, n);
+    buf_init(&job->bytes, 0);
+    if (!job->request) {
+        fail_for_memory(job);
+        return 0;
+    }
+    job->stage = STAGE_APPLY;
+    return 0;
+}
+
+static size_t apply(struct otlp_job *job)
+{
+    struct otlp_result result;
+    if (otlp_request_step(job->request, OTLP_TURN_BYTES, clock_now()))
+        return OTLP_TURN_BYTES;
+    otlp_request_result(job->request, &result);
+    const struct otlp_answer a = {
+        .code = result.unreadable ? RPC_INVALID_ARGUMENT : RPC_OK,
+        .rejected = result.rejected,
+        .message = result.message,
+    };
+    const size_t n = job->held < OTLP_TURN_BYTES ? job->held : OTLP_TURN_BYTES;
+    answer(job, &a);
+    return n;
+}
+
+/* One step; the job may be gone then. Returns about how many bytes it dealt with. */
+static size_t step(struct otlp_job *job)
+{
+    switch (job->stage) {
+    case STAGE_INFLATE:
+        return inflate_some(job);
+    case STAGE_CONVERT:
+        return convert(job);
+    case STAGE_READY:
+        return begin(job);
+    case STAGE_APPLY:
+        break;
+    }
+    return apply(job);
+}
+
+/* ---- turns ---- */
+
+/* The lane goes to the end of the line before its step, after which it may be gone. */
+static size_t serve_first(struct otlp_intake *in)
+{
+    struct otlp_lane *lane = TAILQ_FIRST(&in->lanes);
+    TAILQ_REMOVE(&in->lanes, lane, link);
+    TAILQ_INSERT_TAIL(&in->lanes, lane, link);
+    return step(TAILQ_FIRST(&lane->jobs));
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct otlp_intake *in = arg;
+    const uint64_t began = clock_now().mono;
+    size_t done = 0;
+    (void)fd;
+    (void)what;
+    in->turning = false;
+    for (int i = 0; i < 3 * OTLP_TURN_JOBS && done < OTLP_TURN_BYTES; i++) {
+        if (TAILQ_EMPTY(&in->lanes))
+            break;
+        done += serve_first(in);
+    }
+    wake(in);
+    if (in->settled)
+        in->settled(in->settled_arg);
+    otlp_spent(in, began);
+    if (in->turned)
+        in->turned(in->turned_arg);
+}
+
+/* ---- life ---- */
+
+int otlp_intake_init(struct otlp_intake *in, struct event_base *base, struct pipeline *pl,
+                     const struct otlp_intake_options *o)
+{
+    *in = (struct otlp_intake){.base = base, .pl = pl, .options = *o};
+    TAILQ_INIT(&in->lanes);
+    otlp_lane_init(&in->orphans);
+    in->turn = event_new(base, -1, 0, on_turn, in);
+    return in->turn ? 0 : -ERR_NOMEM;
+}
+
+void otlp_intake_configure(struct otlp_intake *in, const struct otlp_intake_options *o)
+{
+    in->options = *o;
+}
+
+void otlp_intake_fini(struct otlp_intake *in)
+{
+    if (!in->turn)
+        return;
+    while (!TAILQ_EMPTY(&in->lanes)) {
+        struct otlp_job *job = TAILQ_FIRST(&TAILQ_FIRST(&in->lanes)->jobs);
+        assert(!job->answered); /* the ports are gone, so nobody waits */
+        free_job(job);
+    }
+    event_free(in->turn);
+    in->turn = NULL;
+}
