@@ -62,7 +62,7 @@ enum {
     OWN_DESTINATIONS = 8, /* that may be forwarded to at one time */
     OWN_SIGNALS = 3,      /* enum otlp_signal */
     OWN_LANES = OWN_DESTINATIONS * OWN_SIGNALS,
-    OWN_NAME = 32, /* a destination's name and its NUL; [a-z0-9_-] */
+    OWN_NAME = CONSUMER_NAME - 6, /* a destination's name and its NUL; "export/" comes before it */
 };
 
 /* Answers of the OTLP ports that are counted, by gRPC's code. X(word, code) */

@@ -271,6 +271,12 @@ void machine_read(struct machine *m, unsigned i, size_t n)
     LIVE(m, feed(m, c, n < c->up.n ? n : c->up.n));
 }
 
+bool machine_do(struct machine *m, void (*what)(void *arg), void *arg)
+{
+    LIVE(m, what(arg));
+    return m->alive;
+}
+
 void machine_tick(struct machine *m)
 {
     LIVE(m, pipeline_sweep(&m->pl, m->now, 200));

@@ -95,6 +95,9 @@ void machine_hang_up(struct machine *m, unsigned i);
  * end with the end of its data. */
 void machine_read(struct machine *m, unsigned i, size_t n);
 
+/* Anything else that the daemon does; a kill may end it. False when it did. */
+bool machine_do(struct machine *m, void (*what)(void *arg), void *arg);
+
 /* The idle sweep. */
 void machine_tick(struct machine *m);
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forward.h"
 #include "machine.h"
 #include "node.h"
 #include "pipeline/redact.h"
@@ -375,6 +376,29 @@ static unsigned run_plain(uint64_t seed, uint64_t histories, uint32_t steps)
     return failed;
 }
 
+/* The same seeds again, for what is forwarded. */
+static unsigned run_forward(uint64_t seed, uint64_t histories, uint32_t steps)
+{
+    struct forward_sum sum = {0};
+    char wrong[256];
+    unsigned failed = 0;
+    for (uint64_t s = seed; s < seed + histories; s++) {
+        forward_history(s, steps * 2, MUTANT_NONE, wrong, &sum);
+        if (wrong[0]) {
+            printf("forward, seed %llu: %s (again with --seed %llu --count 1 --steps %u)\n",
+                   (unsigned long long)s, wrong, (unsigned long long)s, steps);
+            failed++;
+        }
+    }
+    printf("forward: %llu items, %llu delivered, %llu again, %llu refused, %llu spooled, %llu "
+           "dropped there, %llu overrun, %llu kills\n",
+           (unsigned long long)sum.items, (unsigned long long)sum.delivered,
+           (unsigned long long)sum.again, (unsigned long long)sum.refused,
+           (unsigned long long)sum.spooled, (unsigned long long)sum.dropped,
+           (unsigned long long)sum.overrun, (unsigned long long)sum.kills);
+    return failed;
+}
+
 /* Whether leaving these changes out of the log is found. */
 static bool finds(enum mutant mutant, uint64_t seed, uint64_t count, uint32_t steps)
 {
@@ -410,7 +434,8 @@ int main(int argc, char **argv)
     unsigned passed = 0, failed = 0;
     if (!mutant[0]) {
         failed = run_plain(seed, count, steps);
-        passed = (unsigned)count - failed;
+        failed += run_forward(seed, count, steps);
+        passed = 2 * (unsigned)count - failed;
     }
     for (int i = MUTANT_NONE + 1; i < MUTANT_MAX && mutant[0]; i++) {
         if (strcmp(mutant, "all") != 0 && strcmp(mutant, mutant_name((enum mutant)i)) != 0)

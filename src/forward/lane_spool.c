@@ -1,0 +1,393 @@
+#include "base/err.h"
+#include "base/log.h"
+#include "forward/lane_inside.h"
+
+enum { REPLAY_BATCHES = 64 }; /* read, sent and not yet removed */
+
+#define TOKEN_WAIT_NS (20 * NS_PER_MS)
+
+static const struct breaker_options disk = {
+    .failures = 1, .first = NS_PER_S, .most = 30 * NS_PER_S};
+
+void lane_spool_init(struct lane *l)
+{
+    struct lane_spool *s = &l->spool;
+    batches_init(&s->replay);
+    s->window = 1;
+}
+
+void lane_spool_fini(struct lane *l)
+{
+    batches_fini(&l->spool.replay);
+}
+
+static bool fails(const struct lane_spool *s, enum lane_spool_part part)
+{
+    return s->breakers[part].state != BREAKER_CLOSED;
+}
+
+static void bad(struct lane *l, enum lane_spool_part part, int error, struct when now)
+{
+    struct breaker *b = &l->spool.breakers[part];
+    own_add(l->own, OWN_EXPORT_SPOOL_FAILURES, l->index, 1);
+    if (breaker_bad(b, &disk, now.mono, 0, l->io.random(l->io.arg), now.mono) &&
+        part != LANE_SPOOL_MARKS)
+        log_warn("export", "%s: the spool cannot be %s: %s", l->name,
+                 part == LANE_SPOOL_WRITES ? "written" : "read", err_help(error));
+    if (error == -ERR_CLOSED)
+        l->spool.state = LANE_SPOOL_CLOSED;
+}
+
+static void good(struct lane *l, enum lane_spool_part part)
+{
+    if (breaker_good(&l->spool.breakers[part]) && part != LANE_SPOOL_MARKS)
+        log_info("export", "%s: the spool can be %s again", l->name,
+                 part == LANE_SPOOL_WRITES ? "written" : "read");
+}
+
+/* ---- the ledger ---- */
+
+static uint64_t in_spool(const struct lane *l)
+{
+    return own_get(l->own, OWN_EXPORT_SPOOL_ITEMS, l->index);
+}
+
+static void set_in_spool(struct lane *l, uint64_t items)
+{
+    own_set(l->own, OWN_EXPORT_SPOOL_ITEMS, l->index, items);
+}
+
+static void count(struct lane *l, enum own_outcome outcome, uint64_t n)
+{
+    if (n)
+        own_add(l->own, OWN_EXPORT_ITEMS, l->index * OWN_OUTCOMES + outcome, n);
+}
+
+/* Items that the ledger has in the spool: those that are there and not yet dealt with,
+ * and those that it has dropped meanwhile while we hold a copy of them. */
+static uint64_t still_there(struct lane_spool *s, const struct spool_stats *now)
+{
+    uint64_t done = 0, held = 0;
+    for (struct batch *b = s->replay.head; b; b = b->next) {
+        b->orphan = b->orphan || b->seq < now->first || b->seq >= now->next;
+        if (b->counted && !b->orphan)
+            done += b->items;
+        else if (!b->counted && b->orphan)
+            held += b->items;
+    }
+    return (now->items > done ? now->items - done : 0) + held;
+}
+
+/* Items that went without us, under the names that the spool has for it. */
+static void count_gone(struct lane *l, const struct spool_stats *now, uint64_t gone)
+{
+    static const enum own_outcome outcomes[] = {
+        [SPOOL_BY_SIZE] = OWN_OUT_SPOOL_SIZE,
+        [SPOOL_BY_AGE] = OWN_OUT_SPOOL_AGE,
+        [SPOOL_DAMAGED] = OWN_OUT_SPOOL_DAMAGED,
+    };
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t told = now->dropped_items[i] - l->spool.dropped[i];
+        const uint64_t n = told < gone ? told : gone;
+        count(l, outcomes[i], n);
+        gone -= n;
+    }
+    count(l, OWN_OUT_SPOOL_MISSING, gone);
+}
+
+static void log_dropping(struct lane *l, bool dropped, const struct spool_stats *now)
+{
+    struct lane_spool *s = &l->spool;
+    if (dropped && !s->dropping)
+        log_warn("export", "%s: the spool drops what does not fit, is too old or damaged", l->name);
+    s->dropping = (s->dropping || dropped) && now->records > 0;
+}
+
+/* Brings the ledger to what is there; every difference has a name. */
+static void note_stats(struct lane *l, const struct spool_stats *now)
+{
+    struct lane_spool *s = &l->spool;
+    const uint64_t was = in_spool(l), is = still_there(s, now);
+    if (is < was)
+        count_gone(l, now, was - is);
+    else if (is > was)
+        own_add(l->own, OWN_EXPORT_FOUND, l->index, is - was);
+    set_in_spool(l, is);
+    log_dropping(l, is < was, now);
+    for (unsigned i = 0; i < 3; i++)
+        s->dropped[i] = now->dropped_items[i];
+    if (s->read_at < now->first)
+        s->read_at = now->first;
+    s->stats = *now;
+}
+
+static void note_opened(struct lane *l, const struct spool_stats *now)
+{
+    struct lane_spool *s = &l->spool;
+    for (unsigned i = 0; i < 3; i++)
+        s->dropped[i] = 0;
+    if (!s->opened && now->items)
+        log_info("export", "%s: %llu items wait in the spool", l->name,
+                 (unsigned long long)now->items);
+    if (now->next < s->read_at) /* it is another one */
+        s->read_at = now->first;
+    s->opened = true;
+    note_stats(l, now);
+}
+
+/* ---- sending from it ---- */
+
+static bool has_unread(const struct lane_spool *s)
+{
+    return s->state == LANE_SPOOL_OPEN && s->read_at < s->stats.next;
+}
+
+bool lane_spool_lets_pass(const struct lane *l)
+{
+    const struct lane_spool *s = &l->spool;
+    if (fails(s, LANE_SPOOL_READS) || (fails(s, LANE_SPOOL_WRITES) && l->pressed))
+        return true;
+    return s->state == LANE_SPOOL_OPEN && !has_unread(s) && !s->appending && !s->reading;
+}
+
+static void refill(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    const double rate = (double)l->options.replay_rate;
+    if (s->tokens < rate) {
+        s->tokens += rate * (double)(now.mono - s->tokens_at) / (double)NS_PER_S;
+        if (s->tokens > rate)
+            s->tokens = rate;
+    }
+    s->tokens_at = now.mono;
+}
+
+struct batch *lane_spool_next(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    refill(l, now);
+    if (batches_count(&s->replay, BATCH_SENT) >= s->window ||
+        (l->options.replay_rate && s->tokens <= 0))
+        return NULL;
+    return batches_first(&s->replay, BATCH_READY);
+}
+
+void lane_spool_settle(struct lane *l)
+{
+    for (struct batch *b = l->spool.replay.head; b; b = b->next) {
+        if (b->state != BATCH_DONE || b->counted)
+            continue;
+        lane_count(l, b);
+        const uint64_t have = in_spool(l);
+        set_in_spool(l, have > b->items ? have - b->items : 0);
+        b->counted = true;
+    }
+    store_commit(l->st);
+}
+
+/* ---- asking ---- */
+
+static bool full(const struct lane *l)
+{
+    return l->queue.count >= l->options.queue_batches || l->queue.bytes >= l->options.queue_bytes;
+}
+
+/* Whether what is in memory is to go there now. */
+static bool is_wanted(const struct lane *l, struct when now)
+{
+    const uint64_t since = l->breaker.since;
+    if (!l->options.spool)
+        return false;
+    if (since && (l->flushing || l->pressed || now.mono - since >= l->options.spool_after))
+        return true;
+    if (l->pressed && full(l))
+        return true;
+    return has_unread(&l->spool) && !fails(&l->spool, LANE_SPOOL_READS);
+}
+
+/* The first that waits, when it is known what became of those before it. */
+static struct batch *next_to_keep(const struct lane *l)
+{
+    struct batch *b = l->queue.head;
+    while (b && b->state == BATCH_DONE)
+        b = b->next;
+    return b && b->state == BATCH_READY ? b : NULL;
+}
+
+bool lane_spool_takes(const struct lane *l, struct when now)
+{
+    return l->spool.state == LANE_SPOOL_OPEN && !fails(&l->spool, LANE_SPOOL_WRITES) &&
+           is_wanted(l, now);
+}
+
+static void append(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    struct batch *b = s->appending || !is_wanted(l, now) ? NULL : next_to_keep(l);
+    if (!b || !breaker_may(&s->breakers[LANE_SPOOL_WRITES], 0, now.mono))
+        return;
+    batch_set_state(b, BATCH_KEEPING);
+    s->appending = true;
+    l->io.spool_append(l->io.arg, l->signal, b->items, (struct str){b->bytes, b->n});
+}
+
+static bool wants_more(const struct lane *l)
+{
+    const struct lane_spool *s = &l->spool;
+    return has_unread(s) && !s->reading && s->replay.count < REPLAY_BATCHES &&
+           s->replay.bytes < l->options.queue_bytes &&
+           batches_count(&s->replay, BATCH_READY) + batches_count(&s->replay, BATCH_SENT) <=
+               s->window;
+}
+
+static void read_next(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    if (!wants_more(l) || !breaker_may(&s->breakers[LANE_SPOOL_READS], 0, now.mono))
+        return;
+    s->reading = true;
+    l->io.spool_read(l->io.arg, l->signal, s->read_at);
+}
+
+/* Removes what has been sent, in order. */
+static void finish(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    while (s->replay.head && s->replay.head->counted && s->replay.head->orphan)
+        batches_pop(&s->replay);
+    uint64_t to = 0;
+    for (const struct batch *b = s->replay.head; b && b->counted && !b->orphan; b = b->next)
+        to = b->seq + 1;
+    if (!to || s->finishing || !breaker_may(&s->breakers[LANE_SPOOL_MARKS], 0, now.mono))
+        return;
+    s->finishing = true;
+    s->finish_at = to;
+    l->io.spool_finish(l->io.arg, l->signal, to);
+}
+
+void lane_spool_turn(struct lane *l, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    if (s->state == LANE_SPOOL_CLOSED && !s->appending && !s->reading && !s->finishing &&
+        breaker_may(&s->breakers[LANE_SPOOL_READS], 0, now.mono)) {
+        s->state = LANE_SPOOL_OPENING;
+        l->io.spool_open(l->io.arg, l->signal);
+    }
+    if (s->state != LANE_SPOOL_OPEN)
+        return;
+    finish(l, now);
+    append(l, now);
+    read_next(l, now);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t lane_spool_wakes(const struct lane *l, struct when now)
+{
+    const struct lane_spool *s = &l->spool;
+    uint64_t at = UINT64_MAX;
+    for (unsigned i = 0; i < LANE_SPOOL_PARTS; i++)
+        if (s->breakers[i].until > now.mono)
+            at = sooner(at, s->breakers[i].until);
+    if (l->options.replay_rate && s->tokens <= 0 && batches_first(&s->replay, BATCH_READY))
+        at = sooner(at, now.mono + TOKEN_WAIT_NS);
+    return at;
+}
+
+void lane_spool_report(struct lane *l, struct when now)
+{
+    const struct spool_stats *st = &l->spool.stats;
+    const uint64_t oldest = st->records ? st->oldest : 0;
+    own_set(l->own, OWN_EXPORT_SPOOL_BYTES, l->index, st->bytes);
+    own_set(l->own, OWN_EXPORT_SPOOL_AGE, l->index,
+            oldest && now.wall > oldest ? (now.wall - oldest) / NS_PER_S : 0);
+}
+
+/* ---- answers ---- */
+
+void lane_spool_opened(struct lane *l, int error, const struct spool_stats *stats, struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    if (s->state != LANE_SPOOL_OPENING)
+        return;
+    s->state = error ? LANE_SPOOL_CLOSED : LANE_SPOOL_OPEN;
+    if (error) {
+        bad(l, LANE_SPOOL_READS, error, now);
+    } else {
+        good(l, LANE_SPOOL_READS);
+        note_opened(l, stats);
+    }
+    store_commit(l->st);
+}
+
+void lane_spool_kept(struct lane *l, int error, const struct spool_stats *stats, struct when now)
+{
+    struct batch *b = batches_first(&l->queue, BATCH_KEEPING);
+    l->spool.appending = false;
+    if (error) {
+        batch_set_state(b, BATCH_READY);
+        bad(l, LANE_SPOOL_WRITES, error, now);
+    } else {
+        good(l, LANE_SPOOL_WRITES);
+        b->spooled = b->items;
+        if (!l->breaker.since)
+            l->spool.tokens += b->items; /* replay is paced beside what comes in */
+        batch_set_state(b, BATCH_DONE);
+        batches_drop_bytes(&l->queue, b);
+    }
+    lane_settle(l);
+    if (!error)
+        note_stats(l, stats);
+    store_commit(l->st);
+}
+
+static int keep_read(struct lane *l, const struct spool_record *r)
+{
+    struct lane_spool *s = &l->spool;
+    if (r->seq == 0) {
+        s->read_at = s->stats.next;
+        return 0;
+    }
+    struct batch *b = batches_add(&s->replay, BATCH_SPOOL, r->payload);
+    if (!b)
+        return -ERR_NOMEM;
+    b->id = l->next_id++;
+    b->seq = r->seq;
+    b->items = r->items;
+    s->read_at = r->seq + 1;
+    return 0;
+}
+
+void lane_spool_was_read(struct lane *l, int error, const struct spool_record *record,
+                         const struct spool_stats *stats, struct when now)
+{
+    l->spool.reading = false;
+    if (!error) {
+        note_stats(l, stats);
+        error = keep_read(l, record);
+    }
+    if (error)
+        bad(l, LANE_SPOOL_READS, error, now);
+    else
+        good(l, LANE_SPOOL_READS);
+    store_commit(l->st);
+}
+
+void lane_spool_finished(struct lane *l, int error, const struct spool_stats *stats,
+                         struct when now)
+{
+    struct lane_spool *s = &l->spool;
+    s->finishing = false;
+    if (error) {
+        bad(l, LANE_SPOOL_MARKS, error, now);
+    } else {
+        good(l, LANE_SPOOL_MARKS);
+        while (s->replay.head && s->replay.head->counted && s->replay.head->seq < s->finish_at)
+            batches_pop(&s->replay);
+        note_stats(l, stats);
+    }
+    store_commit(l->st);
+}
