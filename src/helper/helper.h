@@ -3,8 +3,10 @@
  * Forked before the store is mapped, over a socketpair with bounded messages. It
  * resolves names, reads small files (certificates), and keeps the spools. When it
  * dies it is forked again by a process without the store (itself a child that only
- * forks), and every question that was open is answered with -ERR_CLOSED.
- * Callbacks come from the loop, never from inside the call that asked. */
+ * forks), and every question that was open is answered with -ERR_CLOSED; an append
+ * that is answered so may have been kept all the same. Spools that were open are opened
+ * again. Callbacks come from the loop, never from inside the call that asked. What
+ * waits, and its bytes, is bounded: beyond that a question is answered with -ERR_FULL. */
 #ifndef MCPTALLY_HELPER_HELPER_H
 #define MCPTALLY_HELPER_HELPER_H
 
@@ -16,23 +18,38 @@
 
 struct helper;
 
-enum { HELPER_PAYLOAD = 8 << 20, HELPER_FILE = 4 << 20, HELPER_ADDRESSES = 16 };
+enum {
+    HELPER_PAYLOAD = 8 << 20,
+    HELPER_FILE = 4 << 20,
+    HELPER_ADDRESSES = 16,
+    HELPER_SPOOLS = 64,      /* names of spools */
+    HELPER_CALLS = 1024,     /* questions open at one time */
+    HELPER_BYTES = 32 << 20, /* of them all */
+};
+#define HELPER_RESOLVE_NS (10 * NS_PER_S) /* then it is -ERR_TIMEOUT */
 
 /* Forks. To be called before threads, the store or sockets are there. NULL with errno. */
 struct helper *helper_new(const char *state_dir);
 
-/* Joins the loop. 0 or -ERR_NOMEM. */
+/* Joins the loop; questions may be asked from here on. 0 or -ERR_NOMEM. */
 int helper_start(struct helper *h, struct event_base *base);
+
+/* Questions that are open are never answered; what was sent is still done. Not to be
+ * called from a callback. */
 void helper_free(struct helper *h);
 
 bool helper_alive(const struct helper *h);
 uint64_t helper_restarts(const struct helper *h);
+pid_t helper_pid(const struct helper *h); /* 0: not known, or dead */
+unsigned helper_open_calls(const struct helper *h);
 
-/* A question that is not answered yet; helper_forget() so that it never will be. */
+/* A question that is not answered yet; helper_forget() so that it never will be. It is
+ * gone when its callback returns. NULL from a function below: no memory, and no callback. */
 struct helper_call;
 void helper_forget(struct helper_call *c);
 
-/* Names. error: 0, -ERR_NOTFOUND, -ERR_TIMEOUT, -ERR_CLOSED, -ERR_FULL (too many open). */
+/* Names. error: 0, -ERR_NOTFOUND, -ERR_TIMEOUT, -ERR_CLOSED, -ERR_FULL (too many open),
+ * -ERR_IO. The port is in the addresses. */
 typedef void helper_resolved(void *arg, int error, const struct sockaddr_storage *addresses,
                              unsigned n);
 struct helper_call *helper_resolve(struct helper *h, const char *host, uint16_t port,
@@ -43,7 +60,10 @@ typedef void helper_file(void *arg, int error, struct str bytes);
 struct helper_call *helper_read_file(struct helper *h, const char *path, helper_file *done,
                                      void *arg);
 
-/* Spools, one directory under state_dir/spool each. `stats` comes with every answer. */
+/* Spools, one directory under state_dir/spool each. `stats` comes with every answer of a
+ * spool that is open; every question but an append also drops what is too old. error: as
+ * of spool/spool.h; -ERR_BUSY: a helper that is about to end has the spool, try again;
+ * -ERR_NOTFOUND: never opened. */
 struct helper_spool_answer {
     int error;
     uint64_t seq;

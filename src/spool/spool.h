@@ -22,7 +22,7 @@ struct spool_io {
     void *arg;
     int (*create)(void *arg, const char *name, uint64_t size, int *file); /* new, preallocated */
     int (*open)(void *arg, const char *name, bool write, int *file, uint64_t *size);
-    int (*read)(void *arg, int file, uint64_t at, void *to, size_t n);       /* short at the end */
+    int (*read)(void *arg, int file, uint64_t at, void *to, size_t n); /* bytes; less at the end */
     int (*write)(void *arg, int file, uint64_t at, const void *p, size_t n); /* all of it */
     int (*sync)(void *arg, int file);
     int (*cut)(void *arg, int file, uint64_t size); /* ftruncate */
@@ -36,7 +36,8 @@ struct spool_io {
 struct spool_options {
     uint64_t bytes;   /* of all segments */
     uint64_t age;     /* ns since a record was written until it is dropped; 0: no limit */
-    uint64_t segment; /* bytes of one */
+    uint64_t segment; /* bytes of one; at most a quarter of all */
+    uint64_t salt;    /* drawn at random for each opening */
 };
 
 struct spool_stats {

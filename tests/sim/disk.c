@@ -1,0 +1,6 @@
+#include "spool/segment.h"
+
+bool sim_spool_believes(bool good)
+{
+    return good;
+}
