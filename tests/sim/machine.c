@@ -64,6 +64,12 @@ bool sim_store_logs(const struct store *st, uint64_t offset)
         return !inside(st, offset, SECTION_BUCKETS_SERIES);
     case MUTANT_RINGS:
         return !HEAD_FIELD(offset, ring);
+    case MUTANT_FOLLOWER:
+        return !head_field(offset,
+                           offsetof(struct store_head, ring[RING_SPANS].consumer[CONSUMER_EXPORT]),
+                           sizeof(struct ring_consumer_head));
+    case MUTANT_STREAMS:
+        return !inside(st, offset, SECTION_STREAMS);
     case MUTANT_NONE:
     case MUTANT_MAX:
         break;
@@ -124,6 +130,7 @@ void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
         .now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S},
         .mutant = mutant,
     };
+    follower_init(&m->follower, rng);
     pipeline_defaults(&m->options);
     m->options.cardinality = 30;
     m->options.series_idle = 200 * NS_PER_S;
@@ -203,6 +210,7 @@ static void boot(struct machine *m)
     m->pl.redact = m->redact;
     health_defaults(&health);
     health_watch_init(&m->watch, &m->st, &m->pl.own, &health, m->now);
+    follower_boot(&m->follower, &m->st);
 }
 
 bool machine_start(struct machine *m)
@@ -291,6 +299,16 @@ static void watch(struct machine *m, unsigned records)
 void machine_watch(struct machine *m, unsigned records)
 {
     LIVE(m, watch(m, records));
+}
+
+void machine_follow(struct machine *m)
+{
+    LIVE(m, follower_step(&m->follower, &m->st));
+}
+
+void machine_follow_all(struct machine *m)
+{
+    LIVE(m, follower_drain(&m->follower, &m->st));
 }
 
 void machine_squeeze(struct machine *m, uint32_t pages, uint64_t bytes)

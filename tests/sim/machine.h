@@ -10,6 +10,7 @@
 #include <setjmp.h>
 
 #include "base/buf.h"
+#include "follower.h"
 #include "pipeline/link.h"
 #include "rng.h"
 #include "watch/health.h"
@@ -40,7 +41,9 @@ struct cable {
     X(METRICS, "metrics")                                                                          \
     X(TABLES, "tables")                                                                            \
     X(BUCKETS, "buckets")                                                                          \
-    X(RINGS, "rings")
+    X(RINGS, "rings")                                                                              \
+    X(FOLLOWER, "follower")                                                                        \
+    X(STREAMS, "streams")
 
 enum mutant {
 #define X(sym, word) MUTANT_##sym,
@@ -68,6 +71,7 @@ struct machine {
     struct store st;
     struct pipeline pl;
     struct health_watch watch;
+    struct follower follower; /* what it remembers outlasts the daemon: it judges it */
     struct cable cables[MACHINE_CABLES];
 
     uint64_t points_left; /* store points until the kill that is set; 0: none is */
@@ -103,6 +107,10 @@ void machine_tick(struct machine *m);
 
 /* The consumer of the event ring goes on by up to `records`. */
 void machine_watch(struct machine *m, unsigned records);
+
+/* The consumer that follows the rings goes on; or reads and settles all. */
+void machine_follow(struct machine *m);
+void machine_follow_all(struct machine *m);
 
 /* Memory becomes short: `pages` more can be had, and the heap has `bytes` left of
  * what it has. Only more pages help. */

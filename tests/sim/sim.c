@@ -176,6 +176,11 @@ static bool check_values(struct history *h, const struct totals *t)
     return true;
 }
 
+static bool check_follower(struct history *h)
+{
+    return follower_check(&h->m.follower, &h->m.st) || fault(h, "%s", h->m.follower.wrong);
+}
+
 static bool check(struct history *h)
 {
     struct totals t;
@@ -183,7 +188,7 @@ static bool check(struct history *h)
     if (store_check(&h->m.st, why, sizeof why) < 0)
         return fault(h, "store: %s", why);
     return expected(h, &t) && check_ledger(h, &t) && check_rings(h, &t) && check_rules(h, &t) &&
-           check_watch(h) && check_values(h, &t);
+           check_watch(h) && check_follower(h) && check_values(h, &t);
 }
 
 /* ---- what happens ---- */
@@ -244,6 +249,8 @@ static void take_over(struct history *h, struct node *n)
 static void step(struct history *h)
 {
     struct node *n = &h->nodes[rng_below(&h->rng, NODES)];
+    if (rng_chance(&h->rng, 10))
+        machine_follow(&h->m);
     const uint32_t dice = rng_below(&h->rng, 100);
     if (dice < 25)
         node_emit(n, rng_chance(&h->rng, 10) ? 2000 : 50);
@@ -298,6 +305,7 @@ static bool drain(struct history *h)
         }
     }
     machine_watch(&h->m, UINT32_MAX);
+    machine_follow_all(&h->m);
     return true;
 }
 
@@ -320,13 +328,14 @@ static bool live(struct history *h, uint32_t steps)
 /* ---- histories ---- */
 
 struct outcome {
-    uint64_t kills, items, duplicates, dropped;
+    uint64_t kills, items, duplicates, dropped, overrun;
 };
 
 /* What the history went through, so that a blind one can be told from a good one. */
 static void count(struct history *h, struct outcome *sum)
 {
     sum->kills += h->m.kills;
+    sum->overrun += h->m.follower.overrun;
     for (unsigned i = 0; i < NODES; i++)
         sum->items += h->nodes[i].nlog;
     if (!h->m.alive)
@@ -369,10 +378,11 @@ static unsigned run_plain(uint64_t seed, uint64_t histories, uint32_t steps)
             failed++;
         }
     }
-    printf("%llu histories, %llu items, %llu sent twice, %llu without room, %llu kills\n",
+    printf("%llu histories, %llu items, %llu sent twice, %llu without room, %llu kills, "
+           "%llu records overrun\n",
            (unsigned long long)histories, (unsigned long long)sum.items,
            (unsigned long long)sum.duplicates, (unsigned long long)sum.dropped,
-           (unsigned long long)sum.kills);
+           (unsigned long long)sum.kills, (unsigned long long)sum.overrun);
     return failed;
 }
 
