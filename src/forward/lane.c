@@ -8,8 +8,7 @@
 #include "otlp/record.h"
 
 enum {
-    AT_MOST = 16,                    /* batches that one turn begins to send or settles */
-    REQUEST_ROOM = LIMIT_RECORD * 2, /* beyond batch_bytes: one more record always fits */
+    AT_MOST = 16, /* batches that one turn begins to send or settles */
     SCRATCH = LIMIT_RECORD * 2,
 };
 #define WAIT_NS (100 * NS_PER_MS) /* until an undecided trace is asked about again */
@@ -31,9 +30,15 @@ void lane_defaults(struct lane_options *o)
     };
 }
 
-static size_t request_max(const struct lane_options *o)
+/* An empty batch gets other bounds; when memory is out it keeps those that it has. */
+static void resize(struct lane *l)
 {
-    return o->batch_bytes + REQUEST_ROOM;
+    struct otlp_batch fresh;
+    if (otlp_batch_init(&fresh, l->signal, l->options.batch_items, l->options.batch_bytes) < 0)
+        return;
+    otlp_batch_fini(&l->request);
+    l->request = fresh;
+    l->resize = false;
 }
 
 bool lane_init(struct lane *l, struct store *st, struct own *own, unsigned slot,
@@ -53,24 +58,27 @@ bool lane_init(struct lane *l, struct store *st, struct own *own, unsigned slot,
     snprintf(l->name, sizeof l->name, "%s %s", name, otlp_signal_name(signal));
     if (ring != RING_MAX)
         follow_init(&l->follow, st, ring, consumer);
+    l->closed = l->follow;
     batches_init(&l->queue);
     buf_init(&l->scratch, SCRATCH);
-    request_init(&l->request, signal, request_max(o));
     lane_spool_init(l);
-    return true;
+    return otlp_batch_init(&l->request, signal, o->batch_items, o->batch_bytes) == 0;
 }
 
 void lane_fini(struct lane *l)
 {
     batches_fini(&l->queue);
     lane_spool_fini(l);
-    request_fini(&l->request);
+    otlp_batch_fini(&l->request);
     buf_fini(&l->scratch);
 }
 
 void lane_configure(struct lane *l, const struct lane_options *o)
 {
+    l->resize = o->batch_items != l->request.max_items || o->batch_bytes != l->request.max_bytes;
     l->options = *o;
+    if (l->resize && !l->open_since)
+        resize(l);
 }
 
 unsigned lane_under_way(const struct lane *l)
@@ -129,11 +137,27 @@ void lane_settle(struct lane *l)
 
 /* ---- reading ---- */
 
-static void close_open(struct lane *l)
+/* What is in it is read again. */
+static void start_over(struct lane *l)
 {
-    struct batch *b = batches_add(&l->queue, BATCH_RING, request_bytes(&l->request));
-    if (!b)
-        return; /* memory is out: it stays open, and nothing more is read into it */
+    otlp_batch_reset(&l->request);
+    l->follow = l->closed;
+    l->open = (struct batch){0};
+    l->open_since = 0;
+}
+
+/* When memory is out it stays open, and nothing more is read into it. */
+static bool close_open(struct lane *l)
+{
+    struct str bytes = {0};
+    size_t items = 0;
+    if (otlp_batch_end(&l->request, &bytes, &items) < 0)
+        return false;
+    struct batch *b = batches_add(&l->queue, BATCH_RING, bytes);
+    if (!b) {
+        start_over(l);
+        return false;
+    }
     const struct batch filled = l->open;
     b->id = l->next_id++;
     b->position = filled.position;
@@ -141,18 +165,20 @@ static void close_open(struct lane *l)
     b->sampled = filled.sampled;
     b->skipped = filled.skipped;
     b->unreadable = filled.unreadable;
-    b->items = l->request.items;
+    b->items = (uint32_t)items;
     if (b->items == 0)
         batch_set_state(b, BATCH_DONE);
     l->open = (struct batch){0};
     l->open_since = 0;
-    request_reset(&l->request, request_max(&l->options));
+    l->closed = l->follow;
+    if (l->resize)
+        resize(l);
+    return true;
 }
 
 static bool is_full(const struct lane *l)
 {
-    return l->request.items >= l->options.batch_items ||
-           l->request.bytes.n >= l->options.batch_bytes;
+    return l->request.items >= l->options.batch_items || l->request.bytes >= l->options.batch_bytes;
 }
 
 static bool is_due(const struct lane *l, struct when now)
@@ -164,7 +190,7 @@ static bool is_due(const struct lane *l, struct when now)
 static bool has_room(const struct lane *l)
 {
     return l->queue.count < l->options.queue_batches &&
-           l->queue.bytes + l->request.bytes.n < l->options.queue_bytes;
+           l->queue.bytes + l->request.bytes < l->options.queue_bytes;
 }
 
 static bool is_span(unsigned kind)
@@ -172,7 +198,7 @@ static bool is_span(unsigned kind)
     return kind == EVENT_SPAN || kind == RECORD_OTLP_SPAN;
 }
 
-/* A span that cannot be read is kept: request_add() says what is wrong with it. */
+/* A span that cannot be read is kept: otlp_batch_add() says what is wrong with it. */
 static void decide(struct lane *l, const struct ring_view *v, struct when now,
                    struct sample_decision *out)
 {
@@ -184,17 +210,30 @@ static void decide(struct lane *l, const struct ring_view *v, struct when now,
         l->io.decide(l->io.arg, &l->event, v->received, l->pressed || l->flushing, now, out);
 }
 
-static void add(struct lane *l, const struct ring_view *v, const struct sample_decision *decision)
+static struct str instance_of(const struct lane *l, const struct ring_view *v)
 {
-    int r = request_add(&l->request, v, decision);
-    if (r == -ERR_FULL && l->request.items > 0) {
-        close_open(l);
-        r = request_add(&l->request, v, decision);
-    }
-    if (r == 0)
+    struct session_view s;
+    if (v->kind >= RECORD_OTLP_SPAN || !v->session || !session_read(l->st, v->session, &s))
+        return (struct str){0};
+    return s.instance;
+}
+
+/* False when memory is out, or there is no room for another batch. */
+static bool add(struct lane *l, const struct ring_view *v, const struct sample_decision *decision)
+{
+    const struct otlp_batch_how how = {
+        .instance = instance_of(l, v),
+        .write = decision->write,
+        .threshold = decision->threshold,
+    };
+    int r = otlp_batch_add(&l->request, v, &how);
+    if (r == 0 && has_room(l) && close_open(l))
+        r = otlp_batch_add(&l->request, v, &how);
+    if (r == -ERR_NOTFOUND)
         l->open.skipped++;
-    else if (r < 0)
+    else if (r == -ERR_SYNTAX)
         l->open.unreadable++;
+    return r != 0 && r != -ERR_NOMEM;
 }
 
 /* Whether there was one, and its trace is decided. */
@@ -209,10 +248,10 @@ static bool read_one(struct lane *l, struct when now)
     l->waits = decision.verdict == SAMPLE_WAIT;
     if (l->waits)
         return false;
-    if (decision.verdict == SAMPLE_KEEP)
-        add(l, &v, &decision);
-    else
+    if (decision.verdict == SAMPLE_LEAVE_OUT)
         l->open.sampled++;
+    else if (!add(l, &v, &decision))
+        return false;
     l->follow = ahead;
     l->open.position = ahead.position;
     l->open.ring_seq = ahead.seq;
@@ -230,7 +269,7 @@ static bool read_ring(struct lane *l, unsigned records, struct when now)
     for (; records > 0; records--) {
         l->pressed = follow_pressure(&l->follow, l->st) >= l->options.pressed;
         if (is_full(l) && has_room(l))
-            close_open(l);
+            (void)close_open(l);
         if (is_full(l) || !has_room(l) || !read_one(l, now))
             return false;
     }
@@ -385,7 +424,7 @@ uint64_t lane_turn(struct lane *l, unsigned records, struct when now)
 {
     const bool more = read_ring(l, records, now);
     if (is_due(l, now) && has_room(l))
-        close_open(l);
+        (void)close_open(l);
     lane_settle(l);
     lane_spool_turn(l, now);
     send_ready(l, now);
@@ -423,7 +462,7 @@ void lane_report(struct lane *l, struct when now)
         items += b->state == BATCH_DONE ? 0 : b->items;
     own_set(l->own, OWN_EXPORT_QUEUED, l->index, items);
     own_set(l->own, OWN_EXPORT_QUEUED_BYTES, l->index,
-            l->queue.bytes + l->spool.replay.bytes + l->request.bytes.n);
+            l->queue.bytes + l->spool.replay.bytes + l->request.bytes);
     own_set(l->own, OWN_EXPORT_BREAKER, l->index, l->breaker.state);
     lane_spool_report(l, now);
     store_commit(l->st);

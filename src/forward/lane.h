@@ -16,8 +16,9 @@
 #include "forward/batch.h"
 #include "forward/breaker.h"
 #include "forward/outcome.h"
-#include "forward/request.h"
+#include "format/otlp_batch.h"
 #include "pipeline/own.h"
+#include "pipeline/sampling.h"
 #include "spool/spool.h"
 #include "store/follow.h"
 
@@ -88,12 +89,14 @@ struct lane {
     struct lane_io io;
     enum store_ring_id ring; /* RING_MAX: what it sends is pushed */
     struct follow follow;
-    bool waits;   /* the next record's trace is not decided yet */
-    bool pressed; /* the ring was nearly full when last looked at */
+    struct follow closed; /* where the open batch begins */
+    bool waits;           /* the next record's trace is not decided yet */
+    bool pressed;         /* the ring was nearly full when last looked at */
     bool flushing;
-    struct request request; /* being filled */
-    struct batch open;      /* its counts and place */
-    uint64_t open_since;    /* mono ns of its first record; 0: none */
+    struct otlp_batch request; /* being filled */
+    bool resize;               /* it is to have other bounds when it is empty */
+    struct batch open;         /* its counts and place */
+    uint64_t open_since;       /* mono ns of its first record; 0: none */
     struct batches queue;
     uint64_t next_id;
     struct breaker breaker;
