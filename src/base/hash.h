@@ -8,4 +8,7 @@
 
 uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
 
+/* The same with 128 bits, for what is told apart by its hash alone. */
+void hash_bytes128(const void *p, size_t n, uint64_t seed, uint64_t out[2]);
+
 #endif

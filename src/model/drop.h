@@ -25,7 +25,8 @@
     X(SAMPLED, "sampled", "left out by sampling")                                                  \
     X(RING_FULL, "ring_full", "the item is larger than the event ring takes")                      \
     X(SESSIONS_FULL, "sessions_full", "the store has no room for another session")                 \
-    X(TORN, "torn", "a record that its dead producer did not finish")
+    X(TORN, "torn", "a record that its dead producer did not finish")                              \
+    X(BOUNDS_MISMATCH, "bounds_mismatch", "a histogram has other bounds than its metric")
 
 enum drop_reason {
 #define X(sym, word, help) DROP_##sym,

@@ -4,6 +4,8 @@
 #include "pipeline/naming.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
+#include "pipeline/sampling.h"
+#include "pipeline/span_metrics.h"
 #include "store/read.h"
 #include "store/ring.h"
 #include "store/series.h"
@@ -205,35 +207,61 @@ static struct str redacted_body(struct pipeline *pl, struct event *e, struct str
     return buf_str(&pl->body);
 }
 
-/* One item; DROP_MAX when it is applied. */
-static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n, struct when now)
+/* Redacted, into its ring; DROP_MAX when it is there. */
+static int keep(struct link *l, enum event_kind kind, struct str service, struct str raw,
+                struct when now)
 {
     struct pipeline *pl = l->pl;
-    struct event *e = &pl->event;
-    const uint8_t *begin = *p;
-    const int bad = decode_item(kind, p, n, e);
-    if (bad < 0)
-        return (int)drop_of_error(bad);
-    const struct str raw = {(const char *)begin + 4, (size_t)(*p - begin) - 4};
-    const struct str body = redacted_body(pl, e, raw);
-    struct session_view s;
-    if (body.n == 0 || !session_read(pl->st, l->session, &s))
-        return DROP_LIMIT;
+    const struct str body = redacted_body(pl, &pl->event, raw);
     const struct ring_item record = {
         .kind = kind,
         .domain = l->domain,
         .session = l->session,
-        .service = s.service,
+        .service = service,
         .body = body,
         .received = now.wall,
     };
-    if (ring_append(pl->st, ring_of(kind), &record) < 0)
-        return DROP_RING_FULL;
-    if (kind == EVENT_NAMED && pl->rules) {
+    if (body.n == 0)
+        return DROP_LIMIT;
+    return ring_append(pl->st, ring_of(kind), &record) < 0 ? DROP_RING_FULL : DROP_MAX;
+}
+
+/* Sampling and the metrics look at a span before it is redacted: what is left out need
+ * not be, and the metrics' labels are redacted by themselves. */
+static int keep_span(struct link *l, struct str service, struct str raw, struct when now)
+{
+    struct pipeline *pl = l->pl;
+    const struct sample_span sample = {
+        .event = &pl->event,
+        .service = service,
+        .domain = l->domain,
+        .local_root = sampling_local_root(&pl->event),
+    };
+    const struct span_source from = {.service = service, .domain = l->domain};
+    span_metrics_note(pl, &pl->event, &from, now);
+    if (sampling_note(pl->sampling, &sample, pipeline_pressure(pl), now) == SAMPLE_DROP)
+        return DROP_SAMPLED;
+    return keep(l, EVENT_SPAN, service, raw, now);
+}
+
+/* One item; DROP_MAX when it is applied. */
+static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n, struct when now)
+{
+    struct pipeline *pl = l->pl;
+    const uint8_t *begin = *p;
+    const int bad = decode_item(kind, p, n, &pl->event);
+    if (bad < 0)
+        return (int)drop_of_error(bad);
+    const struct str raw = {(const char *)begin + 4, (size_t)(*p - begin) - 4};
+    const struct str service = naming_session(pl, l->session);
+    if (kind == EVENT_SPAN)
+        return keep_span(l, service, raw, now);
+    const int why = keep(l, kind, service, raw, now);
+    if (why == DROP_MAX && kind == EVENT_NAMED && pl->rules) {
         struct rule_target to = {l, now, 0};
-        rules_match(pl->rules, e, on_rule, &to);
+        rules_match(pl->rules, &pl->event, on_rule, &to);
     }
-    return DROP_MAX;
+    return why;
 }
 
 /* Passes over the first `skip` items without looking into them. */

@@ -105,7 +105,7 @@ static void reject_definition(struct link *l, struct buf *out, unsigned type, ui
 static void reject_items(struct link *l, struct buf *out, unsigned type, const struct tally *t)
 {
     for (unsigned why = 0; why < DROP_MAX; why++) {
-        if (t->all_dropped[why] == 0)
+        if (t->all_dropped[why] == 0 || why == DROP_SAMPLED) /* which is nobody's fault */
             continue;
         const struct reject r = {
             .first = t->first_dropped[why],

@@ -136,6 +136,16 @@ enum own_limit {
       "Metric updates made from events by rules.")                                                 \
     X(RULE_FAILURES, "mcptally_rule_failures", COUNTER, U64, "", OWN_NONE,                         \
       "Rule applications that failed: measurement missing, or no room for the series.")            \
+    X(OTLP_STREAMS, "mcptally_otlp_streams", GAUGE, U64, "", OWN_NONE,                             \
+      "Cumulative OTLP streams whose newest value is kept.")                                       \
+    X(OTLP_BASELINES, "mcptally_otlp_baseline_points", COUNTER, U64, "", OWN_NONE,                 \
+      "Cumulative points that only said where their stream goes on from.")                         \
+    X(OTLP_STALE, "mcptally_otlp_stale_points", COUNTER, U64, "", OWN_NONE,                        \
+      "Cumulative points that were not newer than what was kept, and added nothing.")              \
+    X(OTLP_RESETS, "mcptally_otlp_stream_resets", COUNTER, U64, "", OWN_NONE,                      \
+      "Times that a cumulative stream began anew.")                                                \
+    X(OTLP_UNFORWARDED, "mcptally_otlp_unforwarded_metrics", COUNTER, U64, "", OWN_NONE,           \
+      "OTLP metrics that were applied and could not be kept for sending on.")                      \
     X(RING_APPENDED, "mcptally_ring_records_appended", COUNTER, U64, "", OWN_RING,                 \
       "Records appended to a ring.")                                                               \
     X(RING_READ, "mcptally_ring_records_read", COUNTER, U64, "", OWN_CONSUMER,                     \

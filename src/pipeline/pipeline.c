@@ -4,7 +4,9 @@
 
 #include "base/hash.h"
 #include "model/limits.h"
+#include "pipeline/span_metrics.h"
 #include "store/read.h"
+#include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
 #include "store/space.h"
@@ -22,6 +24,8 @@ void pipeline_defaults(struct pipeline_options *o)
         .session_keep = 24 * 3600 * NS_PER_S,
         .ids_per_connection = 4096,
         .ids_total = 4000000,
+        .target_info = true,
+        .span_metrics = true,
     };
 }
 
@@ -48,6 +52,9 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
     buf_init(&pl->overflow, LIMIT_LABEL_BYTES);
     buf_init(&pl->redacted, 4 * LIMIT_ITEM);
     buf_init(&pl->body, LIMIT_ITEM);
+    buf_init(&pl->otlp_text, 2 * LIMIT_RECORD);
+    buf_init(&pl->record, 2 * LIMIT_RECORD);
+    buf_init(&pl->metric, LIMIT_RECORD);
     pl->epoch_next = now.mono + o->series_idle / IDLE_EPOCHS;
     pl->attached = calloc(table_capacity(st, TABLE_SESSIONS), sizeof *pl->attached);
     const int r = pl->attached ? own_init(&pl->own, st, o->domains, now) : -ERR_NOMEM;
@@ -72,6 +79,11 @@ void pipeline_fini(struct pipeline *pl)
     buf_fini(&pl->overflow);
     buf_fini(&pl->redacted);
     buf_fini(&pl->body);
+    buf_fini(&pl->otlp_text);
+    buf_fini(&pl->record);
+    buf_fini(&pl->metric);
+    exemplars_fini(&pl->exemplars);
+    span_metrics_fini(pl);
 }
 
 unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, struct str service,
@@ -81,6 +93,19 @@ unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, str
     if (o->choose_domain)
         return o->choose_domain(o->choose_arg, peer, service, asked) % o->domains;
     return (unsigned)(hash_bytes(service.p, service.n, peer->uid) % o->domains);
+}
+
+double pipeline_pressure(const struct pipeline *pl)
+{
+    const struct ring_head *ring = &pl->st->head->ring[RING_SPANS];
+    const double size = (double)ring_span(pl->st, RING_SPANS);
+    uint64_t behind = 0;
+    for (unsigned c = CONSUMER_EXPORT; c < CONSUMER_MAX; c++) {
+        const uint64_t n = ring->head - ring->consumer[c].cursor;
+        if (n > behind && consumer_name(pl->st, c).n > 0)
+            behind = n;
+    }
+    return (double)behind < size ? (double)behind / size : 1;
 }
 
 /* ---- the idle sweep ---- */
@@ -115,7 +140,7 @@ static void sweep_session(struct pipeline *pl, uint32_t session, struct when now
 static void sweep_stream(struct pipeline *pl, uint32_t stream)
 {
     if (stream_age(pl->st, stream) > IDLE_EPOCHS)
-        stream_remove(pl->st, stream);
+        stream_expire(pl->st, stream);
 }
 
 /* One step of a sweep over indexes 1 to end - 1; false after the last. */
@@ -133,6 +158,7 @@ bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
     struct store *st = pl->st;
     const uint64_t step = pl->options.series_idle / IDLE_EPOCHS;
     if (now.mono >= pl->epoch_next) {
+        span_metrics_sweep(pl);
         STORE_ADD(st, st->head->epoch, 1);
         pl->epoch_next = now.mono + step;
     }
@@ -180,6 +206,7 @@ void pipeline_refresh(struct pipeline *pl)
         own_set(o, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
     own_set(o, OWN_SESSIONS, 0, st->head->table[TABLE_SESSIONS].live);
     own_set(o, OWN_SERIES, 0, series_count(st));
+    own_set(o, OWN_OTLP_STREAMS, 0, st->head->table[TABLE_STREAMS].live);
     own_set(o, OWN_STORE_BYTES, 0, st->size);
     own_set(o, OWN_STORE_RESERVED, 0, store_bytes_reserved(st));
     for (unsigned r = 0; r < RING_MAX; r++)

@@ -4,18 +4,21 @@
 
 #include "base/buf.h"
 #include "model/event.h"
+#include "pipeline/exemplar.h"
 #include "pipeline/own.h"
 #include "store/store.h"
 
 struct rules;
 struct redact;
+struct sampling;
+struct span_spot;
 
 struct peer { /* of a producer's connection, from SO_PEERCRED */
     uint32_t uid, gid;
     uint32_t pid;
 };
 
-enum { DOMAINS_MAX = 64 };
+enum { DOMAINS_MAX = 64, OPTION_LABELS = 16 };
 
 /* Settings, from the configuration; all reloadable but `domains`. */
 struct pipeline_options {
@@ -26,6 +29,17 @@ struct pipeline_options {
     uint64_t session_keep; /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
     uint64_t ids_total;          /* the same of all connections together (4,000,000) */
+    /* Of OTLP metrics: whether their resources are shown as target_info (yes), whether the
+     * scope makes labels (no), which attributes of the resource do (none). */
+    bool target_info, scope_labels;
+    unsigned nresource_labels;
+    struct str resource_labels[OPTION_LABELS]; /* borrowed */
+    /* Whether OTLP metrics are kept as they came, for exporters that send them on (no). */
+    bool forward_points;
+    /* Whether spans make metrics (yes), and attributes that are labels of these (none). */
+    bool span_metrics;
+    unsigned nspan_dimensions;
+    struct str span_dimensions[OPTION_LABELS]; /* borrowed */
     /* The configured mapping of producers to domains; NULL: a hash of uid and service. */
     unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
                               struct str asked);
@@ -41,12 +55,16 @@ struct pipeline {
     struct pipeline_options options;
     const struct rules
         *rules; /* event rules; NULL: none. Borrowed, may be replaced between feeds */
-    const struct redact *redact;                          /* NULL: none. Borrowed likewise */
+    const struct redact *redact; /* NULL: none. Borrowed likewise */
+    struct sampling *sampling;   /* NULL: none. Borrowed likewise */
+    struct span_spot *spots;     /* cache of span_metrics.h */
+    struct exemplars exemplars;
     uint16_t *attached;                                   /* per session: links that have it now */
     uint32_t domain_sessions[DOMAINS_MAX];                /* links attached, by domain */
     uint32_t stream_at, series_at, session_at, metric_at; /* where the sweeps go on */
     uint64_t epoch_next; /* mono ns of the idle clock's next step */
     struct buf labels, keys, group, overflow, redacted, body; /* scratch */
+    struct buf otlp_text, record, metric;                     /* scratch of OTLP items */
     struct event event;
     uint64_t ids; /* room for ids that all links hold */
 };
@@ -63,6 +81,9 @@ void pipeline_fini(struct pipeline *pl);
  * user and service name. `asked`: what it asks for itself; may be empty. */
 unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, struct str service,
                          struct str asked);
+
+/* How full the span ring is of what an exporter has not read, 0 to 1. */
+double pipeline_pressure(const struct pipeline *pl);
 
 /* A bounded step of the idle clock: expires series, sessions and gauge parts.
  * To be called about once a second; looks at up to `units` records. Returns

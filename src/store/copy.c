@@ -439,6 +439,8 @@ static int copy_all(struct copying *c)
         store_set(c->to, store_off(c->to, h->consumer) + w * WORD, (&c->head.consumer[0][0])[w]);
     for (int t = 0; t < TIERS; t++)
         STORE_SET(c->to, h->tier_rate[t], c->head.tier_rate[t]);
+    for (int w = 0; w < STREAM_PARTS; w++)
+        STORE_SET(c->to, h->stream_horizon[w], c->head.stream_horizon[w]);
     for (int w = 0; w < STORE_SPARE; w++)
         STORE_SET(c->to, h->spare[w], c->head.spare[w]);
     store_commit(c->to);

@@ -57,7 +57,7 @@ enum store_consumer {
     CONSUMER_ROOM = 16, /* rows that the layout has space for */
 };
 
-enum { CONSUMER_NAME = 32, TIERS = 4, STORE_SPARE = 16 };
+enum { CONSUMER_NAME = 32, TIERS = 4, STREAM_PARTS = 8, STORE_SPARE = 8 };
 
 struct section_place {
     uint64_t offset, size; /* bytes */
@@ -127,6 +127,7 @@ struct store_head {
     uint64_t consumer[CONSUMER_ROOM][CONSUMER_NAME / 8]; /* names, zeros behind; [0] 0: free */
     uint64_t
         tier_rate[TIERS]; /* sampling rates set at run time: bits of a double + 1; 0: not set */
+    uint64_t stream_horizon[STREAM_PARTS]; /* newest start of expired streams: STREAM_PART() */
     uint64_t spare[STORE_SPARE]; /* 0 until something needs one: no new version for that */
 
     /* Written once. Seed of the hash indexes, which no producer may know: it could

@@ -94,6 +94,11 @@ static void turn_windows(struct store *st, uint64_t sketch, uint64_t minute)
 
 int sketch_add(struct store *st, uint64_t sketch, double v, uint64_t minute)
 {
+    return sketch_add_n(st, sketch, v, 1, minute);
+}
+
+int sketch_add_n(struct store *st, uint64_t sketch, double v, uint64_t n, uint64_t minute)
+{
     unsigned slot, pages;
     const uint64_t key = key_of(v, &slot), head = sketch + SKETCH_NOW * WORD;
     turn_windows(st, sketch, minute);
@@ -102,7 +107,7 @@ int sketch_add(struct store *st, uint64_t sketch, double v, uint64_t minute)
         page = add_page(st, head, key);
     if (!page)
         return -ERR_FULL;
-    store_add(st, page + (PAGE_COUNTS + slot) * WORD, 1);
+    store_add(st, page + (PAGE_COUNTS + slot) * WORD, n);
     return 0;
 }
 

@@ -26,8 +26,9 @@ enum {
 uint64_t sketch_new(struct store *st, uint64_t minute);
 void sketch_free(struct store *st, uint64_t sketch);
 
-/* Counts v: 0 or -ERR_FULL. */
+/* Counts v, once or n times: 0 or -ERR_FULL. */
 int sketch_add(struct store *st, uint64_t sketch, double v, uint64_t minute);
+int sketch_add_n(struct store *st, uint64_t sketch, double v, uint64_t n, uint64_t minute);
 
 /* The q-quantile; NaN when the windows are empty or older than two minutes. Works
  * on a reader's store. */

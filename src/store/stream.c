@@ -108,6 +108,16 @@ void stream_remove(struct store *st, uint32_t stream)
     table_remove(st, TABLE_STREAMS, stream);
 }
 
+void stream_expire(struct store *st, uint32_t stream)
+{
+    const struct stream_rec *r = stream_at(st, stream);
+    assert(r);
+    uint64_t *horizon = &st->head->stream_horizon[STREAM_PART(r->hash)];
+    if (r->start > *horizon)
+        STORE_SET(st, *horizon, r->start);
+    stream_remove(st, stream);
+}
+
 void stream_remove_all(struct store *st, uint32_t metric)
 {
     for (uint32_t i = 1; i < stream_end(st); i++) {

@@ -36,6 +36,13 @@ void stream_set(struct store *st, uint32_t stream, uint64_t start, uint64_t time
 
 void stream_remove(struct store *st, uint32_t stream);
 
+/* Which of the horizons belongs to a hash. */
+#define STREAM_PART(hash) ((hash)[1] % STREAM_PARTS)
+
+/* Removes one that has been idle. Its start goes into the horizon of its part: a stream
+ * that is met for the first time and began before that may be this one come back. */
+void stream_expire(struct store *st, uint32_t stream);
+
 /* Those of every series of a metric. Walks all streams and commits on the way. */
 void stream_remove_all(struct store *st, uint32_t metric);
 

@@ -1,0 +1,274 @@
+#include "pipeline/otlp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "pipeline/otlp_request.h"
+#include "pipeline/redact_otlp.h"
+#include "wire/decode.h"
+
+enum {
+    RECORD_HEADS = 32, /* bytes of tags and lengths that otlp_join() adds, at most */
+    ITEM_COST = 64,    /* bytes that an item counts beside its own */
+    ORIGIN_TEXT = 2 * LIMIT_ORIGIN,
+};
+
+struct otlp_request *otlp_request_new(struct pipeline *pl, enum otlp_signal signal, uint8_t *bytes,
+                                      size_t n)
+{
+    struct otlp_request *r = calloc(1, sizeof *r);
+    if (!r) {
+        free(bytes);
+        return NULL;
+    }
+    r->pl = pl;
+    r->signal = signal;
+    r->bytes = bytes;
+    r->size = n;
+    otlp_walk_init(&r->walk, signal, (struct str){(const char *)bytes, n});
+    buf_init(&r->resource_text, ORIGIN_TEXT);
+    buf_init(&r->scope_text, ORIGIN_TEXT);
+    buf_init(&r->hand.points, LIMIT_RECORD);
+    r->service = OTLP_UNKNOWN_SERVICE;
+    r->refused = DROP_MAX;
+    return r;
+}
+
+void otlp_request_free(struct otlp_request *r)
+{
+    if (!r)
+        return;
+    otlp_walk_fini(&r->walk);
+    buf_fini(&r->resource_text);
+    buf_fini(&r->scope_text);
+    buf_fini(&r->hand.points);
+    free(r->bytes);
+    free(r);
+}
+
+/* ---- the ledger ---- */
+
+void otlp_settle(struct otlp_request *r)
+{
+    if (r->tally.done)
+        tally_post(&r->tally, &r->pl->own, r->domain);
+    store_commit(r->pl->st);
+}
+
+/* An item or point is done with. */
+static void finish(struct otlp_request *r, int why)
+{
+    r->tally.done++;
+    if (why == DROP_MAX) {
+        r->tally.applied++;
+        r->applied++;
+    } else {
+        tally_drop(&r->tally, (enum drop_reason)why, 0);
+    }
+    r->sampled += why == DROP_SAMPLED;
+    if (store_has_room(r->pl->st))
+        return;
+    otlp_points_flush(r);
+    otlp_settle(r);
+}
+
+void otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
+{
+    if (ring_has_room(r->pl->st, ring))
+        return;
+    otlp_settle(r);
+    ring_make_room(r->pl->st, ring);
+}
+
+/* ---- whose items they are ---- */
+
+/* The ledger of a domain has to be there before anything of it is counted. Items of a
+ * service that has no ledger are refused, as a connection is. */
+static void set_owner(struct otlp_request *r, struct str service)
+{
+    struct pipeline *pl = r->pl;
+    const struct peer peer = {.uid = OTLP_UID};
+    otlp_settle(r);
+    r->service = service;
+    r->domain = pipeline_domain(pl, &peer, service, (struct str){0});
+    if (own_domain(&pl->own, r->domain, r->now) < 0)
+        r->refused = DROP_SERIES_FULL;
+    r->owned = true;
+    pl->st->head->domain_in_hand = r->domain + 1u;
+}
+
+static void new_origin(struct otlp_request *r)
+{
+    const uint64_t seed = r->pl->st->head->secret;
+    const int bad = otlp_origin(r->item.resource, r->item.scope, &r->origin);
+    r->refused = bad < 0 ? drop_of_error(bad) : DROP_MAX;
+    r->kept = false;
+    hash_bytes128(r->item.resource.p, r->item.resource.n, seed, r->origin_hash);
+    uint64_t scope[2];
+    hash_bytes128(r->item.scope.p, r->item.scope.n, seed, scope);
+    r->origin_hash[0] = r->origin_hash[0] * 3 + scope[0];
+    r->origin_hash[1] = r->origin_hash[1] * 3 + scope[1];
+    const bool named = bad == 0 && r->origin.service.n > 0;
+    const struct str service = named ? r->origin.service : OTLP_UNKNOWN_SERVICE;
+    if (!r->owned || r->item.new_resource || !str_eq(service, r->service))
+        set_owner(r, service);
+    if (r->signal == OTLP_METRICS && r->item.new_resource && r->refused == DROP_MAX)
+        otlp_target_info(r);
+}
+
+/* ---- into a ring ---- */
+
+/* One part redacted: false when it may not be stored. */
+static bool redact_part(struct otlp_request *r, enum otlp_part part, struct str bytes,
+                        struct buf *to, struct str *out)
+{
+    struct pipeline *pl = r->pl;
+    struct redact_count n = {0};
+    buf_reset(to);
+    const int got = redact_otlp(pl->redact, r->signal, part, bytes, to, &n);
+    if (n.all)
+        own_add_redacted(&pl->own, &n);
+    *out = got == 1 ? buf_str(to) : bytes;
+    return got >= 0 && !to->failed;
+}
+
+static bool keep_origin(struct otlp_request *r)
+{
+    if (!r->kept)
+        r->kept =
+            redact_part(r, OTLP_PART_RESOURCE, r->item.resource, &r->resource_text, &r->resource) &&
+            redact_part(r, OTLP_PART_SCOPE, r->item.scope, &r->scope_text, &r->scope);
+    return r->kept;
+}
+
+bool otlp_too_large(const struct otlp_request *r, enum store_ring_id ring, size_t item)
+{
+    const size_t around = r->item.resource.n + r->item.scope.n + RECORD_HEADS;
+    return around + item > ring_limit(r->pl->st, ring);
+}
+
+int otlp_keep(struct otlp_request *r, enum store_ring_id ring, unsigned kind, struct str bytes)
+{
+    struct pipeline *pl = r->pl;
+    struct str item;
+    if (!keep_origin(r) || !redact_part(r, OTLP_PART_ITEM, bytes, &pl->otlp_text, &item))
+        return DROP_LIMIT;
+    buf_reset(&pl->record);
+    otlp_join(&pl->record, r->resource, r->scope, item);
+    const struct ring_item record = {
+        .kind = kind,
+        .domain = r->domain,
+        .service = r->service,
+        .body = buf_str(&pl->record),
+        .received = r->now.wall,
+    };
+    if (pl->record.failed || ring_append(pl->st, ring, &record) < 0)
+        return DROP_RING_FULL;
+    return DROP_MAX;
+}
+
+/* ---- stepping ---- */
+
+/* Something of the request that cannot be read stands for one item: nobody can tell how
+ * many it would have been. */
+static void next_failed(struct otlp_request *r, int err)
+{
+    if (!r->owned)
+        set_owner(r, OTLP_UNKNOWN_SERVICE);
+    if (err == -ERR_RANGE) {
+        for (size_t i = 0; i < r->walk.skipped || i == 0; i++)
+            finish(r, DROP_LIMIT);
+        return;
+    }
+    finish(r, (int)drop_of_error(err));
+    r->unreadable = !r->begun;
+    r->ended = true;
+}
+
+static int apply_item(struct otlp_request *r)
+{
+    if (r->refused != DROP_MAX)
+        return (int)r->refused;
+    if (r->signal == OTLP_METRICS)
+        return otlp_metric_open(r);
+    return r->signal == OTLP_TRACES ? otlp_apply_span(r) : otlp_apply_log(r);
+}
+
+/* The next item of the walk; how many bytes it was. */
+static size_t next_item(struct otlp_request *r)
+{
+    const int got = otlp_walk_next(&r->walk, &r->item);
+    if (got < 0)
+        next_failed(r, got);
+    if (got <= 0) {
+        r->ended |= got == 0;
+        return ITEM_COST;
+    }
+    r->begun = true;
+    if (r->item.new_resource || r->item.new_scope)
+        new_origin(r);
+    const int why = apply_item(r);
+    if (!r->hand.open)
+        finish(r, why);
+    return r->item.bytes.n * !r->hand.open + ITEM_COST;
+}
+
+/* The next point of the metric in hand. */
+static size_t next_point(struct otlp_request *r)
+{
+    size_t n = 0;
+    const int why = otlp_metric_point(r, &n);
+    if (why >= 0)
+        finish(r, why);
+    return n + ITEM_COST;
+}
+
+/* "3 of 12 items were not taken: 2 bounds_mismatch, 1 not_finite". */
+static void write_message(struct otlp_request *r, uint64_t rejected)
+{
+    size_t n = 0;
+    for (unsigned why = 0; why < DROP_MAX && n < sizeof r->message; why++) {
+        if (why == DROP_SAMPLED || r->tally.all_dropped[why] == 0)
+            continue;
+        const char *between = n ? ", " : "not taken: ";
+        n += (size_t)snprintf(r->message + n, sizeof r->message - n, "%s%u %s (%s)", between,
+                              r->tally.all_dropped[why], drop_name(why), drop_help(why));
+    }
+    if (rejected == 0)
+        r->message[0] = '\0';
+}
+
+static uint64_t rejected(const struct otlp_request *r)
+{
+    uint64_t n = 0;
+    for (unsigned why = 0; why < DROP_MAX; why++)
+        n += why == DROP_SAMPLED ? 0 : r->tally.all_dropped[why];
+    return n;
+}
+
+bool otlp_request_step(struct otlp_request *r, size_t bytes, struct when now)
+{
+    struct store_head *head = r->pl->st->head;
+    r->now = now;
+    r->pressure = r->signal == OTLP_TRACES ? pipeline_pressure(r->pl) : 0;
+    head->domain_in_hand = r->owned ? r->domain + 1u : 0;
+    for (size_t done = 0; !r->ended && done < bytes;)
+        done += r->hand.open ? next_point(r) : next_item(r);
+    otlp_metric_pause(r);
+    otlp_settle(r);
+    head->domain_in_hand = 0;
+    if (r->ended)
+        write_message(r, rejected(r));
+    return !r->ended;
+}
+
+void otlp_request_result(const struct otlp_request *r, struct otlp_result *out)
+{
+    *out = (struct otlp_result){
+        .accepted = r->applied + r->sampled,
+        .rejected = rejected(r),
+        .unreadable = r->unreadable,
+        .message = str_of(r->message),
+    };
+}
