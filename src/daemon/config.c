@@ -144,7 +144,8 @@ static bool set_scalar(struct config *c, const struct config_row *row, const cha
 
 static bool is_scalar(const struct config_row *row)
 {
-    return row->type != CONFIG_LIST && row->type != CONFIG_MAPPING && row->type != CONFIG_RULES;
+    return row->type != CONFIG_LIST && row->type != CONFIG_MAPPING && row->type != CONFIG_RULES &&
+           row->type != CONFIG_SAMPLES && row->type != CONFIG_PATTERNS;
 }
 
 /* ---- from a tree ---- */
@@ -218,6 +219,10 @@ static bool read_collection_key(struct reading *r, const struct config_row *row,
         return config_mapping_read(field, n, r->f);
     if (row->type == CONFIG_RULES)
         return config_rules_read(field, n, r->f);
+    if (row->type == CONFIG_SAMPLES)
+        return config_samples_read(field, n, r->f);
+    if (row->type == CONFIG_PATTERNS)
+        return config_patterns_read(field, n, r->f);
     return config_list_read(field, row->key, n, r->f);
 }
 
@@ -338,6 +343,12 @@ static void clear_field(struct config *c, const struct config_row *row)
     case CONFIG_RULES:
         config_rules_clear(field);
         break;
+    case CONFIG_SAMPLES:
+        config_samples_clear(field);
+        break;
+    case CONFIG_PATTERNS:
+        config_patterns_clear(field);
+        break;
     default:
         break;
     }
@@ -384,10 +395,25 @@ static bool choosers_are_uids(const struct config *c, struct faults *f)
     return true;
 }
 
+static bool rules_off_exist(const struct config *c, struct faults *f)
+{
+    bool good = true;
+    for (size_t i = 0; i < c->redaction_disable.n; i++) {
+        if (secret_rule_of(str_of(c->redaction_disable.items[i])) >= 0)
+            continue;
+        fault_add(f, where_set(c, KEY_redaction_disable), "redaction.disable",
+                  "no rule has the name \"%s\"; mcptallyd.yaml(5) lists them",
+                  c->redaction_disable.items[i]);
+        good = false;
+    }
+    return good;
+}
+
 bool config_finish(struct config *c, struct faults *f)
 {
     bool good = domains_exist(c, f);
     good = choosers_are_uids(c, f) && good;
+    good = rules_off_exist(c, f) && good;
     if (c->health_memory_critical < c->health_memory_warning) {
         enum config_key blame = c->set_at[KEY_health_memory_critical].file
                                     ? KEY_health_memory_critical

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "daemon/config_lists.h"
+#include "daemon/config_maps.h"
 #include "daemon/config_rules.h"
 #include "daemon/config_table.h"
 #include "daemon/faults.h"
@@ -46,6 +47,8 @@ enum config_key {
 #define CONFIG_C_LIST     struct config_list
 #define CONFIG_C_MAPPING  struct config_mapping
 #define CONFIG_C_RULES    struct config_rules
+#define CONFIG_C_SAMPLES  struct config_samples
+#define CONFIG_C_PATTERNS struct config_patterns
 
 struct config {
 #define X(type, field, key, dflt, least, most, when, help) CONFIG_C_##type field;

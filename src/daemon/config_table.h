@@ -25,7 +25,9 @@
     X(ADDRESS, "an IP address and a port such as 127.0.0.1:9090, [::1]:9090 or *:9090, or off")    \
     X(LIST, "a list of texts")                                                                     \
     X(MAPPING, "a list of maps with uid, exe, service and domain")                                 \
-    X(RULES, "a list of maps, one a rule")
+    X(RULES, "a list of maps, one a rule")                                                         \
+    X(SAMPLES, "a list of maps with name, attribute, value, service, domain and tier")             \
+    X(PATTERNS, "a list of maps with name and pattern")
 
 #define CONFIG_MINUTE (60 * NS_PER_S)
 #define CONFIG_HOUR   (60 * CONFIG_MINUTE)
@@ -136,6 +138,41 @@
       "Keys whose values are secret, beside the built-in ones.")                                   \
     X(LIST, redaction_allow, "redaction.allow", "", 0, 0, RELOAD,                                  \
       "Whole keys whose values are not secret although the key looks like it.")                    \
+    X(LIST, redaction_disable, "redaction.disable", "", 0, 0, RELOAD,                              \
+      "Rules that are switched off, by name.")                                                     \
+    X(PATTERNS, redaction_patterns, "redaction.patterns", "", 0, 0, RELOAD,                        \
+      "Further patterns whose matches in any text are secret: extended regular expressions "       \
+      "without back-references.")                                                                  \
+    X(BOOL, redaction_keep_tool_content, "redaction.keep_tool_content", "false", 0, 0, RELOAD,     \
+      "Whether the arguments and results of tool calls are kept, judged like every other value. "  \
+      "If not, they are replaced whatever they hold, also when redaction.enabled is false.")       \
+    X(BOOL, sampling_enabled, "sampling.enabled", "true", 0, 0, RELOAD,                            \
+      "Whether traces are sampled. If not, every span is sent on as it came.")                     \
+    X(RATIO, sampling_critical, "sampling.critical", "100%", 0, 100, RELOAD,                       \
+      "Share of the traces of the tier critical that is kept.")                                    \
+    X(RATIO, sampling_normal, "sampling.normal", "10%", 0, 100, RELOAD,                            \
+      "The same of the tier normal.")                                                              \
+    X(RATIO, sampling_debug, "sampling.debug", "1%", 0, 100, RELOAD,                               \
+      "The same of the tier debug.")                                                               \
+    X(SAMPLES, sampling_rules, "sampling.rules", "", 0, 0, RELOAD,                                 \
+      "Which spans are in which tier: the first rule that matches counts, and none is normal.")    \
+    X(DURATION, sampling_window, "sampling.window", "5s", 0, 5 * CONFIG_MINUTE, RELOAD,            \
+      "Time that a trace is held for the tail decision: with an error, a slow span or a forced "   \
+      "flag in it, it is kept. 0: none is made, and nothing is held.")                             \
+    X(DURATION, sampling_late, "sampling.late", "1m", 0, CONFIG_HOUR, RELOAD,                      \
+      "Time after that in which the decision is remembered for spans that come late.")             \
+    X(DURATION, sampling_slow, "sampling.slow", "1s", 0, CONFIG_DAY, RELOAD,                       \
+      "Duration from which a span is slow. 0: none is.")                                           \
+    X(BOOL, sampling_slow_by_name, "sampling.slow_by_name", "false", 0, 0, RELOAD,                 \
+      "Whether a span is slow, too, when it is above the 99th percentile of its service and "      \
+      "name, as every hundredth is.")                                                              \
+    X(COUNT, sampling_traces, "sampling.traces", "16384", 16, 1 << 24, RELOAD,                     \
+      "Traces that are held or remembered. Above them, new ones are decided at once. A change "    \
+      "forgets those that are held.")                                                              \
+    X(COUNT, sampling_spans_per_second, "sampling.spans_per_second", "50000", 0, 1000000000,       \
+      RELOAD,                                                                                      \
+      "Spans a second above which the rates fall by themselves, debug before normal; critical "    \
+      "stays. 0: never.")                                                                          \
     X(LIST, rules_files, "rules_files", "", 0, 0, RELOAD,                                          \
       "Files with event rules, each a list as under rules. A relative path begins in the "         \
       "directory of the configuration file; * and ? match.")                                       \

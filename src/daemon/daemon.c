@@ -20,6 +20,7 @@
 enum {
     SPARE_DESCRIPTORS = 64, /* beside producers' and HTTP connections */
     SWEEP_UNITS = 8192,     /* records that one tick looks at */
+    RECOVER_RECORDS = 2048, /* span records looked at before serving; the others by ticks */
     WATCH_RECORDS = 256,    /* ring records that the watchers read at once */
 
     /* What is large, a page of metrics above all, is short-lived; without a fixed
@@ -107,6 +108,17 @@ static void note_spent(void *arg, uint64_t ns)
     store_commit(d->pipeline.st);
 }
 
+/* One line a change between flood and none; how far the rates have fallen is a metric. */
+static void log_flood(struct daemon *d)
+{
+    const unsigned level = sampling_level(d->sampling);
+    if (level && !d->flood_level)
+        log_warn("sampling", "flood of spans: the rates of debug and normal are falling");
+    else if (!level && d->flood_level)
+        log_info("sampling", "the flood of spans is over: the rates are what was configured");
+    d->flood_level = level;
+}
+
 /* Between two ticks the loop sleeps unless somebody wants something. A watchdog
  * that does not turn the loop any more ends us. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -121,6 +133,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     const struct when now = clock_now();
     intake_sweep(&d->intake, now);
     (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
+    sampling_tick(d->sampling, now);
+    log_flood(d);
     (void)health_watch_tick(&d->health, SWEEP_UNITS, now);
     checks_make(d);
     note_spent(d, clock_now().mono - now.mono);
@@ -247,6 +261,21 @@ static int start_brake(struct daemon *d)
 
 /* ---- the pipeline ---- */
 
+/* What is remembered of traces comes from the span ring, some of it each tick. */
+static int start_sampling(struct daemon *d, struct when now)
+{
+    struct sampling_options o;
+    options_sampling(d->config, &o);
+    d->sampling = sampling_new(&d->file.store, &d->pipeline.own, &o, now);
+    if (!d->sampling) {
+        log_error("sampling", "%s", err_help(-ERR_NOMEM));
+        return DAEMON_FAILED;
+    }
+    (void)sampling_recover(d->sampling, RECOVER_RECORDS, now);
+    d->pipeline.sampling = d->sampling;
+    return DAEMON_OK;
+}
+
 static int start_pipeline(struct daemon *d)
 {
     const struct when now = clock_now();
@@ -267,11 +296,12 @@ static int start_pipeline(struct daemon *d)
         own_add(&d->pipeline.own, OWN_STORES_SET_ASIDE, 0, 1);
     store_commit(d->pipeline.st);
     target_declare(&d->pipeline.own, MCPTALLY_BUILD_VERSION, now);
-    return DAEMON_OK;
+    return start_sampling(d, now);
 }
 
 static void stop_pipeline(struct daemon *d)
 {
+    sampling_free(d->sampling);
     pipeline_fini(&d->pipeline);
     redact_free(d->redact);
     rules_free(d->rules);

@@ -20,6 +20,7 @@
 #include "intake/intake.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
+#include "pipeline/sampling.h"
 #include "watch/health.h"
 
 /* sysexits(3), as far as systemd must not start us again for them. */
@@ -59,6 +60,8 @@ struct daemon {
     struct pipeline pipeline;
     struct redact *redact;
     struct rules *rules;
+    struct sampling *sampling;
+    unsigned flood_level; /* of the sampling, as last logged */
     struct health_watch health;
     struct str *required; /* what its options borrow */
     uint64_t watched;     /* records of the event ring that the watchers have seen */

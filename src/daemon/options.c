@@ -60,6 +60,14 @@ bool options_health(const struct config *c, struct str **required, struct health
     return *required != NULL;
 }
 
+static uint32_t rules_off(const struct config_list *names)
+{
+    uint32_t off = 0;
+    for (size_t i = 0; i < names->n; i++)
+        off |= UINT32_C(1) << secret_rule_of(str_of(names->items[i]));
+    return off;
+}
+
 struct redact *options_redact(const struct config *c)
 {
     struct redact *r = NULL;
@@ -71,12 +79,33 @@ struct redact *options_redact(const struct config *c)
             .nallow = (unsigned)c->redaction_allow.n,
             .keys = keys,
             .allow = allow,
+            .keep_tool_content = c->redaction_keep_tool_content,
+            .off = rules_off(&c->redaction_disable),
+            .npatterns = (unsigned)c->redaction_patterns.n,
+            .patterns = c->redaction_patterns.expressions,
         };
         r = redact_new(&o);
     }
     free(keys);
     free(allow);
     return r;
+}
+
+void options_sampling(const struct config *c, struct sampling_options *o)
+{
+    sampling_defaults(o);
+    o->enabled = c->sampling_enabled;
+    o->rate[TIER_CRITICAL] = c->sampling_critical;
+    o->rate[TIER_NORMAL] = c->sampling_normal;
+    o->rate[TIER_DEBUG] = c->sampling_debug;
+    o->nrules = (unsigned)c->sampling_rules.n;
+    o->rules = c->sampling_rules.rules;
+    o->window = c->sampling_window;
+    o->late = c->sampling_late;
+    o->slow = c->sampling_slow;
+    o->slow_p99 = c->sampling_slow_by_name;
+    o->traces = (unsigned)c->sampling_traces;
+    o->spans_per_second = c->sampling_spans_per_second;
 }
 
 struct rules *options_rules(const struct config *c)

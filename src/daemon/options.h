@@ -7,6 +7,7 @@
 #include "intake/intake.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/redact.h"
+#include "pipeline/sampling.h"
 #include "watch/health.h"
 
 /* `c` has to outlive the pipeline: it is asked for domains. */
@@ -18,6 +19,9 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
 /* `required` is what o->required borrows: the caller frees it when the watch has
  * other options; its texts stay c's. False when memory is out. */
 bool options_health(const struct config *c, struct str **required, struct health_options *o);
+
+/* Its rules stay c's. */
+void options_sampling(const struct config *c, struct sampling_options *o);
 
 /* NULL when memory is out. */
 struct redact *options_redact(const struct config *c);

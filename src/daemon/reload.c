@@ -33,12 +33,20 @@ static bool apply(struct daemon *d, struct config *fresh)
     struct pipeline_options pipeline;
     struct intake_options intake;
     struct health_options health;
+    struct sampling_options sampling;
     struct str *required;
     struct redact *redact = options_redact(fresh);
     struct rules *rules = options_rules(fresh);
     if (!redact || !rules || !options_health(fresh, &required, &health)) {
         redact_free(redact);
         rules_free(rules);
+        return false;
+    }
+    options_sampling(fresh, &sampling);
+    if (!sampling_configure(d->sampling, &sampling)) {
+        redact_free(redact);
+        rules_free(rules);
+        free(required);
         return false;
     }
     keep_fixed(d, fresh);

@@ -20,6 +20,7 @@ struct redact {
     uint32_t off;
     struct secret_keys *keys;
     struct secret_tokens tokens;
+    struct secret_patterns *patterns; /* NULL: none */
     struct known_key *known;
 };
 
@@ -36,12 +37,14 @@ struct redact *redact_new(const struct redact_options *o)
     if (!r)
         return NULL;
     r->enabled = o->enabled;
-    r->keep_tool_content = o->keep_tool_content;
+    r->keep_tool_content = o->keep_tool_content || (o->off >> RULE_TOOL_CONTENT & 1);
     r->off = o->off & ~(UINT32_C(1) << RULE_MEMORY);
     secret_tokens_init(&r->tokens);
     r->known = calloc(KNOWN_KEYS, sizeof *r->known);
     r->keys = secret_keys_new(o->keys, o->nkeys, o->allow, o->nallow);
-    if (r->known && r->keys)
+    if (o->npatterns)
+        r->patterns = secret_patterns_new(o->patterns, o->npatterns);
+    if (r->known && r->keys && (r->patterns || o->npatterns == 0))
         return r;
     redact_free(r);
     return NULL;
@@ -52,14 +55,23 @@ void redact_free(struct redact *r)
     if (!r)
         return;
     secret_keys_free(r->keys);
+    secret_patterns_free(r->patterns);
     free(r->known);
     free(r);
+}
+
+_Static_assert((int)REDACT_PATTERNS == (int)SECRET_PATTERNS, "one bound");
+
+int redact_pattern_check(struct str expression, char *why, size_t why_size)
+{
+    return secret_pattern_check(expression, why, why_size);
 }
 
 static int begin(const struct redact *r, struct str text, struct secret_text *t)
 {
     const int bad = secret_text_init(t, r->keys, &r->tokens, text);
     t->off = r->off;
+    t->patterns = r->patterns;
     return bad;
 }
 

@@ -28,6 +28,8 @@ struct redact_options {
     bool keep_tool_content; /* else gen_ai.tool.call.arguments and .result are replaced,
                                whatever they hold, and also when nothing is a secret */
     uint32_t off;           /* 1 << enum secret_rule: rules that are switched off */
+    unsigned npatterns;
+    const struct str *patterns; /* expressions that passed redact_pattern_check() */
     unsigned nkeys, nallow;
     const struct str *keys;  /* further keys whose values are secrets, such as "badge_number" */
     const struct str *allow; /* whole keys whose values are never judged by the key */
@@ -42,6 +44,11 @@ struct redact_count {
     unsigned all; /* the sum of n; 0: nothing was changed */
     unsigned n[SECRET_RULES][REDACT_PLACES];
 };
+
+enum { REDACT_PATTERNS = 16 };
+
+/* 0, or -ERR_SYNTAX and in `why` what was expected. */
+int redact_pattern_check(struct str expression, char *why, size_t why_size);
 
 struct redact;
 

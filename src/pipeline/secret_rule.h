@@ -1,7 +1,7 @@
 /* secret_rule: the one table of what makes a text a secret. Floor 3.
  *
  * The words are the label `rule` of mcptally_redactions_total and what
- * `redaction.off` names. */
+ * `redaction.disable` names. */
 #ifndef MCPTALLY_PIPELINE_SECRET_RULE_H
 #define MCPTALLY_PIPELINE_SECRET_RULE_H
 

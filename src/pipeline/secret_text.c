@@ -350,16 +350,67 @@ void secret_text_fini(struct secret_text *t)
     text_view_fini(&t->v);
 }
 
-bool secret_text_next(struct secret_text *t, struct secret_place *out)
+/* The next one of the built-in rules, in the view; `at` is behind it then, or at the end. */
+static bool next_built_in(struct secret_text *t, struct secret_place *out)
 {
-    struct secret_place found;
     for (; t->at < t->v.n; t->at++) {
-        if (!secret_at(t, t->at, &found) || found.to <= t->at)
+        if (!secret_at(t, t->at, out) || out->to <= t->at)
             continue;
-        t->at = found.to;
-        out->from = text_view_raw(&t->v, found.from);
-        out->to = text_view_raw(&t->v, found.to);
+        t->at = out->to;
         return true;
     }
     return false;
+}
+
+/* What cannot be searched for want of memory counts as one match to its end. */
+static void search(struct secret_text *t, unsigned i, size_t from)
+{
+    const int r =
+        secret_pattern_find(t->patterns, i, text_piece(&t->v, 0, t->v.n), from, &t->next[i]);
+    if (r == 0)
+        t->next[i] = (struct secret_place){0, 0};
+    else if (r < 0 || t->hits == SECRET_PATTERN_HITS)
+        t->next[i].to = t->v.n;
+    if (r < 0)
+        t->next[i].from = from;
+}
+
+/* The earliest match of a pattern from there on; NULL for none. */
+static struct secret_place *next_pattern(struct secret_text *t, size_t from)
+{
+    struct secret_place *first = NULL;
+    for (unsigned i = 0; i < secret_patterns_count(t->patterns); i++) {
+        if (!t->searched || (t->next[i].to && t->next[i].from < from))
+            search(t, i, from);
+        if (t->next[i].to && (!first || t->next[i].from < first->from))
+            first = &t->next[i];
+    }
+    t->searched = true;
+    return first;
+}
+
+static bool next_in_view(struct secret_text *t, struct secret_place *out)
+{
+    const size_t from = t->at;
+    const bool use = t->patterns && from < t->v.n && !(t->off >> RULE_PATTERN & 1);
+    const struct secret_place *p = use ? next_pattern(t, from) : NULL;
+    if (next_built_in(t, out) && (!p || out->from <= p->from))
+        return true;
+    if (!p)
+        return false;
+    *out = *p;
+    t->at = p->to;
+    t->rule = RULE_PATTERN;
+    t->hits++;
+    return true;
+}
+
+bool secret_text_next(struct secret_text *t, struct secret_place *out)
+{
+    struct secret_place found;
+    if (!next_in_view(t, &found))
+        return false;
+    out->from = text_view_raw(&t->v, found.from);
+    out->to = text_view_raw(&t->v, found.to);
+    return true;
 }

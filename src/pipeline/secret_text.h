@@ -8,6 +8,7 @@
 
 #include "pipeline/secret_extent.h"
 #include "pipeline/secret_key.h"
+#include "pipeline/secret_pattern.h"
 #include "pipeline/secret_token.h"
 
 struct secret_text {
@@ -17,6 +18,12 @@ struct secret_text {
     size_t at;             /* how far it has looked, in the view */
     enum secret_rule rule; /* of the secret found last */
     uint32_t off;          /* 1 << rule: these find nothing */
+
+    /* May be set after secret_text_init(). */
+    const struct secret_patterns *patterns;
+    bool searched;                             /* `next` has been filled */
+    unsigned hits;                             /* of patterns */
+    struct secret_place next[SECRET_PATTERNS]; /* of each, its next match; to 0: none */
 };
 
 /* 0, or what text_view_init() gives. */

@@ -129,6 +129,42 @@ START_TEST(rules)
 }
 END_TEST
 
+START_TEST(sampling)
+{
+    takes("sampling:\n"
+          "  normal: 25%\n"
+          "  window: 10s\n"
+          "  rules:\n"
+          "    - {name: tools/*, service: pay, tier: critical}\n"
+          "    - {attribute: env, value: dev*, domain: 2, tier: debug}\n");
+    ck_assert_double_eq(config.sampling_normal, 0.25);
+    ck_assert_double_eq(config.sampling_debug, 0.01);
+    ck_assert_uint_eq(config.sampling_rules.n, 2);
+    const struct sample_rule *r = config.sampling_rules.rules;
+    ck_assert(str_eq(r[0].name, STR("tools/*")));
+    ck_assert(str_eq(r[0].service, STR("pay")));
+    ck_assert_int_eq(r[0].domain, -1);
+    ck_assert_int_eq(r[0].tier, TIER_CRITICAL);
+    ck_assert(str_eq(r[1].key, STR("env")));
+    ck_assert(str_eq(r[1].value, STR("dev*")));
+    ck_assert_int_eq(r[1].domain, 2);
+    ck_assert_int_eq(r[1].tier, TIER_DEBUG);
+}
+END_TEST
+
+START_TEST(patterns)
+{
+    takes("redaction:\n"
+          "  disable: [flag, element]\n"
+          "  patterns:\n"
+          "    - {name: badge, pattern: 'B-[0-9]{6}'}\n"
+          "    - {name: word, pattern: '(?i)xyzzy'}\n");
+    ck_assert_uint_eq(config.redaction_patterns.n, 2);
+    ck_assert(str_eq(config.redaction_patterns.expressions[0], STR("B-[0-9]{6}")));
+    ck_assert(!config.redaction_keep_tool_content);
+}
+END_TEST
+
 /* A text and the beginning of the first fault's line. */
 static const struct {
     const char *text, *fault;
@@ -189,6 +225,28 @@ static const struct {
     {"rules: [{labels: a}]", "f:1:18: labels: expected a list of keys"},
     {"rules: [{kind: counter}]", "f:1:9: rules: "},
     {"rules: 1", "f:1:8: rules: expected a list of maps"},
+    {"sampling: {normal: 2}", "f:1:20: sampling.normal: expected a percentage"},
+    {"sampling.rules: [{name: a}]", "f:1:18: sampling.rules: expected tier, and at least one"},
+    {"sampling.rules: [{tier: debug}]", "f:1:18: sampling.rules: expected tier, and at least one"},
+    {"sampling.rules: [{name: a, value: b, tier: debug}]", "f:1:18: sampling.rules: expected tier"},
+    {"sampling.rules: [{name: a, tier: high}]",
+     "f:1:34: sampling.rules: expected for tier critical, normal or debug, not \"high\""},
+    {"sampling.rules: [{nme: a}]",
+     "f:1:19: sampling.rules: unknown key \"nme\"; did you mean name?"},
+    {"sampling.rules: [{name: a*b, tier: debug}]", "f:1:25: sampling.rules: expected for name"},
+    {"sampling.rules: [{domain: 64, tier: debug}]", "f:1:27: sampling.rules: expected for domain"},
+    {"sampling.rules: [x]", "f:1:18: sampling.rules: expected a map, not a value"},
+    {"redaction.disable: [kee]", "f:1:1: redaction.disable: no rule has the name \"kee\""},
+    {"redaction.patterns: [{name: a, pattern: '(a)\\1'}]",
+     "f:1:41: redaction.patterns: expected an expression without back-references"},
+    {"redaction.patterns: [{name: a, pattern: '(abc){~1}'}]",
+     "f:1:41: redaction.patterns: expected an expression without approximate matching"},
+    {"redaction.patterns: [{name: a, pattern: 'a*'}]",
+     "f:1:41: redaction.patterns: expected an expression that does not match an empty text"},
+    {"redaction.patterns: [{name: a, pattern: '(a'}]",
+     "f:1:41: redaction.patterns: expected an extended regular expression: "},
+    {"redaction.patterns: [{pattern: a}]", "f:1:22: redaction.patterns: expected name and pattern"},
+    {"redaction.patterns: [{name: [a]}]", "f:1:29: redaction.patterns: expected a text for name"},
     {"rules_files: [/nonexistent/rules.yaml]",
      "/nonexistent/rules.yaml: cannot be read: No such file"},
 };
@@ -345,6 +403,8 @@ int main(void)
     tcase_add_test(t, overrides_win);
     tcase_add_test(t, mapping);
     tcase_add_test(t, rules);
+    tcase_add_test(t, sampling);
+    tcase_add_test(t, patterns);
     tcase_add_loop_test(t, faults_have_their_place, 0, sizeof wrong / sizeof *wrong);
     tcase_add_loop_test(t, faults_of_overrides, 0,
                         sizeof wrong_overrides / sizeof *wrong_overrides);
