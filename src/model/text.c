@@ -35,23 +35,48 @@ static bool sequence_ok(const unsigned char *p, size_t n)
     }
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+static uint64_t load_word(const void *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+/* Non-zero when a byte of the word is 0 or above 0x7F; no carry can hide one. */
+static uint64_t not_ascii(uint64_t w)
+{
+    return (w | (w - EACH_BYTE(1))) & EACH_BYTE(0x80);
+}
+
+/* Good without a closer look: ASCII without NUL, eight bytes at a time; the last eight
+ * may overlap those before. */
+static bool plain_ascii(const unsigned char *p, size_t n)
+{
+    uint64_t bad = 0;
+    if (n < 8) {
+        for (size_t i = 0; i < n; i++)
+            bad |= p[i] | ((uint64_t)p[i] - 1);
+        return bad < 0x80;
+    }
+    for (size_t i = 0; i + 8 < n; i += 8)
+        bad |= not_ascii(load_word(p + i));
+    return (bad | not_ascii(load_word(p + n - 8))) == 0;
+}
+
 bool text_utf8(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
+    if (plain_ascii(p, s.n))
+        return true;
     for (size_t i = 0; i < s.n;) {
-        if (s.n - i >= 8) {
-            uint64_t w;
-            memcpy(&w, p + i, sizeof w);
-            const uint64_t zero = (w - UINT64_C(0x0101010101010101)) & ~w;
-            if (((w | zero) & UINT64_C(0x8080808080808080)) == 0) {
-                i += 8;
-                continue;
-            }
-        }
-        size_t n = p[i] ? sequence_length(p[i]) : 0;
+        const size_t n = p[i] ? sequence_length(p[i]) : 0;
         if (n == 0 || n > s.n - i || !sequence_ok(p + i, n))
             return false;
         i += n;
+        while (s.n - i >= 8 && not_ascii(load_word(p + i)) == 0)
+            i += 8;
     }
     return true;
 }
@@ -65,16 +90,38 @@ struct str text_cut(struct str s, size_t n)
     return (struct str){s.p, n};
 }
 
+static bool key_char(unsigned char c)
+{
+    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '\'';
+}
+
+/* 0x80 in each byte of the word that equals c (and perhaps in later ones). */
+static uint64_t equals(uint64_t w, unsigned char c)
+{
+    const uint64_t x = w ^ EACH_BYTE(c);
+    return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+}
+
+/* Non-zero when a byte of the word is no character of a key. */
+static uint64_t not_key(uint64_t w)
+{
+    const uint64_t low = (w - EACH_BYTE(' ' + 1)) & ~w, high = w | (w + EACH_BYTE(1));
+    return ((low | high) & EACH_BYTE(0x80)) | equals(w, '"') | equals(w, '\\') | equals(w, '\'');
+}
+
 bool text_key_ok(struct str key)
 {
+    uint64_t bad = 0;
     if (key.n == 0 || key.n > LIMIT_KEY)
         return false;
-    for (size_t i = 0; i < key.n; i++) {
-        char c = key.p[i];
-        if (c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '\'')
-            return false;
+    if (key.n < 8) {
+        for (size_t i = 0; i < key.n; i++)
+            bad |= !key_char((unsigned char)key.p[i]);
+        return bad == 0;
     }
-    return true;
+    for (size_t i = 0; i + 8 < key.n; i += 8)
+        bad |= not_key(load_word(key.p + i));
+    return (bad | not_key(load_word(key.p + key.n - 8))) == 0;
 }
 
 bool text_name_ok(struct str name)

@@ -131,11 +131,10 @@ static size_t value_size(const struct attr *a)
         return 2;
     case ATTR_I64:
         return 1 + put_varint_size((uint64_t)a->i);
-    case ATTR_F64:
+    default:
+        assert(a->type == ATTR_F64);
         return 1 + 8;
     }
-    assert(!"an attribute of no type");
-    return 0;
 }
 
 /* The oneof of an AnyValue: it says what it is even when that is 0 or empty. */

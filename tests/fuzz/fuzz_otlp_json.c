@@ -1,0 +1,38 @@
+/* OTLP/JSON behind a byte that says its signal. What is taken is a message that protobuf-c
+ * reads, and that the walk reads to its end. */
+#include <assert.h>
+#include <string.h>
+
+#include "otlp/json.h"
+#include "otlp/logs.pb-c.h"
+#include "otlp/metrics.pb-c.h"
+#include "otlp/trace.pb-c.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const ProtobufCMessageDescriptor *const requests[] = {
+        &otlp__export_trace_service_request__descriptor,
+        &otlp__export_metrics_service_request__descriptor,
+        &otlp__export_logs_service_request__descriptor,
+    };
+    struct buf b;
+    char why[120] = "";
+    size_t items;
+    if (size < 1)
+        return 0;
+    const enum otlp_signal signal = (enum otlp_signal)(data[0] % OTLP_SIGNALS);
+    buf_init(&b, 1 << 22);
+    const int e =
+        otlp_json(&b, signal, (struct str){(const char *)data + 1, size - 1}, why, sizeof why);
+    assert(e == 0 || strlen(why) > 0);
+    if (e == 0) {
+        ProtobufCMessage *m =
+            protobuf_c_message_unpack(requests[signal], NULL, b.n, (const uint8_t *)b.p);
+        assert(m && otlp_count(buf_str(&b), &items) == 0);
+        protobuf_c_message_free_unpacked(m, NULL);
+    }
+    buf_fini(&b);
+    return 0;
+}
