@@ -409,11 +409,23 @@ static bool rules_off_exist(const struct config *c, struct faults *f)
     return good;
 }
 
+static bool list_fits(const struct config *c, enum config_key key, const struct config_list *list,
+                      struct faults *f)
+{
+    if (list->n <= OPTION_LABELS)
+        return true;
+    fault_add(f, where_set(c, key), rows[key].key, "expected at most %d attributes, not %zu",
+              OPTION_LABELS, list->n);
+    return false;
+}
+
 bool config_finish(struct config *c, struct faults *f)
 {
     bool good = domains_exist(c, f);
     good = choosers_are_uids(c, f) && good;
     good = rules_off_exist(c, f) && good;
+    good = list_fits(c, KEY_metrics_resource_labels, &c->metrics_resource_labels, f) && good;
+    good = list_fits(c, KEY_spans_dimensions, &c->spans_dimensions, f) && good;
     if (c->health_memory_critical < c->health_memory_warning) {
         enum config_key blame = c->set_at[KEY_health_memory_critical].file
                                     ? KEY_health_memory_critical

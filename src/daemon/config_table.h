@@ -111,6 +111,19 @@
       "HTTP connections to the metrics port at one time.")                                         \
     X(SIZE, metrics_page_bytes, "metrics.page_bytes", "64MiB", 1 << 20, UINT64_C(1) << 32, RELOAD, \
       "Memory of rendered pages, all scrapes together.")                                           \
+    X(BOOL, metrics_target_info, "metrics.target_info", "true", 0, 0, RELOAD,                      \
+      "Whether the resources of OTLP metrics are shown as target_info.")                           \
+    X(LIST, metrics_resource_labels, "metrics.resource_labels", "", 0, 0, RELOAD,                  \
+      "Attributes of OTLP resources that become labels of their metrics, such as "                 \
+      "service.instance.id; at most 16.")                                                          \
+    X(BOOL, metrics_scope_labels, "metrics.scope_labels", "false", 0, 0, RELOAD,                   \
+      "Whether OTLP metrics get the labels otel_scope_name and otel_scope_version.")               \
+    X(BOOL, spans_metrics, "spans.metrics", "true", 0, 0, RELOAD,                                  \
+      "Whether spans are counted and timed: traces_span_metrics_calls_total and "                  \
+      "traces_span_metrics_duration_seconds, and the mcp metrics of those that come by OTLP.")     \
+    X(LIST, spans_dimensions, "spans.dimensions", "", 0, 0, RELOAD,                                \
+      "Attributes of spans, or else of their resource, that are labels of these metrics beside "   \
+      "service.name, span.name, span.kind and status.code; at most 16.")                           \
     X(COUNT, health_connections, "health.connections", "32", 1, 1000, RESTART,                     \
       "HTTP connections to the health port at one time.")                                          \
     X(DURATION, health_interval, "health.interval", "30s", NS_PER_S, CONFIG_DAY, RELOAD,           \

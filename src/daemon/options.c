@@ -1,9 +1,19 @@
 #include "daemon/options.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "daemon/domains.h"
 #include "pipeline/rules.h"
+
+/* A list of at most OPTION_LABELS texts, borrowed; how many. */
+static unsigned labels_of(const struct config_list *list, struct str *labels)
+{
+    assert(list->n <= OPTION_LABELS);
+    for (size_t i = 0; i < list->n; i++)
+        labels[i] = str_of(list->items[i]);
+    return (unsigned)list->n;
+}
 
 void options_pipeline(struct config *c, struct pipeline_options *o)
 {
@@ -15,6 +25,11 @@ void options_pipeline(struct config *c, struct pipeline_options *o)
     o->session_keep = c->session_keep;
     o->ids_per_connection = (uint32_t)c->limits_ids_per_connection;
     o->ids_total = c->limits_ids;
+    o->target_info = c->metrics_target_info;
+    o->scope_labels = c->metrics_scope_labels;
+    o->nresource_labels = labels_of(&c->metrics_resource_labels, o->resource_labels);
+    o->span_metrics = c->spans_metrics;
+    o->nspan_dimensions = labels_of(&c->spans_dimensions, o->span_dimensions);
     o->choose_domain = domains_choose;
     o->choose_arg = c;
 }

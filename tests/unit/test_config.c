@@ -185,6 +185,8 @@ static const struct {
     {"health.interval: 999999999999999d", "f:1:18: health.interval: expected a duration"},
     {"health.failures: -1", "f:1:18: health.failures: expected a whole number, not \"-1\""},
     {"health.memory_warning: 101%", "f:1:24: health.memory_warning: expected a percentage"},
+    {"spans.dimensions: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]",
+     "f:1:1: spans.dimensions: expected at most 16 attributes, not 17"},
     {"health.memory_warning: inf", "f:1:24: health.memory_warning: expected a percentage"},
     {"health.memory_warning: 0.001",
      "f:1:24: health.memory_warning: expected a value in the range"},
