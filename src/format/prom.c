@@ -75,8 +75,11 @@ static bool show_family(struct prom_page *page, const struct prom_family *f, str
 static bool prepare(const struct prom_page *page, struct prom_family *f)
 {
     struct metric_view m;
-    return metric_read(page->st, page->metric, &m) && m.own == page->own && m.nseries > 0 &&
-           prom_family_init(f, &m, page->format, page->quantile, page->now_mono);
+    if (!metric_read(page->st, page->metric, &m) || m.own != page->own || m.nseries == 0 ||
+        !prom_family_init(f, &m, page->format, page->quantile, page->now_mono))
+        return false;
+    f->exemplars = page->exemplars;
+    return true;
 }
 
 /* True when all is shown, false when the lines ran out before. */
@@ -96,8 +99,11 @@ bool prom_step(struct prom_page *page, struct buf *to, unsigned lines)
 {
     if (page->own) {
         show_metrics(page, to, UINT_MAX);
-        *page = (struct prom_page){
-            .st = page->st, .format = page->format, .now_mono = page->now_mono, .metric = 1};
+        *page = (struct prom_page){.st = page->st,
+                                   .format = page->format,
+                                   .now_mono = page->now_mono,
+                                   .exemplars = page->exemplars,
+                                   .metric = 1};
         return true;
     }
     if (!show_metrics(page, to, lines ? lines : 1))

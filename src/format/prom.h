@@ -14,13 +14,14 @@
 struct prom_page {
     const struct store *st;
     enum prom_format format;
-    uint64_t now_mono; /* for the quantiles' windows */
-    bool own;          /* the slice of the daemon's own metrics is still to come */
-    uint32_t metric;   /* in hand */
-    uint32_t series;   /* its next one; 0: it has not begun */
-    uint32_t visited;  /* of its series: a list that is damaged must end */
-    bool quantile;     /* in its second family */
-    bool headed;       /* HELP and TYPE are written */
+    uint64_t now_mono;                 /* for the quantiles' windows */
+    const struct exemplars *exemplars; /* NULL: none are shown; to be set after prom_begin() */
+    bool own;                          /* the slice of the daemon's own metrics is still to come */
+    uint32_t metric;                   /* in hand */
+    uint32_t series;                   /* its next one; 0: it has not begun */
+    uint32_t visited;                  /* of its series: a list that is damaged must end */
+    bool quantile;                     /* in its second family */
+    bool headed;                       /* HELP and TYPE are written */
 };
 
 void prom_begin(struct prom_page *page, const struct store *st, enum prom_format format,

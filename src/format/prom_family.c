@@ -28,7 +28,10 @@ static const struct {
     {0.99, {"quantile=\"0.99\"", 15}},
 };
 
-enum { NQUANTILES = sizeof quantiles / sizeof *quantiles };
+enum {
+    NQUANTILES = sizeof quantiles / sizeof *quantiles,
+    EXEMPLAR_TEXT = 160, /* bytes that one adds at most */
+};
 
 /* ---- numbers ---- */
 
@@ -94,6 +97,7 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
     f->m = *m;
     f->format = format;
     f->now_mono = now_mono;
+    f->exemplars = NULL;
     f->shape = quantile ? SHAPE_QUANTILE : shape_of(m);
     if (f->shape == SHAPE_INFO)
         name.n -= shapes[SHAPE_INFO].suffix.n;
@@ -202,23 +206,29 @@ static inline char *put_f64(char *p, double v)
 /* Bytes that one line may take at most. */
 static size_t line_room(const struct prom_family *f, struct str labels)
 {
-    return f->name_size + labels.n + PROM_LE_MAX + NUM_F64_MAX + 32;
+    const size_t exemplar = f->exemplars ? EXEMPLAR_TEXT : 0;
+    return f->name_size + labels.n + PROM_LE_MAX + NUM_F64_MAX + 32 + exemplar;
 }
 
 static const struct str nothing = {"", 0};
 
 /* Seconds with three decimals: what Prometheus keeps of a time. */
-static char *put_created(char *p, const struct prom_family *f, const struct series_view *s)
+static char *put_time(char *p, uint64_t ns)
 {
-    p = put_name(p, f, STR("_created"), s->labels, nothing);
-    p += num_u64(p, s->created / NS_PER_S);
-    const unsigned ms = (unsigned)(s->created % NS_PER_S / NS_PER_MS);
+    p += num_u64(p, ns / NS_PER_S);
+    const unsigned ms = (unsigned)(ns % NS_PER_S / NS_PER_MS);
     *p++ = '.';
     *p++ = (char)('0' + ms / 100);
     *p++ = (char)('0' + ms / 10 % 10);
     *p++ = (char)('0' + ms % 10);
     *p++ = '\n';
     return p;
+}
+
+static char *put_created(char *p, const struct prom_family *f, const struct series_view *s)
+{
+    p = put_name(p, f, STR("_created"), s->labels, nothing);
+    return put_time(p, s->created);
 }
 
 static char *put_value(char *p, const struct prom_family *f, const struct series_view *s,
@@ -229,6 +239,31 @@ static char *put_value(char *p, const struct prom_family *f, const struct series
     return whole ? put_u64(p, v->u) : put_f64(p, v->d);
 }
 
+static char *put_hex(char *p, const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        *p++ = "0123456789abcdef"[bytes[i] >> 4];
+        *p++ = "0123456789abcdef"[bytes[i] & 15];
+    }
+    return p;
+}
+
+/* Behind a bucket, in place of its line's end. */
+static char *put_exemplar(char *p, const struct exemplar *e)
+{
+    static const uint8_t none[sizeof e->trace.span_id];
+    p = put(p - 1, " # {trace_id=\"", 14);
+    p = put_hex(p, e->trace.trace_id, sizeof e->trace.trace_id);
+    if (memcmp(e->trace.span_id, none, sizeof none) != 0) {
+        p = put(p, "\",span_id=\"", 11);
+        p = put_hex(p, e->trace.span_id, sizeof e->trace.span_id);
+    }
+    p = put(p, "\"} ", 3);
+    p += num_f64(p, e->value);
+    *p++ = ' ';
+    return put_time(p, e->time);
+}
+
 static char *put_buckets(char *p, const struct prom_family *f, const struct series_view *s,
                          const struct sample *v)
 {
@@ -237,6 +272,9 @@ static char *put_buckets(char *p, const struct prom_family *f, const struct seri
         sum += v->buckets[i];
         p = put_name(p, f, STR("_bucket"), s->labels, (struct str){f->le[i], f->le_size[i]});
         p = put_u64(p, sum);
+        const struct exemplar *e = exemplar_find(f->exemplars, s, i);
+        if (e && f->format == PROM_OPENMETRICS)
+            p = put_exemplar(p, e);
     }
     return p;
 }

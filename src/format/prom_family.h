@@ -7,6 +7,7 @@
 #define MCPTALLY_FORMAT_PROM_FAMILY_H
 
 #include "base/buf.h"
+#include "pipeline/exemplar.h"
 #include "store/read.h"
 
 enum prom_format {
@@ -32,7 +33,8 @@ struct prom_family {
     struct metric_view m;
     enum prom_format format;
     enum prom_shape shape;
-    uint64_t now_mono; /* for the quantiles' windows */
+    uint64_t now_mono;                 /* for the quantiles' windows */
+    const struct exemplars *exemplars; /* NULL: none are shown; OpenMetrics only */
     size_t name_size;
     char name[PROM_NAME_MAX]; /* OpenMetrics' family name: no _total, no _info */
     uint8_t le_size[LIMIT_BOUNDS + 1];

@@ -189,6 +189,7 @@ static void begin(struct page *page)
     process_refresh(&ps->env.pl->own, ps->start_time);
     store_commit(ps->env.pl->st);
     prom_begin(&page->at, ps->env.pl->st, page->format, clock_now().mono);
+    page->at.exemplars = &ps->env.pl->exemplars;
     page->begun = true;
 }
 

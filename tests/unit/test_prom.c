@@ -12,6 +12,7 @@
 
 static struct memory_store ms;
 static struct buf page;
+static struct exemplars exemplars;
 
 static void setup(void)
 {
@@ -22,6 +23,7 @@ static void setup(void)
 static void teardown(void)
 {
     buf_fini(&page);
+    exemplars_fini(&exemplars);
     memory_store_fini(&ms);
 }
 
@@ -31,6 +33,7 @@ static const char *render(enum prom_format format, unsigned lines)
     struct prom_page at;
     buf_reset(&page);
     prom_begin(&at, &ms.st, format, memory_store_now.mono);
+    at.exemplars = &exemplars;
     while (prom_step(&at, &page, lines))
         ;
     buf_addc(&page, '\0');
@@ -53,6 +56,57 @@ static uint32_t counter(const char *name, const char *labels, uint64_t v)
     memory_store_update(&ms, s, 0, v);
     return s;
 }
+
+static uint32_t two_buckets(const char *labels)
+{
+    const struct metric_def def = {.name = STR("lat"),
+                                   .unit = STR("s"),
+                                   .kind = METRIC_HISTOGRAM,
+                                   .type = VALUE_F64,
+                                   .nbounds = 1,
+                                   .bounds = {0.5}};
+    const uint32_t s = memory_store_series(&ms, memory_store_metric(&ms, &def, false), labels);
+    memory_store_update(&ms, s, 0, f64_bits(0.25));
+    return s;
+}
+
+START_TEST(the_newest_exemplar_of_a_bucket_is_shown_in_openmetrics)
+{
+    const uint32_t s = two_buckets("a=\"1\"");
+    struct exemplar e = {{{1, 0xab}, {2}}, 0.125, UINT64_C(1700000000125) * NS_PER_MS};
+    exemplar_note(&exemplars, &ms.st, s, &e);
+    e.value = 0.25;
+    exemplar_note(&exemplars, &ms.st, s, &e);
+    e = (struct exemplar){.value = 9}; /* no trace */
+    exemplar_note(&exemplars, &ms.st, s, &e);
+    const char *text = render(PROM_OPENMETRICS, 1000);
+    ck_assert_ptr_nonnull(strstr(text, "lat_seconds_bucket{a=\"1\",le=\"0.5\"} 1 "
+                                       "# {trace_id=\"01ab0000000000000000000000000000\","
+                                       "span_id=\"0200000000000000\"} 0.25 1700000000.125\n"
+                                       "lat_seconds_bucket{a=\"1\",le=\"+Inf\"} 1\n"));
+    ck_assert_ptr_null(strstr(render(PROM_TEXT, 1000), "trace_id"));
+}
+END_TEST
+
+START_TEST(an_exemplar_ends_with_its_series)
+{
+    const uint32_t s = two_buckets("a=\"1\"");
+    const struct exemplar e = {{{1}, {0}}, 7, NS_PER_S};
+    exemplar_note(&exemplars, &ms.st, s, &e);
+    ck_assert_ptr_nonnull(
+        strstr(render(PROM_OPENMETRICS, 1),
+               "le=\"+Inf\"} 1 # {trace_id=\"01000000000000000000000000000000\"} 7 1.000\n"));
+    ck_assert(series_expire(&ms.st, s));
+    store_commit(&ms.st);
+    const struct series_ask ask = {
+        .labels = STR("a=\"2\""), .metric = 1, .now = {.mono = 1, .wall = 5 * NS_PER_S}};
+    uint32_t other = 0;
+    ck_assert_int_eq(series_make(&ms.st, &ask, &other), 0);
+    store_commit(&ms.st);
+    ck_assert_uint_eq(other, s);
+    ck_assert_ptr_null(strstr(render(PROM_OPENMETRICS, 1), "trace_id"));
+}
+END_TEST
 
 START_TEST(an_empty_store_is_an_empty_page)
 {
@@ -319,6 +373,8 @@ int main(void)
     TCase *t = tcase_create("page");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, an_empty_store_is_an_empty_page);
+    tcase_add_test(t, the_newest_exemplar_of_a_bucket_is_shown_in_openmetrics);
+    tcase_add_test(t, an_exemplar_ends_with_its_series);
     tcase_add_test(t, a_counter_in_both_formats);
     tcase_add_test(t, a_gauge_with_a_unit_and_no_labels);
     tcase_add_test(t, a_unit_that_is_no_suffix_is_not_told);
