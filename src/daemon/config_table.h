@@ -62,7 +62,7 @@
       "Where /metrics is served. Port 0 picks a free one, which mcptally status shows.")           \
     X(ADDRESS, listen_health, "listen.health", "127.0.0.1:9091", 0, 0, RESTART,                    \
       "Where /health and its kin are served.")                                                     \
-    X(SIZE, store_size, "store.size", "64MiB", STORE_MIN, UINT64_C(64) << 30, RESTART,             \
+    X(SIZE, store_size, "store.size", "64MiB", STORE_MIN, STORE_LARGEST, RESTART,                  \
       "Size of the shared memory that holds all state. Memory follows use. A store that is there " \
       "keeps its size until it is removed or the machine boots.")                                  \
     X(COUNT, limits_connections, "limits.connections", "20000", 1, 1000000, RELOAD,                \
@@ -97,7 +97,8 @@
       "Label sets of one metric in one domain and service; further ones go to an overflow "        \
       "series.")                                                                                   \
     X(COUNT, series_per_domain, "series.per_domain", "0", 0, 100000000, RELOAD,                    \
-      "Series of one domain. 0: half of what the store has room for.")                             \
+      "Series of one domain, a service's place in a metric counting as one more. 0: half of what " \
+      "the store has room for; nor may one domain have more than half of the heap.")               \
     X(DURATION, series_idle, "series.idle", "1h", NS_PER_S, 366 * CONFIG_DAY, RELOAD,              \
       "Time without an update after which a series is removed.")                                   \
     X(DURATION, gauge_grace, "gauge.grace", "30s", 0, CONFIG_DAY, RELOAD,                          \
@@ -105,6 +106,9 @@
       "ended, so that a restart makes no dip.")                                                    \
     X(DURATION, session_keep, "session.keep", "24h", CONFIG_MINUTE, 366 * CONFIG_DAY, RELOAD,      \
       "Time that a session without BYE is kept for its producer's return.")                        \
+    X(COUNT, metrics_per_domain, "metrics.per_domain", "0", 0, 100000000, RELOAD,                  \
+      "Metrics that producers of one domain may define first. 0: half of what the store has room " \
+      "for.")                                                                                      \
     X(DURATION, metrics_cache_ttl, "metrics.cache_ttl", "0", 0, CONFIG_HOUR, RELOAD,               \
       "Time for which a rendered metrics page is served again. 0: every scrape is fresh.")         \
     X(COUNT, metrics_connections, "metrics.connections", "32", 1, 1000, RESTART,                   \

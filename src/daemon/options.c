@@ -20,6 +20,8 @@ void options_pipeline(struct config *c, struct pipeline_options *o)
     pipeline_defaults(o);
     o->domains = (unsigned)c->domains_count;
     o->cardinality = (unsigned)c->series_cardinality;
+    o->series_per_domain = (uint32_t)c->series_per_domain;
+    o->metrics_per_domain = (uint32_t)c->metrics_per_domain;
     o->series_idle = c->series_idle;
     o->gauge_grace = c->gauge_grace;
     o->session_keep = c->session_keep;

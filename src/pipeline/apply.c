@@ -160,7 +160,8 @@ static int rule_series(struct rule_target *to, const struct rule_update *u, uint
 {
     struct pipeline *pl = to->l->pl;
     uint32_t metric;
-    const int r = metric_define(pl->st, u->def, false, &metric);
+    const int r =
+        metric_define_by(pl->st, u->def, to->l->domain, pl->options.metrics_per_domain, &metric);
     if (r < 0)
         return r;
     struct series_ask ask = {.metric = metric, .domain = to->l->domain, .now = to->now};

@@ -234,7 +234,7 @@ static void on_define_metric(struct link *l, const struct frame *f, struct buf *
     if (l->metrics[id] && l->metrics[id] < LINK_REFUSED)
         metric_let_go(st, l->metrics[id]);
     l->metrics[id] = 0;
-    r = metric_define(st, &def, false, &metric);
+    r = metric_define_by(st, &def, l->domain, l->pl->options.metrics_per_domain, &metric);
     store_commit(st);
     if (r < 0) {
         const enum drop_reason why = r == -ERR_FULL ? DROP_METRICS_FULL : why_refused(r);

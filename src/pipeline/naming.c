@@ -55,5 +55,6 @@ int naming_ask(struct pipeline *pl, struct str service_name, const struct label 
     ask->group = buf_str(&pl->group);
     ask->overflow = buf_str(&pl->overflow);
     ask->cardinality = pl->options.cardinality;
+    ask->budget = pl->options.series_per_domain;
     return 0;
 }

@@ -133,10 +133,10 @@ static int define(struct otlp_request *r)
     uint32_t metric;
     int bad = metric_def_check(&def);
     if (bad == 0)
-        bad = metric_define(st, &def, false, &metric);
+        bad = metric_define_by(st, &def, r->domain, r->pl->options.metrics_per_domain, &metric);
     if (bad == -ERR_CONFLICT && def.type == VALUE_U64) {
         def.type = VALUE_F64;
-        bad = metric_define(st, &def, false, &metric);
+        bad = metric_define_by(st, &def, r->domain, r->pl->options.metrics_per_domain, &metric);
     }
     if (bad < 0 || !metric_read(st, metric, &h->view))
         return define_failed(bad);

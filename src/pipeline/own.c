@@ -260,7 +260,7 @@ static void evict(struct store *st, uint32_t metric)
 {
     struct metric_view m;
     struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
-    STORE_SET(st, r->own, 0);
+    STORE_SET(st, r->own, r->own & ~(uint64_t)METRIC_OWN);
     store_commit(st);
     stream_remove_all(st, metric);
     while (metric_read(st, metric, &m) && m.first) {

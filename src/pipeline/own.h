@@ -170,6 +170,14 @@ enum own_limit {
       "Memory held by frames that have begun and not ended.")                                      \
     X(SESSIONS, "mcptally_sessions", GAUGE, U64, "", OWN_NONE,                                     \
       "Producer sessions in the store, connected or kept for their return.")                       \
+    X(DOMAIN_SERIES, "mcptally_domain_series", GAUGE, U64, "", OWN_DOMAIN,                         \
+      "Series of a domain, counted as its budget does.")                                           \
+    X(DOMAIN_METRICS, "mcptally_domain_metrics", GAUGE, U64, "", OWN_DOMAIN,                       \
+      "Metrics that a domain was the first to define.")                                            \
+    X(DOMAIN_STREAMS, "mcptally_domain_streams", GAUGE, U64, "", OWN_DOMAIN,                       \
+      "Cumulative OpenTelemetry streams that are kept for a domain.")                              \
+    X(DOMAIN_HEAP, "mcptally_domain_heap_bytes", GAUGE, U64, "By", OWN_DOMAIN,                     \
+      "Bytes of the store's heap that metrics, series and streams of a domain have.")              \
     X(SERIES, "mcptally_series", GAUGE, U64, "", OWN_NONE, "Series in the store.")                 \
     X(STORE_BYTES, "mcptally_store_size_bytes", GAUGE, U64, "By", OWN_NONE,                        \
       "Configured size of the store.")                                                             \

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "model/limits.h"
 #include "pipeline/span_metrics.h"
+#include "store/budget.h"
 #include "store/read.h"
 #include "store/ring.h"
 #include "store/series.h"
@@ -198,12 +199,22 @@ static void refresh_consumer(struct pipeline *pl, unsigned i)
     own_set(o, OWN_RING_FAILED, i, c.failed);
 }
 
+static void refresh_domain(struct pipeline *pl, unsigned d)
+{
+    const struct store_use u = budget_use(pl->st, d);
+    own_set(&pl->own, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
+    own_set(&pl->own, OWN_DOMAIN_SERIES, d, u.series);
+    own_set(&pl->own, OWN_DOMAIN_METRICS, d, u.metrics);
+    own_set(&pl->own, OWN_DOMAIN_STREAMS, d, u.streams);
+    own_set(&pl->own, OWN_DOMAIN_HEAP, d, u.heap);
+}
+
 void pipeline_refresh(struct pipeline *pl)
 {
     struct store *st = pl->st;
     struct own *o = &pl->own;
     for (unsigned d = 0; d < pl->options.domains; d++)
-        own_set(o, OWN_CONNECTIONS, d, pl->domain_sessions[d]);
+        refresh_domain(pl, d);
     own_set(o, OWN_SESSIONS, 0, st->head->table[TABLE_SESSIONS].live);
     own_set(o, OWN_SERIES, 0, series_count(st));
     own_set(o, OWN_OTLP_STREAMS, 0, st->head->table[TABLE_STREAMS].live);

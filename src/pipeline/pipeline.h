@@ -18,15 +18,16 @@ struct peer { /* of a producer's connection, from SO_PEERCRED */
     uint32_t pid;
 };
 
-enum { DOMAINS_MAX = 64, OPTION_LABELS = 16 };
+enum { DOMAINS_MAX = STORE_DOMAINS, OPTION_LABELS = 16 };
 
 /* Settings, from the configuration; all reloadable but `domains`. */
 struct pipeline_options {
-    unsigned domains;      /* failure domains, 1 to DOMAINS_MAX (10) */
-    unsigned cardinality;  /* label sets per (metric, domain, service) before overflow (100) */
-    uint64_t series_idle;  /* ns without an update until a series expires (1 h) */
-    uint64_t gauge_grace;  /* ns a joined gauge keeps an ended session's part (30 s) */
-    uint64_t session_keep; /* ns a session without BYE is kept (24 h) */
+    unsigned domains;     /* failure domains, 1 to DOMAINS_MAX (10) */
+    unsigned cardinality; /* label sets per (metric, domain, service) before overflow (100) */
+    uint32_t series_per_domain, metrics_per_domain; /* 0: half of what the store has room for */
+    uint64_t series_idle;        /* ns without an update until a series expires (1 h) */
+    uint64_t gauge_grace;        /* ns a joined gauge keeps an ended session's part (30 s) */
+    uint64_t session_keep;       /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
     uint64_t ids_total;          /* the same of all connections together (4,000,000) */
     /* Of OTLP metrics: whether their resources are shown as target_info (yes), whether the

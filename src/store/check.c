@@ -3,6 +3,7 @@
 
 #include "store/read.h"
 #include "store/series.h"
+#include "store/sketch.h"
 #include "store/space.h"
 #include "store/stream.h"
 
@@ -11,6 +12,7 @@ enum { WORD = 8 };
 struct finding {
     char *why;
     size_t size;
+    uint64_t pages, parts; /* of all sketches and gauges, so far */
 };
 
 #define BAD(f, ...) (snprintf((f)->why, (f)->size, __VA_ARGS__), -ERR_DAMAGED)
@@ -121,6 +123,37 @@ static int check_metric(const struct store *st, uint32_t id, struct finding *f)
                : BAD(f, "metric %u: %llu series of %u", id, (unsigned long long)n, m.nseries);
 }
 
+/* A chain of equal pieces of the heap that ends: each is counted, and there are no
+ * more of all chains together than fit into the heap, so that a loop is found. */
+static bool chain_ok(const struct store *st, uint64_t at, uint64_t words, uint64_t *pieces)
+{
+    for (; at; at = store_get(st, at))
+        if (!in_heap(st, at, words * WORD) || ++*pieces > st->head->heap_used / (words * WORD))
+            return false;
+    return true;
+}
+
+static bool sketch_ok(const struct store *st, uint64_t sketch, uint64_t *pages)
+{
+    return in_heap(st, sketch, SKETCH_WORDS * WORD) &&
+           chain_ok(st, store_get(st, sketch + SKETCH_NOW * WORD), PAGE_WORDS, pages) &&
+           chain_ok(st, store_get(st, sketch + SKETCH_BEFORE * WORD), PAGE_WORDS, pages);
+}
+
+/* What hangs on the cells: sketch pages, contributions. */
+static int check_chained(const struct store *st, const struct metric_view *m,
+                         const struct series_view *s, struct finding *f)
+{
+    const uint64_t sketch = series_sketch(st, s->id);
+    if ((m->kind == METRIC_SUMMARY || m->flags & METRIC_QUANTILES) &&
+        !sketch_ok(st, sketch, &f->pages))
+        return BAD(f, "series %u: its quantiles are broken", s->id);
+    if (m->kind == METRIC_GAUGE && m->join != JOIN_LAST &&
+        !chain_ok(st, store_get(st, s->cells + CELL_PARTS * WORD), PART_WORDS, &f->parts))
+        return BAD(f, "series %u: its contributions are broken", s->id);
+    return 0;
+}
+
 static int check_series(const struct store *st, uint32_t id, struct finding *f)
 {
     const struct series_rec *r = table_get(st, TABLE_SERIES, id);
@@ -137,7 +170,7 @@ static int check_series(const struct store *st, uint32_t id, struct finding *f)
         return BAD(f, "series %u: its cells are not its own", id);
     if (r->group && !table_get(st, TABLE_SERIES, (uint32_t)r->group))
         return BAD(f, "series %u: its group is gone", id);
-    return 0;
+    return check_chained(st, &m, &s, f);
 }
 
 static int check_ring(const struct store *st, enum store_ring_id ring, struct finding *f)
@@ -193,7 +226,7 @@ static int check_names(const struct store *st, struct finding *f)
 
 int store_check(const struct store *st, char *why, size_t why_size)
 {
-    struct finding f = {why, why_size};
+    struct finding f = {.why = why, .size = why_size};
     int r = check_heap(st, &f);
     for (int t = 0; t < TABLE_MAX && r == 0; t++)
         r = check_table(st, t, &f);

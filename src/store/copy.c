@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/budget.h"
 #include "store/cells.h"
 #include "store/migrate.h"
 #include "store/read.h"
@@ -111,7 +112,9 @@ static int copy_metric(struct copying *c, uint32_t i)
         .nbounds = m.nbounds,
     };
     memcpy(def.bounds, m.bounds, m.nbounds * sizeof *def.bounds);
-    const int r = metric_define(c->to, &def, m.own, &c->metric[i]);
+    const int r = m.domain_known && !m.own ? metric_define_by(c->to, &def, m.domain_known - 1,
+                                                              BUDGET_NONE, &c->metric[i])
+                                           : metric_define(c->to, &def, m.own, &c->metric[i]);
     store_commit(c->to);
     return r;
 }
@@ -166,7 +169,7 @@ static uint64_t copy_pages(struct copying *c, uint64_t page)
     for (int n = 0; page && n < SKETCH_PAGES; n++) {
         if (!store_at(&c->from, page, PAGE_WORDS * WORD))
             break;
-        const uint64_t to = heap_alloc(c->to, PAGE_WORDS);
+        const uint64_t to = sketch_page(c->to);
         if (!to)
             break; /* quantiles of the last minute; not worth the store */
         memcpy(c->to->base + to + WORD, c->from.base + page + WORD, (PAGE_WORDS - 1) * WORD);
@@ -266,6 +269,7 @@ static int copy_series(struct copying *c, const struct metric_view *m, const str
         .group = group_text(labels, group, sizeof group),
         .domain = (unsigned)(old->metric >> 32 & 0xffff),
         .flags = flags & (SERIES_PINNED | SERIES_OVERFLOW),
+        .budget = BUDGET_NONE,
         .now = {.mono = c->now.mono, .wall = old->created},
     };
     if (ask.group.n && !ask.flags)

@@ -147,9 +147,11 @@ struct metric_rec {
     uint64_t def;            /* heap: struct metric_text */
     uint64_t traits;         /* kind | type<<8 | join<<16 | flags<<24 | nbounds<<32 */
     uint64_t first, last;    /* series, in order of creation */
-    uint64_t own;            /* 1: declared by the daemon; producers may not */
+    uint64_t own;            /* METRIC_OWN | domain + 1 of who defined it<<8; 0: nobody's */
     uint64_t nseries;        /* live ones */
 };
+
+enum { METRIC_OWN = 1, METRIC_DOMAIN_SHIFT = 8 }; /* declared by the daemon; producers may not */
 
 /* Flags of a series. */
 enum {
@@ -157,6 +159,7 @@ enum {
     SERIES_PINNED = 2,   /* the daemon's own: never expires */
     SERIES_OVERFLOW = 4, /* takes what is above the cardinality limit */
     SERIES_GROUP = 8,    /* no series: counts those of one (metric, domain, service) */
+    SERIES_COUNTED = 16, /* in the budget of its domain */
 };
 
 struct series_rec {

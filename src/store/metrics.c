@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "store/budget.h"
 #include "store/read.h"
 #include "store/series.h"
 #include "store/space.h"
@@ -72,7 +73,7 @@ static uint32_t clashing(const struct store *st, const struct metric_def *def, s
 
 /* ---- definitions ---- */
 
-static uint64_t text_bytes(const struct metric_def *def, struct str family)
+static uint64_t text_bytes_of(const struct metric_def *def, struct str family)
 {
     return def->name.n + family.n + def->unit.n + def->help.n;
 }
@@ -84,7 +85,7 @@ static uint64_t def_words(uint64_t nbounds, uint64_t text)
 
 static uint64_t def_new(struct store *st, const struct metric_def *def, struct str family)
 {
-    const uint64_t at = heap_alloc(st, def_words(def->nbounds, text_bytes(def, family)));
+    const uint64_t at = heap_alloc(st, def_words(def->nbounds, text_bytes_of(def, family)));
     if (!at)
         return 0;
     struct metric_text *t = (struct metric_text *)(void *)store_word(st, at);
@@ -104,11 +105,26 @@ static uint64_t family_hash(const struct store *st, struct str family)
     return hash_bytes(family.p, family.n, st->head->secret) | 1;
 }
 
-static int define_new(struct store *st, const struct metric_def *def, struct str family, bool own,
-                      uint32_t *out)
+/* Who defines a metric: the daemon, or a producer of a domain. */
+struct definer {
+    uint64_t own; /* metric_rec.own */
+    uint32_t budget;
+};
+
+static bool may_define(const struct store *st, const struct definer *who, uint64_t words)
+{
+    const struct budget_item item = {BUDGET_METRIC, (unsigned)(who->own >> METRIC_DOMAIN_SHIFT) - 1,
+                                     heap_bytes(words)};
+    return who->own <= METRIC_OWN || budget_allows(st, &item, who->budget);
+}
+
+static int define_new(struct store *st, const struct metric_def *def, struct str family,
+                      const struct definer *who, uint32_t *out)
 {
     if (clashing(st, def, family))
         return -ERR_CONFLICT;
+    if (!may_define(st, who, def_words(def->nbounds, text_bytes_of(def, family))))
+        return -ERR_FULL;
     const uint32_t i = table_alloc(st, TABLE_METRICS);
     if (!i)
         return -ERR_FULL;
@@ -116,14 +132,17 @@ static int define_new(struct store *st, const struct metric_def *def, struct str
         (struct metric_rec *)(void *)store_word(st, table_offset(st, TABLE_METRICS, i));
     r->traits = (uint64_t)def->kind | (uint64_t)def->type << 8 | (uint64_t)def->join << 16 |
                 (uint64_t)def->flags << 24 | (uint64_t)def->nbounds << 32;
-    r->own = own;
+    r->own = who->own;
     r->def = def_new(st, def, family);
     if (r->def && table_insert(st, TABLE_METRICS, i, family_hash(st, family))) {
+        struct budget_item item;
+        if (metric_budget(st, i, &item))
+            budget_count(st, &item, 1);
         *out = i;
         return 0;
     }
     if (r->def)
-        heap_free(st, r->def, def_words(def->nbounds, text_bytes(def, family)));
+        heap_free(st, r->def, def_words(def->nbounds, text_bytes_of(def, family)));
     table_remove(st, TABLE_METRICS, i);
     return -ERR_FULL;
 }
@@ -133,31 +152,60 @@ static bool same(const struct metric_view *m, const struct metric_def *def)
     return m->kind == def->kind && m->type == def->type && m->join == def->join;
 }
 
-static int define(struct store *st, const struct metric_def *def, struct str family, bool own,
-                  uint32_t *out)
+static int define(struct store *st, const struct metric_def *def, struct str family,
+                  const struct definer *who, uint32_t *out)
 {
+    const bool own = who->own & METRIC_OWN;
     struct metric_view m;
     if (!metric_find(st, family, &m))
-        return define_new(st, def, family, own, out);
+        return define_new(st, def, family, who, out);
     if (m.own && !own)
         return -ERR_PERM;
     if (!same(&m, def))
         return -ERR_CONFLICT;
     *out = m.id;
     struct metric_rec *r = table_get(st, TABLE_METRICS, m.id);
-    if (own && !r->own)
-        STORE_SET(st, r->own, 1);
+    if (own && !m.own)
+        STORE_SET(st, r->own, r->own | METRIC_OWN);
     return 0;
 }
 
-int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out)
+static int define_as(struct store *st, const struct metric_def *def, const struct definer *who,
+                     uint32_t *out)
 {
     struct buf family;
     buf_init(&family, FAMILY_MAX);
     metric_family_name(&family, def->name, def->unit, def->kind);
-    const int r = family.failed ? -ERR_NOMEM : define(st, def, buf_str(&family), own, out);
+    const int r = family.failed ? -ERR_NOMEM : define(st, def, buf_str(&family), who, out);
     buf_fini(&family);
     return r;
+}
+
+int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out)
+{
+    const struct definer who = {.own = own ? METRIC_OWN : 0};
+    return define_as(st, def, &who, out);
+}
+
+int metric_define_by(struct store *st, const struct metric_def *def, unsigned domain,
+                     uint32_t budget, uint32_t *out)
+{
+    const struct definer who = {(domain + UINT64_C(1)) << METRIC_DOMAIN_SHIFT, budget};
+    return define_as(st, def, &who, out);
+}
+
+static uint64_t words_of(const struct metric_view *m)
+{
+    return def_words(m->nbounds, m->name.n + m->family.n + m->unit.n + m->help.n);
+}
+
+bool metric_budget(const struct store *st, uint32_t metric, struct budget_item *out)
+{
+    struct metric_view m;
+    if (!metric_read(st, metric, &m) || !m.domain_known)
+        return false;
+    *out = (struct budget_item){BUDGET_METRIC, m.domain_known - 1, heap_bytes(words_of(&m))};
+    return true;
 }
 
 uint32_t metric_in_the_way(const struct store *st, const struct metric_def *def)
@@ -193,7 +241,10 @@ bool metric_remove(struct store *st, uint32_t metric)
     if (!metric_read(st, metric, &m) || m.own || m.nseries || st->metric_refs[metric])
         return false;
     const struct metric_rec *r = table_get(st, TABLE_METRICS, metric);
-    heap_free(st, r->def, def_words(m.nbounds, m.name.n + m.family.n + m.unit.n + m.help.n));
+    struct budget_item item;
+    if (metric_budget(st, metric, &item))
+        budget_count(st, &item, -1);
+    heap_free(st, r->def, words_of(&m));
     table_remove(st, TABLE_METRICS, metric);
     return true;
 }

@@ -83,7 +83,8 @@ bool metric_read(const struct store *st, uint32_t id, struct metric_view *out)
         .bounds = t->bounds,
         .first = (uint32_t)r->first,
         .nseries = (uint32_t)r->nseries,
-        .own = r->own != 0,
+        .own = r->own & METRIC_OWN,
+        .domain_known = (unsigned)(load(&r->own) >> METRIC_DOMAIN_SHIFT & 0x1ffff),
     };
     return true;
 }

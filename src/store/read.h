@@ -24,6 +24,7 @@ struct metric_view {
     uint32_t first; /* series; 0: none */
     uint32_t nseries;
     bool own;
+    unsigned domain_known; /* domain + 1 of who defined it; 0: nobody's */
 };
 
 struct series_view {

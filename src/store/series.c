@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/budget.h"
 #include "store/read.h"
 #include "store/sketch.h"
 #include "store/space.h"
@@ -153,6 +154,56 @@ uint32_t series_find(const struct store *st, uint32_t metric, struct str labels)
     return find(st, metric, labels, series_hash(st, metric, labels, 0), 0);
 }
 
+/* ---- budgets ---- */
+
+static uint64_t cells_bytes(const struct metric_view *m)
+{
+    return heap_bytes(cell_words(m->kind, m->flags, m->nbounds)) +
+           (sketch_word(m) ? heap_bytes(SKETCH_WORDS) : 0);
+}
+
+uint64_t series_sketch(const struct store *st, uint32_t series)
+{
+    const struct series_rec *r = series_at(st, series);
+    struct metric_view m;
+    if (!r || flags_of(r) & SERIES_GROUP || !metric_read(st, metric_of(r), &m) || !sketch_word(&m))
+        return 0;
+    return store_get(st, r->cells + sketch_word(&m) * WORD);
+}
+
+bool series_budget(const struct store *st, uint32_t series, struct budget_item *out)
+{
+    const struct series_rec *r = series_at(st, series);
+    struct metric_view m;
+    if (!r || !(flags_of(r) & SERIES_COUNTED))
+        return false;
+    *out = (struct budget_item){BUDGET_SERIES, (unsigned)(r->metric >> DOMAIN_SHIFT & 0xffff),
+                                text_bytes(TEXT_BYTES(store_get(st, r->labels)))};
+    if (!(flags_of(r) & SERIES_GROUP) && metric_read(st, metric_of(r), &m))
+        out->heap += cells_bytes(&m);
+    return true;
+}
+
+static void count_in(struct store *st, uint32_t series, int change)
+{
+    struct budget_item item;
+    if (series_budget(st, series, &item))
+        budget_count(st, &item, change);
+}
+
+/* Whether the domain may have a record with this text, and cells of `cells` bytes. */
+static bool may_have(const struct store *st, const struct series_ask *ask, uint64_t text,
+                     uint64_t cells)
+{
+    const struct budget_item item = {BUDGET_SERIES, ask->domain, text_bytes(text) + cells};
+    return ask->flags & SERIES_PINNED || budget_allows(st, &item, ask->budget);
+}
+
+static unsigned counted(const struct series_ask *ask)
+{
+    return ask->flags & SERIES_PINNED ? 0 : SERIES_COUNTED;
+}
+
 /* ---- groups: how many label sets a service has of a metric ---- */
 
 static uint32_t group_make(struct store *st, const struct series_ask *ask)
@@ -161,17 +212,19 @@ static uint32_t group_make(struct store *st, const struct series_ask *ask)
     uint32_t g = find(st, ask->metric, ask->group, hash, SERIES_GROUP);
     if (g)
         return g;
-    g = table_alloc(st, TABLE_SERIES);
+    g = may_have(st, ask, ask->group.n, 0) ? table_alloc(st, TABLE_SERIES) : 0;
     if (!g)
         return 0;
     struct series_rec *r =
         (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, g));
-    r->metric =
-        ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)SERIES_GROUP << FLAGS_SHIFT;
+    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
+                (uint64_t)(SERIES_GROUP | counted(ask)) << FLAGS_SHIFT;
     r->labels = text_new(st, ask->group, (struct str){0}, (struct str){0});
     r->cells = 0; /* here: how many live series it counts */
-    if (r->labels && table_insert(st, TABLE_SERIES, g, hash))
+    if (r->labels && table_insert(st, TABLE_SERIES, g, hash)) {
+        count_in(st, g, 1);
         return g;
+    }
     if (r->labels)
         text_free(st, r->labels);
     table_remove(st, TABLE_SERIES, g);
@@ -186,6 +239,7 @@ static void group_count(struct store *st, uint64_t group, int change)
     STORE_SET(st, g->cells, g->cells + (uint64_t)(int64_t)change);
     if (g->cells > 0 || g->next > 0)
         return;
+    count_in(st, (uint32_t)group, -1);
     text_free(st, g->labels);
     table_remove(st, TABLE_SERIES, (uint32_t)group);
 }
@@ -238,21 +292,22 @@ static uint32_t series_new(struct store *st, const struct series_ask *ask, struc
                            unsigned flags, uint64_t group)
 {
     struct metric_view m;
-    if (!metric_read(st, ask->metric, &m))
+    if (!metric_read(st, ask->metric, &m) || !may_have(st, ask, labels.n, cells_bytes(&m)))
         return 0;
     const uint32_t i = table_alloc(st, TABLE_SERIES);
     if (!i)
         return 0;
     struct series_rec *r =
         (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, i));
-    r->metric =
-        ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT | (uint64_t)flags << FLAGS_SHIFT;
+    r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
+                (uint64_t)(flags | counted(ask)) << FLAGS_SHIFT;
     r->created = ask->now.wall;
     r->group = group;
     r->labels = label_text_new(st, labels, flags & SERIES_OVERFLOW ? (struct str){0} : ask->keys);
     r->cells = r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
     if (r->cells && table_insert(st, TABLE_SERIES, i, series_hash(st, ask->metric, labels, 0))) {
         link_to_metric(st, ask->metric, i);
+        count_in(st, i, 1);
         return i;
     }
     if (r->cells)
@@ -406,6 +461,7 @@ bool series_expire(struct store *st, uint32_t series)
             group_count(st, group, -1);
         return false;
     }
+    count_in(st, series, -1);
     unlink_from_metric(st, metric_of(r), series);
     cells_free(st, &m, r->cells);
     text_free(st, r->labels);

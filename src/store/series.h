@@ -18,6 +18,15 @@
  * defined as the daemon's own becomes so. */
 int metric_define(struct store *st, const struct metric_def *def, bool own, uint32_t *out);
 
+/* The same for a producer of a domain, which may have `budget` metrics (0: half of
+ * what there is room for): -ERR_FULL above that. */
+int metric_define_by(struct store *st, const struct metric_def *def, unsigned domain,
+                     uint32_t budget, uint32_t *out);
+
+/* What it takes of its domain's budget; false when nothing. */
+struct budget_item;
+bool metric_budget(const struct store *st, uint32_t metric, struct budget_item *out);
+
 /* The metric for whose sake metric_define() says -ERR_CONFLICT; 0: none. */
 uint32_t metric_in_the_way(const struct store *st, const struct metric_def *def);
 
@@ -49,6 +58,7 @@ struct series_ask {
     unsigned domain;
     unsigned cardinality; /* label sets of one group; 0: no limit */
     unsigned flags;       /* SERIES_PINNED or 0 */
+    uint32_t budget;      /* series of the domain; 0: half of what there is room for */
     struct when now;
 };
 
@@ -57,6 +67,12 @@ uint32_t series_find(const struct store *st, uint32_t metric, struct str labels)
 
 /* Finds or creates it. 0; 1 when the limit led to the overflow series; -ERR_FULL. */
 int series_make(struct store *st, const struct series_ask *ask, uint32_t *out);
+
+/* The sketch of a series; 0: it has none. */
+uint64_t series_sketch(const struct store *st, uint32_t series);
+
+/* What a series, or a group of them, takes of its domain's budget; false when nothing. */
+bool series_budget(const struct store *st, uint32_t series, struct budget_item *out);
 
 /* A connection holds, or lets go of, an id of it. */
 void series_hold(struct store *st, uint32_t series);

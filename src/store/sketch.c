@@ -44,9 +44,34 @@ static uint64_t find_page(const struct store *st, uint64_t first, uint64_t key, 
     return 0;
 }
 
+uint64_t sketch_page(struct store *st)
+{
+    if ((st->sketch_pages + 1) * heap_bytes(PAGE_WORDS) > st->head->section[SECTION_HEAP].size / 4)
+        return 0;
+    const uint64_t p = heap_alloc(st, PAGE_WORDS);
+    st->sketch_pages += p != 0;
+    return p;
+}
+
+static void free_pages(struct store *st, uint64_t first)
+{
+    const uint64_t n = heap_free_chain(st, first, PAGE_WORDS);
+    assert(n <= st->sketch_pages);
+    st->sketch_pages -= n;
+}
+
+uint64_t sketch_count(const struct store *st, uint64_t sketch)
+{
+    uint64_t n = 0;
+    for (int w = SKETCH_NOW; w <= SKETCH_BEFORE; w++)
+        for (uint64_t p = store_get(st, sketch + (uint64_t)w * WORD); p; p = store_get(st, p))
+            n++;
+    return n;
+}
+
 static uint64_t add_page(struct store *st, uint64_t head, uint64_t key)
 {
-    const uint64_t p = heap_alloc(st, PAGE_WORDS);
+    const uint64_t p = sketch_page(st);
     if (!p)
         return 0;
     memset(st->base + p + WORD, 0, (PAGE_WORDS - 1) * WORD);
@@ -71,8 +96,8 @@ uint64_t sketch_new(struct store *st, uint64_t minute)
 
 void sketch_free(struct store *st, uint64_t sketch)
 {
-    heap_free_chain(st, store_get(st, sketch + SKETCH_NOW * WORD), PAGE_WORDS);
-    heap_free_chain(st, store_get(st, sketch + SKETCH_BEFORE * WORD), PAGE_WORDS);
+    free_pages(st, store_get(st, sketch + SKETCH_NOW * WORD));
+    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
     heap_free(st, sketch, SKETCH_WORDS);
 }
 
@@ -82,9 +107,9 @@ static void turn_windows(struct store *st, uint64_t sketch, uint64_t minute)
     if (age == 0)
         return;
     uint64_t now = store_get(st, sketch + SKETCH_NOW * WORD);
-    heap_free_chain(st, store_get(st, sketch + SKETCH_BEFORE * WORD), PAGE_WORDS);
+    free_pages(st, store_get(st, sketch + SKETCH_BEFORE * WORD));
     if (age > 1) {
-        heap_free_chain(st, now, PAGE_WORDS);
+        free_pages(st, now);
         now = 0;
     }
     store_set(st, sketch + SKETCH_BEFORE * WORD, now);

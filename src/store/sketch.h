@@ -26,6 +26,13 @@ enum {
 uint64_t sketch_new(struct store *st, uint64_t minute);
 void sketch_free(struct store *st, uint64_t sketch);
 
+/* A page, of which there are as many as fit into a quarter of the heap, whoever has
+ * them: 0 above that. Quantiles can be done without, series cannot. */
+uint64_t sketch_page(struct store *st);
+
+/* Pages of a sketch, which store_check() has found good. */
+uint64_t sketch_count(const struct store *st, uint64_t sketch);
+
 /* Counts v, once or n times: 0 or -ERR_FULL. */
 int sketch_add(struct store *st, uint64_t sketch, double v, uint64_t minute);
 int sketch_add_n(struct store *st, uint64_t sketch, double v, uint64_t n, uint64_t minute);

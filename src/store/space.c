@@ -78,6 +78,11 @@ uint64_t heap_alloc(struct store *st, uint64_t words)
     return at;
 }
 
+uint64_t heap_bytes(uint64_t words)
+{
+    return class_words(heap_class(words)) * WORD;
+}
+
 void heap_free(struct store *st, uint64_t offset, uint64_t words)
 {
     struct store_head *h = st->head;
@@ -89,13 +94,13 @@ void heap_free(struct store *st, uint64_t offset, uint64_t words)
     STORE_SET(st, h->heap_live, h->heap_live - class_words(c) * WORD);
 }
 
-void heap_free_chain(struct store *st, uint64_t first, uint64_t words)
+uint64_t heap_free_chain(struct store *st, uint64_t first, uint64_t words)
 {
     struct store_head *h = st->head;
     const unsigned c = heap_class(words);
     uint64_t last = first, n = 1;
     if (!first)
-        return;
+        return 0;
     for (uint64_t next; (next = store_get(st, last)) != 0; n++)
         last = next;
     settle(st, &h->heap_free[c], &h->heap_limbo[c], st->heap_limbo_batch[c]);
@@ -103,11 +108,17 @@ void heap_free_chain(struct store *st, uint64_t first, uint64_t words)
     STORE_SET(st, h->heap_limbo[c], first);
     st->heap_limbo_batch[c] = st->batch;
     STORE_SET(st, h->heap_live, h->heap_live - n * class_words(c) * WORD);
+    return n;
 }
 
 static uint64_t text_words(uint64_t bytes)
 {
     return 1 + (bytes + WORD - 1) / WORD;
+}
+
+uint64_t text_bytes(uint64_t bytes)
+{
+    return heap_bytes(text_words(bytes));
 }
 
 uint64_t text_new(struct store *st, struct str a, struct str b, struct str c)

@@ -25,11 +25,14 @@ enum { HEAP_MAX_WORDS = 1024 };
 /* The offset of `words` words, of which all but the first may be written
  * plainly; 0 when the heap is full. */
 uint64_t heap_alloc(struct store *st, uint64_t words);
+/* Bytes that a text or a run of words takes in the heap. */
+uint64_t heap_bytes(uint64_t words);
+uint64_t text_bytes(uint64_t bytes);
 void heap_free(struct store *st, uint64_t offset, uint64_t words);
 
 /* Frees a chain of equal pieces that are linked by their first words, 0 at the
- * end: a handful of changes, however long it is. */
-void heap_free_chain(struct store *st, uint64_t first, uint64_t words);
+ * end: a handful of changes, however long it is. Returns how many. */
+uint64_t heap_free_chain(struct store *st, uint64_t first, uint64_t words);
 
 /* A text in the heap, at most TEXT_MAX bytes: its offset, 0 when full. */
 enum { TEXT_MAX = (HEAP_MAX_WORDS - 1) * 8 };

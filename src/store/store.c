@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/budget.h"
 #include "store/commit.h"
 #include "store/space.h"
 #include "store/stream.h"
@@ -124,7 +125,7 @@ int store_create(struct store *st, void *mem, size_t size, const struct store_id
 {
     assert(me->store_id != 0);
     size = size / PAGE * PAGE;
-    if (size < STORE_MIN)
+    if (size < STORE_MIN || size > STORE_LARGEST)
         return -ERR_RANGE;
     if (reserve(reserve_arg, 0, STORE_HEAD_SIZE) < 0)
         return -ERR_FULL;
@@ -211,6 +212,7 @@ int store_attach(struct store *st, void *mem, size_t size, const struct store_id
     if (r < 0)
         goto fail;
     stream_hold_series(st);
+    budget_count_all(st);
     note_start(st, now);
     return STORE_CONTINUED;
 fail:

@@ -23,6 +23,14 @@ struct store_identity {
     uint64_t secret;     /* random, for the hash indexes of a new store */
 };
 
+enum { STORE_DOMAINS = 64 }; /* whose use of the store is counted */
+
+/* What a domain has of the store; see budget.h. */
+struct store_use {
+    uint32_t series, streams, metrics;
+    uint64_t heap;
+};
+
 struct store {
     uint8_t *base;
     size_t size;
@@ -38,6 +46,8 @@ struct store {
     uint32_t *refs;                 /* per series: connections that hold an id of it */
     uint32_t *metric_refs;          /* per metric, likewise */
     uint32_t refs_size, metric_refs_size;
+    struct store_use use[STORE_DOMAINS];
+    uint64_t sketch_pages; /* of all sketches */
     store_reserve *reserve;
     void *reserve_arg;
 };
@@ -45,6 +55,9 @@ struct store {
 /* The smallest and default sizes of a segment, bytes. */
 #define STORE_MIN     (UINT64_C(4) << 20)
 #define STORE_DEFAULT (UINT64_C(64) << 20)
+
+/* The largest: ids of connections have 32 bits for a place in 8-byte words. */
+#define STORE_LARGEST (UINT64_C(32) << 30)
 
 enum store_attached {
     STORE_CREATED = 0,   /* it was empty, or of an earlier boot */

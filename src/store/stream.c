@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "store/budget.h"
 #include "store/series.h"
 #include "store/space.h"
 
@@ -54,6 +55,16 @@ bool stream_read(const struct store *st, uint32_t stream, struct stream_view *ou
     return true;
 }
 
+bool stream_budget(const struct store *st, uint32_t stream, struct budget_item *out)
+{
+    const struct stream_rec *r = stream_at(st, stream);
+    if (!r)
+        return false;
+    *out = (struct budget_item){BUDGET_STREAM, (unsigned)(r->what >> DOMAIN_SHIFT & 0xffff),
+                                heap_bytes(words_of(r))};
+    return true;
+}
+
 static uint64_t values_new(struct store *st, unsigned words)
 {
     const uint64_t at = heap_alloc(st, words);
@@ -68,7 +79,8 @@ uint32_t stream_make(struct store *st, const uint64_t hash[2], uint32_t series, 
                      unsigned words)
 {
     assert(words > 0 && words <= STREAM_WORDS_MAX && table_get(st, TABLE_SERIES, series));
-    const uint32_t i = table_alloc(st, TABLE_STREAMS);
+    const struct budget_item item = {BUDGET_STREAM, domain, heap_bytes(words)};
+    const uint32_t i = budget_allows(st, &item, 0) ? table_alloc(st, TABLE_STREAMS) : 0;
     if (!i)
         return 0;
     struct stream_rec *r =
@@ -79,6 +91,7 @@ uint32_t stream_make(struct store *st, const uint64_t hash[2], uint32_t series, 
     r->values = values_new(st, words);
     if (r->values && table_insert(st, TABLE_STREAMS, i, index_hash(st, hash))) {
         series_hold(st, series);
+        budget_count(st, &item, 1);
         return i;
     }
     if (r->values)
@@ -103,6 +116,9 @@ void stream_remove(struct store *st, uint32_t stream)
 {
     struct stream_rec *r = stream_at(st, stream);
     assert(r);
+    struct budget_item item;
+    if (stream_budget(st, stream, &item))
+        budget_count(st, &item, -1);
     series_let_go(st, (uint32_t)r->what);
     heap_free(st, r->values, words_of(r));
     table_remove(st, TABLE_STREAMS, stream);

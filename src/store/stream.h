@@ -25,8 +25,12 @@ struct stream_view {
 uint32_t stream_find(struct store *st, const uint64_t hash[2]);
 bool stream_read(const struct store *st, uint32_t stream, struct stream_view *out);
 
+/* What it takes of its domain's budget; false when there is none. */
+struct budget_item;
+bool stream_budget(const struct store *st, uint32_t stream, struct budget_item *out);
+
 /* A new one, its values all 0, its series held until it ends; 0 when the table or the
- * heap is full. `domain` owns it (streams have the domain's series budget). */
+ * heap is full, or `domain`, which owns it, has half of either. */
 uint32_t stream_make(struct store *st, const uint64_t hash[2], uint32_t series, unsigned domain,
                      unsigned words);
 

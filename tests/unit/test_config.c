@@ -173,7 +173,7 @@ static const struct {
     {"sorcet: {mode: 1}", "f:1:1: sorcet: unknown key; did you mean socket?"},
     {"store:\n  sise: 8MiB", "f:2:3: store.sise: unknown key; did you mean store.size?"},
     {"zzz: 1", "f:1:1: zzz: unknown key; mcptallyd.yaml(5)"},
-    {"store:\n  size: 1MiB", "f:2:9: store.size: expected a value in the range 4MiB to 64GiB"},
+    {"store:\n  size: 1MiB", "f:2:9: store.size: expected a value in the range 4MiB to 32GiB"},
     {"store:\n  size: 8MB", "f:2:9: store.size: expected a size such as"},
     {"store: 8MiB", "f:1:8: store: expected a map of its keys, not a value"},
     {"store.size: [1]", "f:1:13: store.size: expected a size"},

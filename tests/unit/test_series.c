@@ -56,6 +56,7 @@ static int make(uint32_t m, const char *labels, unsigned cardinality, uint32_t *
         .group = STR("service_name=\"s\""),
         .overflow = STR("otel_metric_overflow=\"true\",service_name=\"s\""),
         .cardinality = cardinality,
+        .budget = UINT32_MAX,
         .now = w.now,
     };
     const int r = series_make(&w.st, &ask, out);
