@@ -202,6 +202,7 @@ format:
 # libFuzzer on every decoder, FUZZ_SECONDS each; `make check` replays the corpus only.
 FUZZ_SECONDS ?= 60
 fuzz: deps
+	@packaging/deps libclang-rt-dev
 	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
 fuzz-run: $(FUZZ)
 	@set -e; for t in $(notdir $^); do \

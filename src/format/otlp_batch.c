@@ -55,7 +55,7 @@ void otlp_batch_reset(struct otlp_batch *b)
 
 static struct str text(const struct otlp_batch *b, struct otlp_batch_place at)
 {
-    return (struct str){b->arena.p + at.at, at.n};
+    return at.n ? (struct str){b->arena.p + at.at, at.n} : (struct str){NULL, 0};
 }
 
 static struct otlp_batch_place keep(struct otlp_batch *b, struct str s)
@@ -66,10 +66,6 @@ static struct otlp_batch_place keep(struct otlp_batch *b, struct str s)
 }
 
 /* ---- what a record is, in parts ---- */
-
-struct parts {
-    struct str resource, scope, item;
-};
 
 /* The newest tracestate of a span, and the span without any, in b->item. */
 static int without_tracestate(struct otlp_batch *b, struct str span, struct str *tracestate)
@@ -102,7 +98,7 @@ static struct str tracestate(struct otlp_batch *b, struct str own, const struct 
 }
 
 static int otlp_parts(struct otlp_batch *b, const struct ring_view *v,
-                      const struct otlp_batch_how *how, struct parts *out)
+                      const struct otlp_batch_how *how, struct otlp_batch_parts *out)
 {
     struct str own;
     if (otlp_part(v->body, &out->resource, &out->scope, &out->item) < 0)
@@ -117,7 +113,7 @@ static int otlp_parts(struct otlp_batch *b, const struct ring_view *v,
 }
 
 static int own_parts(struct otlp_batch *b, const struct ring_view *v,
-                     const struct otlp_batch_how *how, struct parts *out)
+                     const struct otlp_batch_how *how, struct otlp_batch_parts *out)
 {
     struct event *e = b->event;
     if (decode_body((enum event_kind)v->kind, (const uint8_t *)v->body.p, v->body.n, e) < 0)
@@ -138,13 +134,13 @@ static int own_parts(struct otlp_batch *b, const struct ring_view *v,
 }
 
 static int take_apart(struct otlp_batch *b, const struct ring_view *v,
-                      const struct otlp_batch_how *how, struct parts *out)
+                      const struct otlp_batch_how *how, struct otlp_batch_parts *out)
 {
     static const struct {
         unsigned kind;
         enum otlp_signal signal;
         int (*parts)(struct otlp_batch *, const struct ring_view *, const struct otlp_batch_how *,
-                     struct parts *);
+                     struct otlp_batch_parts *);
     } kinds[] = {
         {EVENT_SPAN, OTLP_TRACES, own_parts},     {EVENT_LOG, OTLP_LOGS, own_parts},
         {EVENT_NAMED, OTLP_LOGS, own_parts},      {RECORD_OTLP_SPAN, OTLP_TRACES, otlp_parts},
@@ -159,14 +155,14 @@ static int take_apart(struct otlp_batch *b, const struct ring_view *v,
 /* ---- groups ---- */
 
 static bool is_group(const struct otlp_batch *b, const struct otlp_batch_group *g,
-                     const struct parts *p, const uint64_t hash[2])
+                     const struct otlp_batch_parts *p, const uint64_t hash[2])
 {
     return g->resource_hash == hash[0] && g->scope_hash == hash[1] &&
            str_eq(text(b, g->resource), p->resource) && str_eq(text(b, g->scope), p->scope);
 }
 
 /* The group of these parts; ngroups when there is none. */
-static unsigned find_group(const struct otlp_batch *b, const struct parts *p,
+static unsigned find_group(const struct otlp_batch *b, const struct otlp_batch_parts *p,
                            const uint64_t hash[2])
 {
     if (b->newest < b->ngroups && is_group(b, &b->group[b->newest], p, hash))
@@ -178,12 +174,13 @@ static unsigned find_group(const struct otlp_batch *b, const struct parts *p,
 }
 
 /* What a request grows by at most with a new group: its resource and scope, and heads. */
-static size_t group_cost(const struct parts *p)
+static size_t group_cost(const struct otlp_batch_parts *p)
 {
     return p->resource.n + p->scope.n + 2 * (size_t)HEAD_MAX;
 }
 
-static void make_group(struct otlp_batch *b, const struct parts *p, const uint64_t hash[2])
+static void make_group(struct otlp_batch *b, const struct otlp_batch_parts *p,
+                       const uint64_t hash[2])
 {
     b->group[b->ngroups++] = (struct otlp_batch_group){
         .resource_hash = hash[0],
@@ -207,18 +204,12 @@ static void link_item(struct otlp_batch *b, struct otlp_batch_group *g, struct s
     g->size += 1 + put_varint_size(item.n) + item.n;
 }
 
-int otlp_batch_add(struct otlp_batch *b, const struct ring_view *record,
-                   const struct otlp_batch_how *how)
+int otlp_batch_put(struct otlp_batch *b, const struct otlp_batch_parts *p)
 {
-    static const struct otlp_batch_how plain = {0};
-    struct parts p;
-    const int e = take_apart(b, record, how ? how : &plain, &p);
-    if (e < 0)
-        return e;
-    const uint64_t hash[2] = {hash_bytes(p.resource.p, p.resource.n, 1),
-                              hash_bytes(p.scope.p, p.scope.n, 2)};
-    const unsigned group = find_group(b, &p, hash);
-    const size_t cost = HEAD_MAX + p.item.n + (group == b->ngroups ? group_cost(&p) : 0);
+    const uint64_t hash[2] = {hash_bytes(p->resource.p, p->resource.n, 1),
+                              hash_bytes(p->scope.p, p->scope.n, 2)};
+    const unsigned group = find_group(b, p, hash);
+    const size_t cost = HEAD_MAX + p->item.n + (group == b->ngroups ? group_cost(p) : 0);
     if (b->items == b->max_items || group == OTLP_BATCH_GROUPS ||
         (b->items > 0 && b->bytes + cost > b->max_bytes))
         return 0;
@@ -227,11 +218,20 @@ int otlp_batch_add(struct otlp_batch *b, const struct ring_view *record,
         return -ERR_NOMEM;
     }
     if (group == b->ngroups)
-        make_group(b, &p, hash);
-    link_item(b, &b->group[group], p.item);
+        make_group(b, p, hash);
+    link_item(b, &b->group[group], p->item);
     b->newest = group;
     b->bytes += cost;
     return 1;
+}
+
+int otlp_batch_add(struct otlp_batch *b, const struct ring_view *record,
+                   const struct otlp_batch_how *how)
+{
+    static const struct otlp_batch_how plain = {0};
+    struct otlp_batch_parts p;
+    const int e = take_apart(b, record, how ? how : &plain, &p);
+    return e < 0 ? e : otlp_batch_put(b, &p);
 }
 
 /* ---- the request ---- */

@@ -52,6 +52,12 @@ struct otlp_batch_how {
 int otlp_batch_add(struct otlp_batch *b, const struct ring_view *record,
                    const struct otlp_batch_how *how);
 
+/* The same for a message that is already in parts. */
+struct otlp_batch_parts {
+    struct str resource, scope, item; /* as of struct otlp_item */
+};
+int otlp_batch_put(struct otlp_batch *b, const struct otlp_batch_parts *parts);
+
 /* The request, good until the next call, and begins anew: 0, or -ERR_NOMEM, and then the
  * items are still there. *items may be NULL. An empty request has no bytes. */
 int otlp_batch_end(struct otlp_batch *b, struct str *request, size_t *items);

@@ -36,7 +36,7 @@ struct fields {
 static inline struct fields fields_of(struct str message)
 {
     const uint8_t *p = (const uint8_t *)message.p;
-    return (struct fields){.p = p, .end = p + message.n};
+    return (struct fields){.p = p, .end = message.n ? p + message.n : p};
 }
 
 /* Keeps the first error and ends the reading. */
