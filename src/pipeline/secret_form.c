@@ -64,6 +64,8 @@ bool secret_in_dsn(const struct text_view *v, size_t i, struct secret_place *out
 {
     const size_t look = v->n - i < TEXT_KEY_LOOK ? v->n - i : TEXT_KEY_LOOK;
     const struct str rest = text_piece(v, i + 1, i + look);
+    if (!memchr(rest.p, '@', rest.n))
+        return false;
     const char *end = memmem(rest.p, rest.n, "@tcp(", 5);
     if (!end)
         end = memmem(rest.p, rest.n, "@unix(", 6);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "model/limits.h"
 
 /* Sequences of words, in order of the first letter. */
@@ -115,7 +116,16 @@ static const char *const units_before[] = {
 
 enum { LETTERS = 26 };
 
+/* What was found of keys before: a process sees the same few again and again. */
+enum { KNOWN = 256, KNOWN_KEY = 46 };
+struct known {
+    uint8_t n; /* 0: none */
+    uint8_t grade;
+    char key[KNOWN_KEY];
+};
+
 struct secret_keys {
+    struct known *known;
     uint8_t from[LETTERS + 1]; /* patterns that begin with a letter: from[l] .. from[l+1]-1 */
     struct buf extra, allow;   /* ".word.word." each, one after the other, NUL between them */
 };
@@ -260,7 +270,7 @@ static bool is_allowed(const struct secret_keys *k, const struct words *w)
     return false;
 }
 
-enum secret_grade secret_key_grade(const struct secret_keys *k, struct str key)
+static enum secret_grade grade_of(const struct secret_keys *k, struct str key)
 {
     struct words w;
     split(key, &w);
@@ -276,6 +286,29 @@ enum secret_grade secret_key_grade(const struct secret_keys *k, struct str key)
         dot += 1 + word.n;
     }
     return best;
+}
+
+static bool has_letter(struct str key)
+{
+    for (size_t i = 0; i < key.n; i++)
+        if (lower(key.p[i]) || upper(key.p[i]))
+            return true;
+    return false;
+}
+
+enum secret_grade secret_key_grade(const struct secret_keys *k, struct str key)
+{
+    if (!has_letter(key))
+        return GRADE_NONE;
+    if (key.n > KNOWN_KEY)
+        return grade_of(k, key);
+    struct known *known = &k->known[hash_bytes(key.p, key.n, 0) % KNOWN];
+    if (known->n != key.n || memcmp(known->key, key.p, key.n) != 0) {
+        known->n = (uint8_t)key.n;
+        known->grade = (uint8_t)grade_of(k, key);
+        memcpy(known->key, key.p, key.n);
+    }
+    return (enum secret_grade)known->grade;
 }
 
 static bool add_keys(struct buf *to, const struct str *keys, unsigned n)
@@ -305,7 +338,8 @@ struct secret_keys *secret_keys_new(const struct str *extra, unsigned nextra,
     }
     buf_init(&k->extra, SIZE_MAX / 2);
     buf_init(&k->allow, SIZE_MAX / 2);
-    if (add_keys(&k->extra, extra, nextra) && add_keys(&k->allow, allow, nallow))
+    k->known = calloc(KNOWN, sizeof *k->known);
+    if (k->known && add_keys(&k->extra, extra, nextra) && add_keys(&k->allow, allow, nallow))
         return k;
     secret_keys_free(k);
     return NULL;
@@ -317,6 +351,7 @@ void secret_keys_free(struct secret_keys *k)
         return;
     buf_fini(&k->extra);
     buf_fini(&k->allow);
+    free(k->known);
     free(k);
 }
 

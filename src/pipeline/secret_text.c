@@ -341,7 +341,13 @@ static bool secret_at(struct secret_text *t, size_t i, struct secret_place *out)
 int secret_text_init(struct secret_text *t, const struct secret_keys *keys,
                      const struct secret_tokens *tokens, struct str text)
 {
-    *t = (struct secret_text){.keys = keys, .tokens = tokens};
+    t->keys = keys; /* `next` is filled at the first search, if there is one */
+    t->tokens = tokens;
+    t->at = 0;
+    t->off = 0;
+    t->patterns = NULL;
+    t->searched = false;
+    t->hits = 0;
     return text_view_init(&t->v, text);
 }
 
@@ -350,10 +356,40 @@ void secret_text_fini(struct secret_text *t)
     text_view_fini(&t->v);
 }
 
+static bool may_begin(const struct secret_text *t, const char *p, size_t left)
+{
+    if (*p <= '9') /* a bot's id has at least eight digits */
+        return left > 8 && p[7] >= '0' && p[7] <= '9';
+    if (*p == 'i' && left > 2 && p[1] == 's')
+        return true;
+    return left >= TOKEN_START && secret_token_may(t->tokens, p);
+}
+
+/* The next place from `at` on where a secret may begin, passing over words as wholes; but
+ * behind a backslash there may be the letter of an escape, and then a word. */
+static bool skip(struct secret_text *t)
+{
+    const uint8_t *begins = t->tokens->begins;
+    const char *p = t->v.p + t->at, *end = t->v.p + t->v.n;
+    for (; p < end; p++) {
+        const uint8_t is = begins[(uint8_t)*p];
+        if (is == TEXT_PASS)
+            continue;
+        if (is == TEXT_LOOK || may_begin(t, p, (size_t)(end - p)))
+            break;
+        if (p > t->v.p && p[-1] == '\\')
+            continue;
+        while (p + 1 < end && begins[(uint8_t)p[1]] == TEXT_WORD)
+            p++;
+    }
+    t->at = (size_t)(p - t->v.p);
+    return p < end;
+}
+
 /* The next one of the built-in rules, in the view; `at` is behind it then, or at the end. */
 static bool next_built_in(struct secret_text *t, struct secret_place *out)
 {
-    for (; t->at < t->v.n; t->at++) {
+    for (; skip(t); t->at++) {
         if (!secret_at(t, t->at, out) || out->to <= t->at)
             continue;
         t->at = out->to;

@@ -139,8 +139,35 @@ static bool has_digit(struct str s)
     return false;
 }
 
+static void may_start(struct secret_tokens *t, const char *p)
+{
+    const unsigned h = token_start_hash(p);
+    t->starts[h / 8] |= (uint8_t)(1 << h % 8);
+}
+
+/* Its first bytes in upper and lower case. */
+static void may_start_any_case(struct secret_tokens *t, const char *word)
+{
+    for (unsigned upper = 0; upper < 1 << TOKEN_START; upper++) {
+        char p[TOKEN_START];
+        for (unsigned i = 0; i < TOKEN_START; i++)
+            p[i] = (char)(upper >> i & 1 ? word[i] - 'a' + 'A' : word[i]);
+        may_start(t, p);
+    }
+}
+
 void secret_tokens_init(struct secret_tokens *t)
 {
+    *t = (struct secret_tokens){
+        .begins = {[':'] = TEXT_LOOK, ['='] = TEXT_LOOK, ['>'] = TEXT_LOOK, ['-'] = TEXT_LOOK}};
+    for (unsigned c = '0'; c <= 'z'; c++)
+        if (in_set(SET_ALNUM, (char)c))
+            t->begins[c] = TEXT_WORD;
+    for (size_t i = 0; i < PREFIXES; i++)
+        may_start(t, prefixes[i].text);
+    may_start(t, "eyJ");
+    may_start_any_case(t, "bearer");
+    may_start_any_case(t, "basic");
     for (size_t c = 0, i = 0; c < sizeof t->from; c++) {
         while (i < PREFIXES && (size_t)(unsigned char)prefixes[i].text[0] < c)
             i++;

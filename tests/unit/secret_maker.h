@@ -76,6 +76,23 @@ static inline const char *secret_key_name(struct secret_maker *m)
 
 enum { SECRET_FORMS = 14 };
 
+/* The forms that are a text around the secret. */
+static inline void make_simple(struct secret_maker *m, unsigned form)
+{
+    static const char *const around[][2] = {
+        {"sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", ""},
+        {"header was Bearer ", ", refused"},
+        {"GET https://user:", "@example.org:8443/a?b=1 failed"},
+        {"{\"content\":[{\"text\":\"{\\\"api_key\\\":\\\"", "\\\"}\"}]}"},
+        {"-----BEGIN RSA PRIVATE KEY-----\nMII", "\n-----END RSA PRIVATE KEY-----"},
+        {"the password is ", ""},
+        {"Password: ", ""},
+        {"token = ", ""},
+        {"curl --password ", " https://example.org"},
+    };
+    buf_addf(&m->text, "%s%s%s", around[form][0], m->core, around[form][1]);
+}
+
 /* One of SECRET_FORMS forms. */
 static inline void secret_make(struct secret_maker *m, unsigned form)
 {
@@ -85,7 +102,7 @@ static inline void secret_make(struct secret_maker *m, unsigned form)
     buf_reset(&m->value);
     buf_reset(&m->text);
     buf_adds(&m->key, "note");
-    random_core(m, MAKER_WORD, 16 + below(m, 24));
+    random_core(m, MAKER_WORD, form == 2 ? 36 : 16 + below(m, 24));
     switch (form) {
     case 0: /* known by its key alone */
     case 1:
@@ -97,52 +114,24 @@ static inline void secret_make(struct secret_maker *m, unsigned form)
                  m->core);
         return;
     case 2:
-        random_core(m, MAKER_WORD, 36);
         buf_addf(&m->text, "cloning with %s%s as git", prefixes[below(m, 5)], m->core);
         break;
-    case 3:
-        buf_addf(&m->text, "sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.%s", m->core);
-        break;
-    case 4:
-        buf_addf(&m->text, "header was Bearer %s, refused", m->core);
-        break;
-    case 5:
-        buf_adds(&m->value, "user:");
-        buf_adds(&m->value, m->core);
+    case 3: /* what is left of it is looked for encoded */
+        buf_addf(&m->value, "user:%s", m->core);
         buf_adds(&m->text, "tried Basic ");
         base64(&m->text, m->value.p, m->value.n);
         memcpy(m->core, m->text.p + 12, 24);
         m->core[24] = '\0';
         break;
-    case 6:
-        buf_addf(&m->text, "GET https://user:%s@example.org:8443/a?b=1 failed", m->core);
-        break;
-    case 7: /* encoded in a URL; what is left of it is looked for in that form */
-        buf_adds(&m->text, "https://example.org/login?user=bob&password=");
-        buf_adds(&m->value, m->core);
-        buf_adds(&m->value, "/+ =");
+    case 4:
+        buf_addf(&m->value, "%s/+ =", m->core);
         buf_addc(&m->value, '\0');
+        buf_adds(&m->text, "https://example.org/login?user=bob&password=");
         percent(&m->text, m->value.p);
         buf_adds(&m->text, "&next=%2Fhome");
         break;
-    case 8:
-        buf_addf(&m->text, "{\"content\":[{\"text\":\"{\\\"api_key\\\":\\\"%s\\\"}\"}]}", m->core);
-        break;
-    case 9:
-        buf_addf(&m->text, "-----BEGIN RSA PRIVATE KEY-----\nMII%s\n-----END RSA PRIVATE KEY-----",
-                 m->core);
-        break;
-    case 10:
-        buf_addf(&m->text, "the password is %s", m->core);
-        break;
-    case 11:
-        buf_addf(&m->text, "Password: %s", m->core);
-        break;
-    case 12:
-        buf_addf(&m->text, "token = %s", m->core);
-        break;
     default:
-        buf_addf(&m->text, "curl --password %s https://example.org", m->core);
+        make_simple(m, form - 5);
     }
     buf_reset(&m->value);
     buf_addstr(&m->value, buf_str(&m->text));
