@@ -371,7 +371,7 @@ int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
             return r;
     }
     const int r = own_consumers(o, now);
-    return r < 0 ? r : resume_domains(o, now);
+    return r < 0 && r != -ERR_FULL ? r : resume_domains(o, now);
 }
 
 void own_fini(struct own *o)
