@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "pipeline/otlp.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "store/commit.h"
@@ -100,6 +102,16 @@ static int reserve(void *arg, uint64_t offset, uint64_t size)
     return 0;
 }
 
+/* OTLP has a domain of its own, so that its ledger can be told from the nodes'. */
+static unsigned choose_domain(void *arg, const struct peer *peer, struct str service,
+                              struct str asked)
+{
+    const unsigned nodes = ((const struct machine *)arg)->options.domains - 1;
+    (void)asked;
+    return peer->uid == OTLP_UID ? nodes
+                                 : (unsigned)(hash_bytes(service.p, service.n, peer->uid) % nodes);
+}
+
 /* Each named event counts, is summarized, and sets a part of a joined gauge. */
 static struct rules *make_rules(void)
 {
@@ -133,6 +145,8 @@ void machine_init(struct machine *m, struct rng *rng, enum mutant mutant)
     follower_init(&m->follower, rng);
     pipeline_defaults(&m->options);
     m->options.cardinality = 30;
+    m->options.choose_domain = choose_domain;
+    m->options.choose_arg = m;
     m->options.series_idle = 200 * NS_PER_S;
     m->options.session_keep = 100000 * NS_PER_S;
     static const struct redact_options secrets = {.enabled = true};

@@ -18,15 +18,17 @@
 #include "machine.h"
 #include "node.h"
 #include "pipeline/redact.h"
+#include "sender.h"
 #include "store/read.h"
 #include "store/session.h"
 
-enum { NODES = 4, DRAIN_ROUNDS = 20000 };
+enum { NODES = 4, SENDERS = 2, DRAIN_ROUNDS = 20000 };
 
 struct history {
     struct rng rng;
     struct machine m;
     struct node nodes[NODES];
+    struct sender senders[SENDERS];
     bool tight;      /* memory for the store is short: what finds no room is dropped */
     char wrong[256]; /* empty: nothing yet */
 };
@@ -69,10 +71,16 @@ static bool expected(struct history *h, struct totals *t)
     return true;
 }
 
+static unsigned otlp_domain(const struct history *h)
+{
+    return h->m.options.domains - 1;
+}
+
+/* Over the domains of the nodes. */
 static uint64_t own_sum(struct history *h, enum own_metric metric, unsigned each, unsigned offset)
 {
     uint64_t sum = 0;
-    for (unsigned d = 0; d < h->m.options.domains; d++)
+    for (unsigned d = 0; d < otlp_domain(h); d++)
         sum += own_get(&h->m.pl.own, metric, d * each + offset);
     return sum;
 }
@@ -105,11 +113,28 @@ static bool check_ledger(struct history *h, const struct totals *t)
     return true;
 }
 
+static uint64_t sent(const struct history *h, enum otlp_signal signal, bool answered)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < SENDERS; i++)
+        n += answered ? h->senders[i].answered[signal] : h->senders[i].attempted[signal];
+    return n;
+}
+
+/* Nobody can tell how much of a request that was never answered is there. */
+static bool between(const struct history *h, uint64_t n, uint64_t answered, uint64_t attempted)
+{
+    return (h->tight || n >= answered) && n <= attempted;
+}
+
 static bool check_rings(struct history *h, const struct totals *t)
 {
     const struct ring_head *r = h->m.st.head->ring;
     const uint64_t left_out = own_sum(h, OWN_DROPPED, DROP_MAX, DROP_RING_FULL);
-    if (r[RING_EVENTS].head_seq + r[RING_SPANS].head_seq + left_out != t->events + t->spans)
+    const uint64_t all = r[RING_EVENTS].head_seq + r[RING_SPANS].head_seq + left_out;
+    const uint64_t ours = t->events + t->spans;
+    if (all < ours || !between(h, all - ours, sent(h, OTLP_TRACES, true) + sent(h, OTLP_LOGS, true),
+                               sent(h, OTLP_TRACES, false) + sent(h, OTLP_LOGS, false)))
         return fault(h, "rings: %llu events of %llu, %llu spans of %llu",
                      (unsigned long long)r[RING_EVENTS].head_seq, (unsigned long long)t->events,
                      (unsigned long long)r[RING_SPANS].head_seq, (unsigned long long)t->spans);
@@ -176,19 +201,82 @@ static bool check_values(struct history *h, const struct totals *t)
     return true;
 }
 
+/* The ledger of what came by OTLP. */
+static bool check_otlp_ledger(struct history *h)
+{
+    const unsigned d = otlp_domain(h);
+    const uint64_t received = own_get(&h->m.pl.own, OWN_RECEIVED, d);
+    uint64_t accounted = own_get(&h->m.pl.own, OWN_APPLIED, d), answered = 0, attempted = 0;
+    for (unsigned why = 0; why < DROP_MAX; why++) {
+        const uint64_t n = own_get(&h->m.pl.own, OWN_DROPPED, own_drop_index(d, why));
+        accounted += n;
+        if (n && !(h->tight && may_drop(h, why)))
+            return fault(h, "otlp: %llu items dropped as %s", (unsigned long long)n,
+                         drop_name(why));
+    }
+    for (int signal = 0; signal < OTLP_SIGNALS; signal++) {
+        answered += sent(h, (enum otlp_signal)signal, true);
+        attempted += sent(h, (enum otlp_signal)signal, false);
+    }
+    if (received != accounted || !between(h, received, answered, attempted))
+        return fault(h, "otlp: %llu received, %llu accounted for, %llu to %llu sent",
+                     (unsigned long long)received, (unsigned long long)accounted,
+                     (unsigned long long)answered, (unsigned long long)attempted);
+    return true;
+}
+
+/* A metric of a sender: never more than it has counted, however often it was sent, and
+ * when all is `done` not less, unless a point was only where a stream goes on from. */
+static bool check_sent(struct history *h, const struct sender *s, const char *metric, double is,
+                       double counted, bool done)
+{
+    const bool exact = done && !h->tight && own_get(&h->m.pl.own, OWN_OTLP_BASELINES, 0) == 0;
+    if (exact ? is != counted : is > counted)
+        return fault(h, "sender %u: %s is %g of %g", s->number, metric, is, counted);
+    return true;
+}
+
+static bool check_sender(struct history *h, const struct sender *s, bool done)
+{
+    const struct sender_values *v = &s->v, *b = &s->before;
+    struct sample x;
+    char family[64];
+    sender_family(s, "total", family, sizeof family);
+    bool good = !sample_of(h, family, &x) ||
+                check_sent(h, s, "total", x.d, (double)(v->count + b->count), done);
+    sender_family(s, "cost", family, sizeof family);
+    good = good &&
+           (!sample_of(h, family, &x) || check_sent(h, s, "cost", x.d, v->cost + b->cost, done));
+    sender_family(s, "size", family, sizeof family);
+    for (unsigned i = 0; good && i < SENDER_BUCKETS && sample_of(h, family, &x); i++)
+        good = check_sent(h, s, "size", (double)x.buckets[i], (double)(v->bucket[i] + b->bucket[i]),
+                          done);
+    sender_family(s, "scaled", family, sizeof family);
+    return good && (!sample_of(h, family, &x) || check_sent(h, s, "scaled", (double)x.count,
+                                                            (double)(v->scaled + b->scaled), done));
+}
+
+static bool check_senders(struct history *h, bool done)
+{
+    bool good = check_otlp_ledger(h);
+    for (unsigned i = 0; good && i < SENDERS; i++)
+        good = check_sender(h, &h->senders[i], done);
+    return good;
+}
+
 static bool check_follower(struct history *h)
 {
     return follower_check(&h->m.follower, &h->m.st) || fault(h, "%s", h->m.follower.wrong);
 }
 
-static bool check(struct history *h)
+static bool check(struct history *h, bool done)
 {
     struct totals t;
     char why[128];
     if (store_check(&h->m.st, why, sizeof why) < 0)
         return fault(h, "store: %s", why);
     return expected(h, &t) && check_ledger(h, &t) && check_rings(h, &t) && check_rules(h, &t) &&
-           check_watch(h) && check_follower(h) && check_values(h, &t);
+           check_watch(h) && check_follower(h) && check_values(h, &t) && check_senders(h, done);
 }
 
 /* ---- what happens ---- */
@@ -204,7 +292,7 @@ static bool revive(struct history *h)
         if (h->m.alive)
             h->m.points_left = 0;
     }
-    return check(h);
+    return check(h, false);
 }
 
 /* The series whose values are compared may not expire. */
@@ -212,9 +300,16 @@ static void pin(struct history *h)
 {
     static const char *const families[] = {"sim_count", "sim_cost", "sim_size", "sim_ruled"};
     struct metric_view m;
+    static const char *const sent_metrics[] = {"total", "cost", "size", "scaled"};
+    char family[64];
     for (unsigned i = 0; h->m.alive && i < sizeof families / sizeof *families; i++)
         if (metric_find(&h->m.st, str_of(families[i]), &m) && m.first)
             series_pin(&h->m.st, m.first, true);
+    for (unsigned i = 0; h->m.alive && i < 4 * SENDERS; i++) {
+        sender_family(&h->senders[i / 4], sent_metrics[i % 4], family, sizeof family);
+        if (metric_find(&h->m.st, str_of(family), &m) && m.first)
+            series_pin(&h->m.st, m.first, true);
+    }
     if (h->m.alive)
         store_commit(&h->m.st);
 }
@@ -251,6 +346,8 @@ static void step(struct history *h)
     struct node *n = &h->nodes[rng_below(&h->rng, NODES)];
     if (rng_chance(&h->rng, 10))
         machine_follow(&h->m);
+    if (rng_chance(&h->rng, 25))
+        sender_step(&h->senders[rng_below(&h->rng, SENDERS)], &h->m, rng_below(&h->rng, 1500));
     const uint32_t dice = rng_below(&h->rng, 100);
     if (dice < 25)
         node_emit(n, rng_chance(&h->rng, 10) ? 2000 : 50);
@@ -304,6 +401,8 @@ static bool drain(struct history *h)
             node_receive(n, &h->m, 60000);
         }
     }
+    for (unsigned i = 0; i < SENDERS; i++)
+        sender_drain(&h->senders[i], &h->m);
     machine_watch(&h->m, UINT32_MAX);
     machine_follow_all(&h->m);
     return true;
@@ -322,13 +421,14 @@ static bool live(struct history *h, uint32_t steps)
             return false;
         step(h);
     }
-    return (h->m.alive || revive(h)) && drain(h) && check(h);
+    return (h->m.alive || revive(h)) && drain(h) && check(h, true);
 }
 
 /* ---- histories ---- */
 
 struct outcome {
     uint64_t kills, items, duplicates, dropped, overrun;
+    uint64_t otlp, again, exact; /* OTLP items, those sent again, histories without baselines */
 };
 
 /* What the history went through, so that a blind one can be told from a good one. */
@@ -338,8 +438,13 @@ static void count(struct history *h, struct outcome *sum)
     sum->overrun += h->m.follower.overrun;
     for (unsigned i = 0; i < NODES; i++)
         sum->items += h->nodes[i].nlog;
+    for (int signal = 0; signal < OTLP_SIGNALS; signal++) {
+        sum->otlp += sent(h, (enum otlp_signal)signal, true);
+        sum->again += sent(h, (enum otlp_signal)signal, false);
+    }
     if (!h->m.alive)
         return;
+    sum->exact += !h->tight && own_get(&h->m.pl.own, OWN_OTLP_BASELINES, 0) == 0;
     sum->duplicates += own_sum(h, OWN_DUPLICATES, 1, 0);
     for (unsigned why = 0; why < DROP_MAX; why++)
         sum->dropped += why == DROP_NOT_FINITE ? 0 : own_sum(h, OWN_DROPPED, DROP_MAX, why);
@@ -356,11 +461,15 @@ static void run(uint64_t seed, uint32_t steps, enum mutant mutant, char wrong[25
     machine_init(&h->m, &h->rng, mutant);
     for (unsigned i = 0; i < NODES; i++)
         node_init(&h->nodes[i], &h->rng, i);
+    for (unsigned i = 0; i < SENDERS; i++)
+        sender_init(&h->senders[i], &h->rng, i);
     live(h, steps);
     memcpy(wrong, h->wrong, 256);
     count(h, sum);
     for (unsigned i = 0; i < NODES; i++)
         node_fini(&h->nodes[i]);
+    for (unsigned i = 0; i < SENDERS; i++)
+        sender_fini(&h->senders[i]);
     machine_fini(&h->m);
     free(h);
 }
@@ -383,6 +492,9 @@ static unsigned run_plain(uint64_t seed, uint64_t histories, uint32_t steps)
            (unsigned long long)histories, (unsigned long long)sum.items,
            (unsigned long long)sum.duplicates, (unsigned long long)sum.dropped,
            (unsigned long long)sum.kills, (unsigned long long)sum.overrun);
+    printf("otlp: %llu items, %llu with those sent again, %llu histories without a baseline\n",
+           (unsigned long long)sum.otlp, (unsigned long long)sum.again,
+           (unsigned long long)sum.exact);
     return failed;
 }
 
