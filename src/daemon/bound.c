@@ -7,6 +7,7 @@ enum {
     BASE_BYTES = 4 << 20,  /* the program, its libraries and their tables */
     CONN_BYTES = 1024,     /* one idle connection; measured by make bench */
     HTTP_BYTES = 32 << 10, /* one HTTP connection of libmicrohttpd */
+    GRPC_BYTES = 64 << 10, /* one gRPC connection with all of its streams open */
     RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
     ID_BYTES = sizeof(struct link_series),
 };
@@ -25,7 +26,10 @@ void bound_print(FILE *to, const struct config *c)
         {"partial frames", 1, c->limits_partial_frame_bytes},
         {"replies", 1, c->limits_reply_bytes},
         {"metrics pages", 1, c->metrics_page_bytes},
-        {"http connections", c->metrics_connections + c->health_connections, HTTP_BYTES},
+        {"http connections", c->metrics_connections + c->health_connections + c->otlp_connections,
+         HTTP_BYTES},
+        {"OTLP messages", 1, c->otlp_buffer},
+        {"gRPC connections", c->otlp_connections, GRPC_BYTES},
         {"rules", c->rules.n, RULE_BYTES},
         {"program", 1, BASE_BYTES},
     };

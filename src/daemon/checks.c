@@ -128,6 +128,8 @@ void checks_make(struct daemon *d)
     check_intake(d);
     check_port(d, "metrics_port", d->ports.metrics);
     check_port(d, "health_port", d->ports.health);
+    check_port(d, "otlp_grpc_port", d->otlp.grpc);
+    check_port(d, "otlp_http_port", d->otlp.http);
     check_memory(d);
     check_components(d);
     check_required(d);

@@ -62,6 +62,10 @@
       "Where /metrics is served. Port 0 picks a free one, which mcptally status shows.")           \
     X(ADDRESS, listen_health, "listen.health", "127.0.0.1:9091", 0, 0, RESTART,                    \
       "Where /health and its kin are served.")                                                     \
+    X(ADDRESS, listen_otlp_grpc, "listen.otlp_grpc", "127.0.0.1:4317", 0, 0, RESTART,              \
+      "Where OTLP over gRPC is received.")                                                         \
+    X(ADDRESS, listen_otlp_http, "listen.otlp_http", "127.0.0.1:4318", 0, 0, RESTART,              \
+      "Where OTLP over HTTP is received: /v1/traces, /v1/metrics and /v1/logs.")                   \
     X(SIZE, store_size, "store.size", "64MiB", STORE_MIN, STORE_LARGEST, RESTART,                  \
       "Size of the shared memory that holds all state. Memory follows use. A store that is there " \
       "keeps its size until it is removed or the machine boots.")                                  \
@@ -128,6 +132,21 @@
     X(LIST, spans_dimensions, "spans.dimensions", "", 0, 0, RELOAD,                                \
       "Attributes of spans, or else of their resource, that are labels of these metrics beside "   \
       "service.name, span.name, span.kind and status.code; at most 16.")                           \
+    X(SIZE, otlp_buffer, "otlp.buffer", "32MiB", 1 << 20, UINT64_C(1) << 36, RELOAD,               \
+      "Memory of OTLP messages that are being received or applied, all together. Beyond it "       \
+      "senders are told to come back in a second.")                                                \
+    X(SIZE, otlp_message_bytes, "otlp.message_bytes", "4MiB", 64 << 10, 256 << 20, RELOAD,         \
+      "Size of one OTLP message, before and after decompression.")                                 \
+    X(SIZE, otlp_json_bytes, "otlp.json_bytes", "1MiB", 64 << 10, 64 << 20, RELOAD,                \
+      "The same of one in JSON, which is converted at one go.")                                    \
+    X(COUNT, otlp_connections, "otlp.connections", "256", 1, 100000, RESTART,                      \
+      "Connections to each of the OTLP ports at one time.")                                        \
+    X(COUNT, otlp_streams, "otlp.streams", "16", 1, 1000, RELOAD,                                  \
+      "Requests that one gRPC connection may have open, from the next connection on.")             \
+    X(DURATION, otlp_receive_timeout, "otlp.receive_timeout", "10s", 100 * NS_PER_MS, CONFIG_HOUR, \
+      RESTART, "Time from the head of an OTLP request to its last byte.")                          \
+    X(DURATION, otlp_idle_timeout, "otlp.idle_timeout", "5m", NS_PER_S, CONFIG_DAY, RESTART,       \
+      "Time without a request after which a connection to an OTLP port is closed.")                \
     X(COUNT, health_connections, "health.connections", "32", 1, 1000, RESTART,                     \
       "HTTP connections to the health port at one time.")                                          \
     X(DURATION, health_interval, "health.interval", "30s", NS_PER_S, CONFIG_DAY, RELOAD,           \

@@ -58,7 +58,8 @@ static int start_limits(struct daemon *d)
 {
     struct rlimit r;
     const struct config *c = d->config;
-    const uint64_t reserved = c->metrics_connections + c->health_connections + SPARE_DESCRIPTORS;
+    const uint64_t reserved = c->metrics_connections + c->health_connections +
+                              2 * c->otlp_connections + SPARE_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0)
         return DAEMON_FAILED;
     r.rlim_cur = r.rlim_max;
@@ -132,6 +133,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     const struct when now = clock_now();
     intake_sweep(&d->intake, now);
+    otlp_ports_tick(&d->otlp);
     (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
     sampling_tick(d->sampling, now);
     log_flood(d);
@@ -162,7 +164,9 @@ static void set_limit(struct daemon *d, uint64_t ns)
 
 static void on_drained(void *arg)
 {
-    leave(arg);
+    struct daemon *d = arg;
+    if (--d->undrained == 0)
+        leave(d);
 }
 
 /* The first time what is written is read; the second time is the end. */
@@ -180,6 +184,8 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
     checks_make(d);
     log_info("daemon", "stopping");
     set_limit(d, DRAIN_NS);
+    d->undrained = 2;
+    otlp_ports_drain(&d->otlp, on_drained, d);
     intake_drain(&d->intake, on_drained, d);
 }
 
@@ -369,22 +375,36 @@ static void describe(void *arg, struct status_info *out)
     out->started = d->started.mono;
     out->config = d->load->used;
     out->store_path = d->file.path;
-    out->nports = 2;
-    out->ports[0].name = "metrics";
-    out->ports[0].address = port_address(d->ports.metrics);
-    out->ports[1].name = "health";
-    out->ports[1].address = port_address(d->ports.health);
+    const struct {
+        const char *name;
+        const struct port *port;
+    } ports[] = {
+        {"metrics", d->ports.metrics},
+        {"health", d->ports.health},
+        {"otlp_grpc", d->otlp.grpc},
+        {"otlp_http", d->otlp.http},
+    };
+    out->nports = sizeof ports / sizeof *ports;
+    for (unsigned i = 0; i < out->nports; i++) {
+        out->ports[i].name = ports[i].name;
+        out->ports[i].address = ports[i].port ? port_address(ports[i].port) : "";
+    }
     out->verdict = &d->verdict;
 }
 
-static int start_ports(struct daemon *d)
+static struct serve_env env_of(struct daemon *d)
 {
-    const struct serve_env env = {
+    return (struct serve_env){
         .base = d->base,
         .pl = &d->pipeline,
         .spent = note_spent,
         .arg = d,
     };
+}
+
+static int start_ports(struct daemon *d)
+{
+    const struct serve_env env = env_of(d);
     const struct ports_about about = {
         .runtime_dir = d->paths.runtime,
         .verdict = &d->verdict,
@@ -434,6 +454,24 @@ static void stop_intake(struct daemon *d)
     intake_fini(&d->intake);
 }
 
+/* ---- OTLP ---- */
+
+static int start_otlp(struct daemon *d)
+{
+    const struct serve_env env = env_of(d);
+    const int r = otlp_ports_start(&d->otlp, &env, d->config, &d->passed);
+    d->otlp.in.turned = on_turned;
+    d->otlp.in.turned_arg = d;
+    if (r < 0)
+        otlp_ports_stop(&d->otlp);
+    return r < 0 ? status_of(r) : DAEMON_OK;
+}
+
+static void stop_otlp(struct daemon *d)
+{
+    otlp_ports_stop(&d->otlp);
+}
+
 /* ---- readiness ---- */
 
 static const char *address_of(const struct port *p)
@@ -474,6 +512,7 @@ static const struct step {
     {start_watch, stop_watch},       /* health goes on from what the store has */
     {start_ports, stop_ports},       /* HTTP and the control socket answer */
     {start_intake, stop_intake},     /* producers connect */
+    {start_otlp, stop_otlp},         /* and OTLP's, which may be told to come back later */
     {start_serving, NULL},           /* READY=1 */
 };
 

@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/load.h"
 #include "daemon/notify.h"
+#include "daemon/otlp_ports.h"
 #include "daemon/paths.h"
 #include "daemon/ports.h"
 #include "daemon/sockets.h"
@@ -69,6 +70,8 @@ struct daemon {
     struct ports ports;
     struct socket_place events;
     struct intake intake;
+    struct otlp_ports otlp;
+    unsigned undrained; /* of these two */
 };
 
 /* Runs until a signal ends it; takes the configuration. Returns the exit status. */

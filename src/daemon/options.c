@@ -51,6 +51,18 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
         o->connections = descriptors;
 }
 
+void options_otlp(const struct config *c, struct otlp_intake_options *o)
+{
+    *o = (struct otlp_intake_options){
+        .buffer = c->otlp_buffer,
+        .message = c->otlp_message_bytes,
+        .json = c->otlp_json_bytes,
+        .receive_timeout = c->otlp_receive_timeout,
+        .idle_timeout = c->otlp_idle_timeout,
+        .streams = (unsigned)c->otlp_streams,
+    };
+}
+
 /* The items of a list as borrowed texts; NULL when memory is out. */
 static struct str *texts_of(const struct config_list *list)
 {

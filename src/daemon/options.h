@@ -5,6 +5,7 @@
 
 #include "daemon/config.h"
 #include "intake/intake.h"
+#include "intake/otlp_intake.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/redact.h"
 #include "pipeline/sampling.h"
@@ -15,6 +16,8 @@ void options_pipeline(struct config *c, struct pipeline_options *o);
 
 /* `descriptors`: how many connections may be open at most, whatever is configured. */
 void options_intake(const struct config *c, unsigned descriptors, struct intake_options *o);
+
+void options_otlp(const struct config *c, struct otlp_intake_options *o);
 
 /* `required` is what o->required borrows: the caller frees it when the watch has
  * other options; its texts stay c's. False when memory is out. */

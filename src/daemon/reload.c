@@ -66,6 +66,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     intake.left_out = d->left_out;
     intake_configure(&d->intake, &intake);
     ports_configure(&d->ports, d->config);
+    otlp_ports_configure(&d->otlp, d->config);
     health_watch_configure(&d->health, &health);
     free(d->required);
     d->required = required;

@@ -21,7 +21,7 @@ enum job_stage {
 struct otlp_job {
     TAILQ_ENTRY(otlp_job) link;
     struct otlp_intake *in;
-    struct otlp_lane *lane;
+    struct otlp_lane *lane; /* NULL: out of line */
     enum job_stage stage;
     enum otlp_signal signal;
     bool json;
@@ -103,9 +103,12 @@ static void enter_line(struct otlp_job *job, struct otlp_lane *lane)
 
 static void leave_line(struct otlp_job *job)
 {
+    if (!job->lane)
+        return;
     TAILQ_REMOVE(&job->lane->jobs, job, link);
     if (TAILQ_EMPTY(&job->lane->jobs))
         TAILQ_REMOVE(&job->in->lanes, job->lane, link);
+    job->lane = NULL;
 }
 
 /* ---- jobs ---- */
@@ -166,9 +169,11 @@ void otlp_job_abandon(struct otlp_job *job)
     enter_line(job, &job->in->orphans);
 }
 
+/* Its lane may go with the answer. */
 static void answer(struct otlp_job *job, const struct otlp_answer *a)
 {
     otlp_answered *answered = job->answered;
+    leave_line(job);
     if (answered) {
         job->answered = NULL;
         answered(job->arg, a);

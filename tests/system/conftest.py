@@ -91,7 +91,8 @@ class Daemon:
     def __init__(self, runtime, state, log):
         self.runtime, self.state, self.log_path = runtime, state, log
         self.binary = BUILD / "mcptallyd"
-        self.options = {"listen.metrics": "127.0.0.1:0", "listen.health": "127.0.0.1:0"}
+        self.options = {f"listen.{port}": "127.0.0.1:0"
+                        for port in ("metrics", "health", "otlp_grpc", "otlp_http")}
         self.config = None
         self.env = {}
         self.arguments = []

@@ -42,7 +42,7 @@ def hits(daemon, service="test"):
 def test_serves_on_defaults(daemon):
     status = daemon.status()
     assert status["pid"] == daemon.pid
-    assert set(status["listen"]) == {"metrics", "health"}
+    assert set(status["listen"]) == {"metrics", "health", "otlp_grpc", "otlp_http"}
     for path in ("/health", "/health/live", "/health/ready", "/health/startup"):
         assert daemon.get(path, "health").status == 200
     assert counted(daemon, "mcptally_starts_total") == 1
@@ -591,7 +591,7 @@ def hits_page(daemon):
 
 def test_ports_can_be_off(new_daemon):
     daemon = new_daemon()
-    daemon.options["listen.metrics"] = daemon.options["listen.health"] = "off"
+    daemon.options.update(dict.fromkeys(daemon.options, "off"))
     daemon.start()
     assert set(daemon.status()["listen"].values()) == {None}
     one = producer(daemon)
