@@ -1,0 +1,39 @@
+#include "export/setup.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+void setup_connected(struct setup *s, const struct endpoint *e)
+{
+    s->stats->connects++;
+    if (s->troubled)
+        log_info("export", "%s: connected to %s again", s->name, e->authority);
+    s->troubled = false;
+}
+
+void setup_failed(struct setup *s, const char *why)
+{
+    snprintf(s->stats->error, sizeof s->stats->error, "%s", why);
+    if (!s->troubled)
+        log_warn("export", "%s: %s", s->name, why);
+    s->troubled = true;
+}
+
+uint64_t setup_connect(const struct setup *s)
+{
+    const uint64_t most = EXPORT_CONNECT * NS_PER_S;
+    const uint64_t part = s->timeout / 4 * 3; /* so that this is known first */
+    return part < most ? part : most;
+}
+
+struct timeval setup_time(uint64_t ns)
+{
+    return (struct timeval){(time_t)(ns / NS_PER_S), (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+}
+
+struct timeval setup_connect_time(const struct setup *s)
+{
+    return setup_time(setup_connect(s));
+}
