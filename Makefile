@@ -136,6 +136,11 @@ $(B)/tests/system/%: $(B)/obj/tests/system/%.o $(B)/libmcptally.so
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' -lpthread
 
+# But this one drives what leaves the daemon.
+$(B)/tests/system/sender: $(B)/obj/tests/system/sender.o $(B)/libcore.a
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+
 # Programs of the bench speak the wire themselves; emit.c uses the library as it is installed.
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
 	@mkdir -p $(@D)

@@ -1,0 +1,800 @@
+"""The transports that leave, driven by build/tests/system/sender against collectors that do
+anything. What the daemon makes of them is test_export.py's."""
+
+import email.utils
+import json
+import select
+import subprocess
+import time
+
+import pytest
+
+import collector as c
+from conftest import BUILD, DEADLINE
+
+RETRY, REFUSED, OK = "retry", "refused", "ok"
+
+
+def body_of(number, size):
+    """What the sender fills a request with."""
+    return bytes((number * 31 + i * 7 + (i >> 8)) & 0xff for i in range(size))
+
+
+class Sender:
+    def __init__(self, **options):
+        command = [str(BUILD / "tests/system/sender")]
+        command += [f"{k.replace('__', '.')}={v}" for k, v in options.items()]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        bufsize=0)
+        self.read = b""
+
+    def line(self, deadline=DEADLINE):
+        while b"\n" not in self.read:
+            assert select.select([self.process.stdout], [], [], deadline)[0], "no line in time"
+            part = self.process.stdout.read(65536)
+            assert part, f"the sender ended: {self.process.wait(DEADLINE)}"
+            self.read += part
+        line, _, self.read = self.read.partition(b"\n")
+        return json.loads(line)
+
+    def tell(self, number, signal=0, size=20):
+        self.process.stdin.write(f"send {number} {signal} {size}\n".encode())
+
+    def send(self, number, signal=0, size=20):
+        """Sends one and returns its answer."""
+        self.tell(number, signal, size)
+        answer = self.line()
+        assert answer["id"] == number
+        return answer
+
+    def stats(self):
+        self.process.stdin.write(b"stats\n")
+        return self.line()
+
+    def end(self):
+        self.process.stdin.close()
+        status = self.process.wait(DEADLINE)
+        self.process.stdout.close()
+        assert status == 0
+
+
+@pytest.fixture
+def ends():
+    """Things to be ended, newest first: append(function)."""
+    todo = []
+    yield todo
+    for end in reversed(todo):
+        end()
+
+
+@pytest.fixture
+def sender(ends):
+    def start(endpoint, **options):
+        made = Sender(**{"endpoint": endpoint, "name__localhost": "127.0.0.1", **options})
+        ends.append(made.end)
+        return made
+    return start
+
+
+@pytest.fixture
+def collect(ends):
+    def start(kind, **options):
+        made = kind(**options)
+        ends.append(made.stop)
+        return made
+    return start
+
+
+@pytest.fixture
+def raw(ends):
+    def start(script, **options):
+        made = c.Raw(script, **options)
+        ends.append(made.stop)
+        return made
+    return start
+
+
+@pytest.fixture
+def raw_sender(raw, sender):
+    """A sender to a server made of frames."""
+    def start(script, **options):
+        server = raw(script)
+        return sender(f"http://localhost:{server.port}", **{"timeout_ms": 2000, **options}), server
+    return start
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return c.Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def outcome(answer):
+    return answer["kind"], answer["status"]
+
+
+# ---- gRPC, against grpcio -----------------------------------------------------------
+
+@pytest.mark.parametrize("gzip", [0, 1])
+def test_grpc_carries_each_signal(collect, sender, gzip):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint, gzip=gzip, header__x_token="abc", header__Api="X y")
+    for number, size in enumerate((0, 1, 70_000, 5_000_000)):
+        assert outcome(s.send(number, number % 3, size)) == (OK, 0)
+    for number, (request, size) in enumerate(zip(server.requests, (0, 1, 70_000, 5_000_000))):
+        assert request.signal == c.SIGNALS[number % 3]
+        assert request.body == body_of(number, size)
+        assert request.headers["x_token"] == "abc" and request.headers["api"] == "X y"
+        assert request.headers["user-agent"].startswith("mcptally/")
+    stats = s.stats()
+    assert stats["connects"] == 1 and stats["requests"] == 4 and stats["connected"]
+    assert gzip == (stats["bytes_sent"] < 4_000_000)
+
+
+RETRYABLE = {1, 4, 10, 11, 14, 15}
+
+
+def test_grpc_each_status(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint)
+    for code in range(1, 17):
+        server.answers.append(c.Answer(code=code, text=f"code {code} \u00e4%\n"))
+        answer = s.send(code)
+        assert outcome(answer) == (RETRY if code in RETRYABLE else REFUSED, code)
+        assert answer["message"] == f"code {code} \u00e4% " and answer["grpc"]
+        assert answer["after"] == 0
+    for code in (8, 14):
+        server.answers.append(c.Answer(code=code, text="wait", retry=2.5))
+        answer = s.send(code)
+        assert outcome(answer) == (RETRY, code) and answer["after"] == 2_500_000_000
+    server.answers.append(c.Answer(code=3, text="no", retry=1))
+    assert outcome(s.send(3)) == (REFUSED, 3)
+    assert s.stats()["connects"] == 1
+
+
+def test_grpc_partial_success(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint)
+    server.answers += [c.Answer(rejected=7, text="seven"), c.Answer(text="a warning"),
+                       c.Answer(body=b"\xff\xff"), c.Answer(body=b"\x00" * 200_000)]
+    answer = s.send(1)
+    assert outcome(answer) == (OK, 0) and answer["rejected"] == 7 and answer["message"] == "seven"
+    answer = s.send(2)
+    assert outcome(answer) == (OK, 0) and answer["rejected"] == 0
+    assert outcome(s.send(3)) == (OK, 0)
+    assert outcome(s.send(4)) == (REFUSED, 8)  # more of a reply than anybody has to say
+
+
+def test_grpc_deadline(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint, timeout_ms=300)
+    server.answers.append(c.Answer(hang=True))
+    assert outcome(s.send(1)) == (RETRY, 4)
+    assert outcome(s.send(2)) == (OK, 0)
+    assert s.stats()["connects"] == 1
+
+
+def test_grpc_concurrent(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint, concurrent=4)
+    server.usual = c.Answer(hang=True)
+    for number in range(10):
+        s.tell(number)
+    server.wait(4)
+    server.usual = c.Answer()
+    server.stopped.set()
+    assert sorted(s.line()["id"] for _ in range(10)) == list(range(10))
+    assert len(server.requests) == 10 and s.stats()["connects"] == 1
+
+
+def test_grpc_asks_no_more_streams_than_allowed(raw_sender):
+    most = []
+
+    def script(connection, _):
+        peer = c.Peer(connection, settings=b"\x00\x03\x00\x00\x00\x02")
+        opened, waiting = 0, []
+        while opened < 9:
+            waiting.append(peer.request())
+            opened += 1
+            most.append(len(waiting))
+            # Nothing more comes while two are open.
+            if len(waiting) == 2 or opened == 9:
+                for stream in waiting:
+                    peer.answer(stream)
+                waiting.clear()
+        peer.until_closed()
+    s, _ = raw_sender(script, concurrent=8)
+    for number in range(9):
+        s.tell(number)
+    assert {outcome(s.line()) for _ in range(9)} == {(OK, 0)}
+    assert max(most) == 2
+
+
+def test_grpc_collector_is_away_and_returns(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint)
+    assert outcome(s.send(1)) == (OK, 0)
+    server.stop()
+    for number in (2, 3):
+        answer = s.send(number)
+        assert outcome(answer) == (RETRY, 0), answer
+        assert not answer["grpc"] and answer["message"]
+    assert not s.stats()["connected"]
+    again = collect(c.GrpcCollector, port=server.port)
+    assert outcome(s.send(4)) == (OK, 0) and len(again.requests) == 1
+
+
+def test_grpc_goodbye_of_a_real_server_finishes_what_is_open(collect, sender):
+    server = collect(c.GrpcCollector)
+    s = sender(server.endpoint)
+    server.answers.append(c.Answer(delay=0.5))
+    s.tell(1)
+    server.wait(1)
+    server.stop(grace=DEADLINE)
+    assert outcome(s.line()) == (OK, 0)
+
+
+def test_grpc_tls(collect, sender, certificates, tmp_path):
+    server = collect(c.GrpcCollector, certificates=certificates)
+    assert outcome(sender(server.endpoint, ca_file=certificates.ca).send(1)) == (OK, 0)
+    assert outcome(sender(f"localhost:{server.port}", ca_file=certificates.ca).send(1)) == (OK, 0)
+    assert outcome(sender(f"https://127.0.0.1:{server.port}",
+                          ca_file=certificates.ca).send(1)) == (OK, 0)
+    assert outcome(sender(server.endpoint, skip_verify=1).send(1)) == (OK, 0)
+    other = c.Certificates(tmp_path / "other")
+    answer = sender(server.endpoint, ca_file=other.ca).send(1)
+    assert outcome(answer) == (RETRY, 0) and "certificate" in answer["message"], answer
+    elsewhere = sender(f"https://elsewhere:{server.port}", ca_file=certificates.ca,
+                       name__elsewhere="127.0.0.1").send(1)
+    assert outcome(elsewhere) == (RETRY, 0) and "ostname mismatch" in elsewhere["message"]
+    missing = sender(server.endpoint, ca_file=tmp_path / "none.pem").send(1)
+    assert outcome(missing) == (RETRY, 0) and "none.pem" in missing["message"]
+
+
+def test_grpc_mutual_tls(collect, sender, certificates):
+    server = collect(c.GrpcCollector, certificates=certificates, mutual=True)
+    mine = {"cert_file": certificates.client, "key_file": certificates.client_key}
+    assert outcome(sender(server.endpoint, ca_file=certificates.ca, **mine).send(1)) == (OK, 0)
+    answer = sender(server.endpoint, ca_file=certificates.ca).send(1)
+    assert outcome(answer) == (RETRY, 0) and len(server.requests) == 1
+    wrong = {"cert_file": certificates.client, "key_file": certificates.server_key}
+    answer = sender(server.endpoint, ca_file=certificates.ca, **wrong).send(1)
+    assert outcome(answer) == (RETRY, 0) and "private key" in answer["message"]
+
+
+@pytest.mark.parametrize("kind,http", [(c.GrpcCollector, 0), (c.HttpCollector, 1)])
+def test_certificates_are_read_again_after_a_failed_handshake(collect, sender, tmp_path, kind,
+                                                               http):
+    right, wrong = c.Certificates(tmp_path / "right"), c.Certificates(tmp_path / "wrong")
+    server = collect(kind, certificates=right)
+    file = tmp_path / "ca.pem"
+    file.write_bytes(wrong.ca.read_bytes())
+    s = sender(server.endpoint, ca_file=file, http=http)
+    answer = s.send(1)
+    assert outcome(answer) == (RETRY, 0) and "certificate" in answer["message"], answer
+    # Behind as many CAs as a system has, so that reading them takes several turns.
+    file.write_bytes(wrong.ca.read_bytes() * 40 + right.ca.read_bytes())
+    assert outcome(s.send(2)) == (OK, 200 if http else 0)
+    assert s.stats()["read"] == 2
+
+
+# ---- gRPC, frame by frame -----------------------------------------------------------
+
+def test_goaway_sends_what_was_not_looked_at_elsewhere(raw_sender):
+    def script(connection, number):
+        peer = c.Peer(connection)
+        first, second = peer.request(), peer.request()
+        if number == 0:
+            peer.goaway(first)
+            peer.answer(first)
+        else:
+            peer.answer(first)
+            peer.answer(second)
+        peer.until_closed()
+    s, server = raw_sender(script)
+    for number in range(2):
+        s.tell(number)
+    assert outcome(s.line()) == (OK, 0)
+    s.tell(2)
+    assert {outcome(s.line()) for _ in range(2)} == {(OK, 0)}
+    assert server.accepted == 2
+
+
+def test_goaway_without_end_is_no_loop(raw_sender):
+    def script(connection, number):
+        peer = c.Peer(connection)
+        if number == 0:
+            peer.answer(peer.request())
+        peer.goaway(0 if number else 1)
+        peer.until_closed()
+    s, server = raw_sender(script)
+    assert outcome(s.send(1)) == (OK, 0)
+    assert outcome(s.send(2)) == (RETRY, 0)
+    assert server.accepted == 2
+
+
+@pytest.mark.parametrize("error,code,kind", [
+    (0, 13, REFUSED), (1, 13, REFUSED), (2, 13, REFUSED), (5, 2, REFUSED), (8, 1, RETRY),
+    (11, 8, RETRY), (12, 7, REFUSED)])
+def test_reset_stream(raw_sender, error, code, kind):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        peer.rst(peer.request(), error)
+        peer.answer(peer.request())
+        peer.until_closed()
+    s, server = raw_sender(script)
+    assert outcome(s.send(1)) == (kind, code)
+    assert outcome(s.send(2)) == (OK, 0)
+    assert server.accepted == 1
+
+
+def test_refused_stream_is_tried_once_more(raw_sender):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        peer.rst(peer.request(), 7)
+        peer.answer(peer.request())
+        peer.rst(peer.request(), 7)
+        peer.rst(peer.request(), 7)
+        peer.until_closed()
+    s, _ = raw_sender(script)
+    assert outcome(s.send(1)) == (OK, 0)
+    assert outcome(s.send(2)) == (RETRY, 14)
+    assert s.stats()["requests"] == 4
+
+
+@pytest.mark.parametrize("status,code,kind", [
+    ("400", 13, REFUSED), ("401", 16, REFUSED), ("403", 7, REFUSED), ("404", 12, REFUSED),
+    ("429", 14, RETRY), ("500", 2, REFUSED), ("502", 14, RETRY), ("503", 14, RETRY),
+    ("504", 14, RETRY), ("200", 2, REFUSED)])
+def test_answers_of_somebody_who_speaks_no_grpc(raw_sender, status, code, kind):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        stream = peer.request()
+        peer.headers(stream, [(":status", status), ("content-type", "text/html")])
+        for _ in range(20):
+            peer.send(c.DATA, 0, stream, b"<p>" * 1000)
+        peer.send(c.DATA, c.END_STREAM, stream, b"")
+        peer.until_closed()
+    s, _ = raw_sender(script)
+    assert outcome(s.send(1)) == (kind, code)
+
+
+def test_trailers_only_and_odd_trailers(raw_sender):
+    import base64
+    ok = [(":status", "200"), ("content-type", "application/grpc+proto")]
+    details = c.rpc_status(8, "later", 3)
+
+    def script(connection, _):
+        peer = c.Peer(connection)
+        peer.headers(peer.request(), ok + [("grpc-status", "14"), ("grpc-message", "a%20b%zz")],
+                     end=True)
+        for text in (base64.b64encode(details), base64.b64encode(details).rstrip(b"="), b"!!"):
+            peer.headers(peer.request(), ok + [("grpc-status", "8"),
+                                               ("grpc-status-details-bin", text)], end=True)
+        for code in ("99", "x", "", "4294967296"):
+            peer.headers(peer.request(), ok + [("grpc-status", code)], end=True)
+        peer.headers(peer.request(), ok, end=True)
+        stream = peer.request()  # an early answer to a request that is never read to its end
+        peer.headers(stream, ok + [("grpc-status", "0")], end=True)
+        peer.until_closed()
+    s, _ = raw_sender(script)
+    answer = s.send(1)
+    assert outcome(answer) == (RETRY, 14) and answer["message"] == "a b%zz"
+    for number in (2, 3):
+        answer = s.send(number)
+        assert outcome(answer) == (RETRY, 8) and answer["after"] == 3_000_000_000
+        assert answer["message"] == "later"
+    assert outcome(s.send(4)) == (REFUSED, 8)
+    for number in range(5, 9):
+        assert outcome(s.send(number)) == (REFUSED, 2)
+    assert outcome(s.send(9)) == (REFUSED, 2)
+    assert outcome(s.send(10)) == (OK, 0)
+
+
+def test_an_answer_before_the_request_has_been_read(raw_sender):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        stream = 0
+        while not stream:
+            kind, _, stream, _ = peer.read()
+            stream = stream if kind == c.HEADERS else 0
+        peer.headers(stream, [(":status", "200"), ("content-type", "application/grpc"),
+                              ("grpc-status", "3")], end=True)
+        while not any(f[0] == c.RST_STREAM for f in peer.seen):
+            peer.read()
+        peer.answer(peer.request())
+        peer.until_closed()
+    s, server = raw_sender(script)
+    assert outcome(s.send(1, size=1_000_000)) == (REFUSED, 3)
+    assert outcome(s.send(2)) == (OK, 0) and server.accepted == 1
+
+
+def test_gzip_replies(raw_sender):
+    import gzip
+
+    def script(connection, _):
+        peer = c.Peer(connection)
+        for body in (c.partial_success(5, "five"), b"\0" * 10_000_000):
+            stream = peer.request()
+            peer.headers(stream, [(":status", "200"), ("content-type", "application/grpc"),
+                                  ("grpc-encoding", "gzip")])
+            peer.send(c.DATA, 0, stream, c.grpc_message(gzip.compress(body), 1))
+            peer.headers(stream, [("grpc-status", "0")], end=True)
+        peer.until_closed()
+    s, _ = raw_sender(script)
+    answer = s.send(1)
+    assert outcome(answer) == (OK, 0) and answer["rejected"] == 5
+    assert outcome(s.send(2)) == (OK, 0)
+
+
+def flood(payload):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        peer.request()
+        for _ in range(100_000):
+            connection.sendall(payload * 100)
+        peer.until_closed()
+    return script
+
+
+def half_a_frame(connection, _):
+    peer = c.Peer(connection)
+    peer.request()
+    connection.sendall(c.frame(c.HEADERS, c.END_HEADERS, 1, b"x" * 100)[:50])
+
+
+def reset_it(connection, _):
+    c.Peer(connection).request()
+    c.reset(connection)
+
+
+def big_headers(connection, _):
+    peer = c.Peer(connection)
+    stream = peer.request()
+    block = c.hpack([(":status", "200"), *((f"x-{i}", "y" * 4000) for i in range(100))])
+    peer.send(c.HEADERS, 0, stream, block[:16000])
+    for at in range(16000, len(block), 16000):
+        peer.send(c.CONTINUATION, 0, stream, block[at:at + 16000])
+    peer.send(c.CONTINUATION, c.END_HEADERS, stream)
+    peer.until_closed()
+
+
+HOSTILE = {
+    "closes": lambda connection, _: None,
+    "garbage": lambda connection, _: connection.sendall(b"\xa5" * 5000),
+    "speaks HTTP/1.1": lambda connection, _: connection.sendall(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    "closes after the greeting": lambda connection, _: c.Peer(connection),
+    "closes within a frame": half_a_frame,
+    "resets": reset_it,
+    "PING": flood(c.frame(c.PING, 0, 0, b"12345678")),
+    "SETTINGS": flood(c.frame(c.SETTINGS)),
+    "empty DATA": flood(c.frame(c.DATA, 0, 1)),
+    "unknown frames": flood(c.frame(200, 0, 0, b"x" * 10)),
+    "WINDOW_UPDATE": flood(c.frame(c.WINDOW, 0, 0, b"\0\0\0\1")),
+    "CONTINUATION": flood(c.frame(c.HEADERS, 0, 1, b"\x88") +
+                          c.frame(c.CONTINUATION, 0, 1, b"") * 1000),
+    "early hints": flood(c.frame(c.HEADERS, c.END_HEADERS, 1, c.hpack([(":status", "103")]))),
+    "large headers": big_headers,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_server(raw_sender, name):
+    """The connection is cut, the request may be sent again, and the sender goes on."""
+    s, server = raw_sender(HOSTILE[name], timeout_ms=20000)
+    began = time.monotonic()
+    for number in range(2):
+        answer = s.send(number)
+        assert outcome(answer) == (RETRY, 0), answer
+    assert server.accepted == 2
+    assert time.monotonic() - began < 20  # not by the deadline
+
+
+def test_server_that_never_greets(raw_sender):
+    def script(connection, _):
+        while connection.recv(4096):
+            pass
+    s, server = raw_sender(script, timeout_ms=500)
+    assert outcome(s.send(1))[0] == RETRY
+    assert outcome(s.send(2))[0] == RETRY
+    assert server.accepted == 2
+
+
+def test_server_of_one_byte_a_moment(raw_sender):
+    def script(connection, _):
+        peer = c.Peer(connection)
+        stream = peer.request()
+        for byte in c.frame(c.HEADERS, c.END_HEADERS, stream, c.hpack([(":status", "200")])):
+            connection.sendall(bytes([byte]))
+            c.readable(connection, 0.05)
+        peer.until_closed()
+    s, _ = raw_sender(script, timeout_ms=600)
+    assert outcome(s.send(1)) == (RETRY, 4)
+
+
+def test_keepalive(raw_sender):
+    def script(connection, number):
+        peer = c.Peer(connection)
+        stream = peer.request()
+        if number == 0:  # answers pings for a while, then the request
+            while sum(f[0] == c.PING for f in peer.seen) < 3:
+                kind, _, _, payload = peer.read()
+                if kind == c.PING:
+                    peer.send(c.PING, c.ACK, 0, payload)
+            peer.answer(stream)
+            stream = peer.request()
+        while connection.recv(4096):  # says nothing any more
+            pass
+    s, server = raw_sender(script, timeout_ms=20000, keepalive_ms=100)
+    assert outcome(s.send(1)) == (OK, 0)
+    began = time.monotonic()
+    answer = s.send(2)
+    assert outcome(answer) == (RETRY, 0) and "ping" in answer["message"]
+    assert time.monotonic() - began < 15 and server.accepted == 1
+
+
+@pytest.mark.parametrize("http", [0, 1])
+def test_addresses_are_tried_in_turn(collect, sender, http):
+    server = collect(c.HttpCollector if http else c.GrpcCollector)
+    url = server.endpoint.replace("localhost", "many")
+    s = sender(url, http=http, name__many="127.0.0.2,127.0.0.3,127.0.0.1")
+    assert outcome(s.send(1)) == (OK, 200 if http else 0)
+    nowhere = sender(url, http=http, name__many="127.0.0.2,127.0.0.3")
+    for number in range(3):
+        assert outcome(nowhere.send(number)) == (RETRY, 0)
+    assert nowhere.stats()["resolved"] == 3
+    unknown = sender(url.replace("many", "unknown"), http=http).send(1)
+    assert outcome(unknown) == (RETRY, 0) and "unknown" in unknown["message"]
+
+
+# ---- HTTP ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("gzip", [0, 1])
+def test_http_carries_each_signal(collect, sender, gzip):
+    server = collect(c.HttpCollector)
+    s = sender(server.base + "/v1/traces?key=1", metrics=server.base + "/v1/metrics",
+               logs=server.base + "/v1/logs", http=1, gzip=gzip, header__Authorization="Bearer x")
+    sizes = (1, 70_000, 5_000_000)
+    for number, size in enumerate(sizes):
+        assert outcome(s.send(number, number, size)) == (OK, 200)
+    for number, request in enumerate(server.requests):
+        assert request.signal == c.SIGNALS[number]
+        assert request.body == body_of(number, sizes[number])
+        assert request.headers["content-type"] == "application/x-protobuf"
+        assert request.headers["authorization"] == "Bearer x"
+        assert request.headers["host"] == f"localhost:{server.port}"
+    stats = s.stats()
+    assert stats["connects"] == 1 and stats["requests"] == 3
+    assert gzip == (stats["bytes_sent"] < 4_000_000)
+
+
+def test_http_each_status(collect, sender):
+    server = collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1)
+    for status in (201, 202, 204, 400, 401, 403, 404, 408, 413, 415, 429, 500, 501, 502, 503, 504):
+        server.answers.append(c.Answer(status=status, code=3, text="" if status < 300 else "why",
+                                       body=b"" if status == 204 else None))
+        answer = s.send(status)
+        kind = OK if status < 300 else RETRY if status in (429, 502, 503, 504) else REFUSED
+        assert outcome(answer) == (kind, status) and not answer["grpc"]
+        assert answer["message"] == ("" if status < 300 else "why")
+    assert s.stats()["connects"] == 1
+
+
+def test_http_retry_after(collect, sender):
+    server = collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1)
+    server.answers += [c.Answer(status=503, retry=7), c.Answer(status=429, retry=0),
+                       c.Answer(status=503, headers={"Retry-After": email.utils.formatdate(
+                           time.time() + 100, usegmt=True)}),
+                       c.Answer(status=503, headers={"Retry-After": "soon"}),
+                       c.Answer(status=503, body=c.rpc_status(14, "x", 4))]
+    after = [s.send(number)["after"] for number in range(5)]
+    assert after[0] == 7_000_000_000 and after[1] == 0
+    assert 90_000_000_000 < after[2] <= 100_000_000_000
+    assert after[3] == 0 and after[4] == 4_000_000_000
+
+
+def test_http_partial_success_and_odd_bodies(collect, sender):
+    server = collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1)
+    server.answers += [c.Answer(rejected=3, text="three"), c.Answer(body=b"\xff"),
+                       c.Answer(body=b"{}", headers={"Content-Type": "application/json"}),
+                       c.Answer(status=400, body=b"\xff\xff"),
+                       c.Answer(body=b"x" * 1_000_000), c.Answer(status=503, body=b"x" * 1_000_000)]
+    answer = s.send(0)
+    assert outcome(answer) == (OK, 200) and answer["rejected"] == 3 and answer["message"] == "three"
+    assert [outcome(s.send(n)) for n in range(1, 6)] == [
+        (OK, 200), (OK, 200), (REFUSED, 400), (OK, 200), (RETRY, 503)]
+
+
+def test_http_redirect_is_not_followed(collect, sender):
+    server, other = collect(c.HttpCollector), collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1)
+    for status in (301, 302, 307, 308):
+        server.answers.append(c.Answer(status=status, headers={"Location": other.endpoint}))
+        answer = s.send(status)
+        assert outcome(answer) == (REFUSED, status) and "redirect" in answer["message"]
+    assert not other.requests
+
+
+def test_http_deadline_and_concurrency(collect, sender):
+    server = collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1, timeout_ms=500, concurrent=3)
+    server.usual = c.Answer(hang=True)
+    for number in range(3):
+        s.tell(number)
+    assert {outcome(s.line()) for _ in range(3)} == {(RETRY, 0)}
+    server.usual = c.Answer()
+    for number in range(20):
+        s.tell(number)
+    assert {outcome(s.line()) for _ in range(20)} == {(OK, 200)}
+    assert s.stats()["connects"] <= 6
+
+
+def test_http_away_and_back(collect, sender):
+    server = collect(c.HttpCollector)
+    s = sender(server.endpoint, http=1)
+    assert outcome(s.send(1)) == (OK, 200)
+    server.stop()
+    for number in (2, 3):
+        answer = s.send(number)
+        assert outcome(answer) == (RETRY, 0) and answer["message"], answer
+    again = collect(c.HttpCollector, port=server.port)
+    assert outcome(s.send(4)) == (OK, 200) and len(again.requests) == 1
+
+
+def read_request(connection):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            raise EOFError
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while len(body) < size:
+        body += connection.recv(65536)
+    return body
+
+
+def test_http_kept_connection_that_was_closed_is_no_failure(raw, sender):
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def script(connection, _):
+        read_request(connection)
+        connection.sendall(ok)
+        with_next = read_request(connection)  # read, and the connection closed without a word
+        assert with_next
+    server = raw(script)
+    s = sender(f"http://localhost:{server.port}/v1/traces", http=1)
+    for number in range(3):
+        assert outcome(s.send(number)) == (OK, 200)
+    assert server.accepted == 3
+
+
+def http_script(answer, close=True):
+    def script(connection, _):
+        read_request(connection)
+        connection.sendall(answer)
+        if not close:
+            while connection.recv(65536):
+                pass
+    return script
+
+
+def http_reset(connection, _):
+    read_request(connection)
+    c.reset(connection)
+
+
+def http_endless_headers(connection, _):
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"x: y\r\n" * 1000)
+
+
+HTTP_HOSTILE = {
+    "closes": (lambda connection, _: None, (RETRY, 0)),
+    "garbage": (http_script(b"\xa5" * 3000), (RETRY, 0)),
+    "closes without an answer": (http_script(b""), (RETRY, 0)),
+    "resets": (http_reset, (RETRY, 0)),
+    "half a line": (http_script(b"HTTP/1.1 20"), (RETRY, 0)),
+    "half a body": (http_script(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"), (RETRY, 0)),
+    "a chunk that is none": (http_script(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), None),
+    "endless headers": (http_endless_headers, (RETRY, 0)),
+    "no length": (http_script(b"HTTP/1.1 200 OK\r\n\r\nabc"), (OK, 200)),
+    "HTTP/1.0": (http_script(b"HTTP/1.0 503 No\r\n\r\n"), (RETRY, 503)),
+    "100 first": (http_script(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"
+                              b"Content-Length: 0\r\n\r\n"), None),
+    "a status of four digits": (http_script(b"HTTP/1.1 2000 OK\r\n\r\n"), None),
+    "a negative length": (http_script(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), None),
+}
+
+
+@pytest.mark.parametrize("name", HTTP_HOSTILE)
+def test_http_hostile_server(raw, sender, name):
+    script, expected = HTTP_HOSTILE[name]
+    server = raw(script)
+    s = sender(f"http://localhost:{server.port}/v1/traces", http=1, timeout_ms=20000)
+    began = time.monotonic()
+    for number in range(3):
+        answer = s.send(number)
+        assert expected in (None, outcome(answer)), answer
+    assert time.monotonic() - began < 20
+
+
+def test_http_slow_answers_end_at_the_deadline(raw, sender):
+    def drip(connection, _):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            c.readable(connection, 0.05)
+    server = raw(drip)
+    s = sender(f"http://localhost:{server.port}/v1/traces", http=1, timeout_ms=500)
+    for number in range(2):
+        assert outcome(s.send(number)) == (RETRY, 0)
+
+
+def test_http_refusal_before_the_body_is_read(raw, sender):
+    def script(connection, _):
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n"
+                           b"Connection: close\r\n\r\n")
+        connection.shutdown(1)
+        while connection.recv(65536):
+            pass
+    server = raw(script)
+    s = sender(f"http://localhost:{server.port}/v1/traces", http=1)
+    assert outcome(s.send(1, size=3_000_000)) == (REFUSED, 413)
+
+
+def test_http_tls(collect, sender, certificates, tmp_path):
+    server = collect(c.HttpCollector, certificates=certificates)
+    s = sender(server.endpoint, http=1, ca_file=certificates.ca)
+    for number in range(3):
+        assert outcome(s.send(number, size=200_000)) == (OK, 200)
+    assert s.stats()["connects"] == 1
+    other = c.Certificates(tmp_path / "other")
+    answer = sender(server.endpoint, http=1, ca_file=other.ca).send(1)
+    assert outcome(answer) == (RETRY, 0) and "certificate" in answer["message"], answer
+    plain = collect(c.HttpCollector)
+    answer = sender(plain.endpoint.replace("http:", "https:"), http=1, skip_verify=1).send(1)
+    assert outcome(answer) == (RETRY, 0), answer
+
+
+def test_http_mutual_tls(collect, sender, certificates):
+    server = collect(c.HttpCollector, certificates=certificates, mutual=True)
+    mine = {"cert_file": certificates.client, "key_file": certificates.client_key}
+    s = sender(server.endpoint, http=1, ca_file=certificates.ca, **mine)
+    assert outcome(s.send(1)) == (OK, 200)
+    assert outcome(sender(server.endpoint, http=1, ca_file=certificates.ca).send(1)) == (RETRY, 0)
+    assert len(server.requests) == 1
+
+
+def test_requests_that_are_open_at_the_end_are_forgotten(collect, sender):
+    for kind, http in ((c.GrpcCollector, 0), (c.HttpCollector, 1)):
+        server = collect(kind)
+        server.usual = c.Answer(hang=True)
+        s = sender(server.endpoint, http=http, gzip=1)
+        for number in range(6):
+            s.tell(number, size=100_000)
+        server.wait(1)  # the fixture ends the sender, which frees all of it
+
+
+@pytest.mark.parametrize("options,why", [
+    ({"endpoint": "ftp://x"}, "http"), ({"endpoint": "http://a:b@x"}, "password"),
+    ({"endpoint": "http://x/y"}, "path"), ({"endpoint": "http://x:0"}, "port"),
+    ({"endpoint": "x/v1/traces", "http": 1}, "http"), ({"endpoint": "http://[::1"}, "bracket"),
+    ({"endpoint": "http://x", "header.te": "x"}, "te"),
+    ({"endpoint": "http://x", "header.a": "b\x01"}, "printable"),
+    ({"endpoint": "https://x", "cert_file": "/x"}, "together"),
+    ({"endpoint": "http://x", "concurrent": 0}, "range")])
+def test_options_are_checked(options, why):
+    s = Sender(**options)
+    said = s.line()["why"]
+    s.process.communicate()
+    assert s.process.returncode == 1 and why in said and "a:b" not in said
