@@ -28,6 +28,8 @@ _mcptally_operands()
     case "$1 $2 $3" in
         emit*" 2") echo "counter gauge histogram summary event log health span -" ;;
         "emit log 3") echo "trace debug info warn error fatal" ;;
+        "sampling"*" 2") echo "show set reset" ;;
+        "sampling set 3" | "sampling reset 3") echo "critical normal debug" ;;
         "emit health 4") echo "healthy degraded unhealthy unknown" ;;
         help*" 2") _mcptally_commands ;;
     esac

@@ -18,6 +18,7 @@
     X(emit, "hand counts, observations, events, logs, health to the daemon")                       \
     X(status, "show what the daemon is doing, and its ledgers")                                    \
     X(metrics, "print every metric, as /metrics does")                                             \
+    X(sampling, "show or change which share of the traces is kept")                                \
     X(tail, "follow spans, log records, events and health reports")                                \
     X(top, "watch servers and tools: rates, errors, quantiles")                                    \
     X(bench, "generate load and tell what became of it")                                           \

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/duration.h"
 #include "cli/plain.h"
+#include "cli/sampling_text.h"
 #include "cli/style.h"
 
 enum { LABEL = 11, NUMBER = 13 };
@@ -157,6 +158,16 @@ static void add_sessions(struct buf *to, const json_t *s)
     }
 }
 
+static void add_sampling(struct buf *to, const json_t *s)
+{
+    const json_t *sampling = json_object_get(s, "sampling");
+    if (!sampling)
+        return;
+    add_label(to, "sampling");
+    sampling_line(to, sampling);
+    buf_addc(to, '\n');
+}
+
 static void add_head(struct buf *to, bool colour, const char *first, const char *const *rest)
 {
     buf_addc(to, '\n');
@@ -239,6 +250,7 @@ void status_text(struct buf *to, const json_t *status, bool colour)
     add_listen(to, status);
     add_store(to, status);
     add_sessions(to, status);
+    add_sampling(to, status);
     add_items(to, status, colour);
     add_consumers(to, status, colour);
 }

@@ -390,6 +390,7 @@ static void describe(void *arg, struct status_info *out)
         out->ports[i].address = ports[i].port ? port_address(ports[i].port) : "";
     }
     out->verdict = &d->verdict;
+    out->sampling = d->sampling;
 }
 
 static struct serve_env env_of(struct daemon *d)

@@ -4,6 +4,7 @@
 
 #include "format/census.h"
 #include "format/ledger.h"
+#include "format/sampling_doc.h"
 
 static void put_process(struct json_writer *j, const struct status_info *info, struct when now)
 {
@@ -71,5 +72,7 @@ void status_document(struct buf *to, const struct store *st, const struct status
     json_put_u64(&j, "metrics", st->head->table[TABLE_METRICS].live);
     put_store(&j, st, info, &ledger);
     ledger_put_domains(&j, "domains", &ledger);
+    if (info->sampling)
+        sampling_doc(&j, "sampling", info->sampling);
     json_end_object(&j);
 }

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 struct buf;
+struct sampling;
 
 enum { STATUS_PORTS_MAX = 8 };
 
@@ -23,6 +24,7 @@ struct status_info {
         const char *name, *address; /* "metrics", "127.0.0.1:9090"; empty: not listening */
     } ports[STATUS_PORTS_MAX];
     const struct verdict *verdict;
+    const struct sampling *sampling; /* NULL: left out */
 };
 
 /* Appends one JSON object, without a line end. */

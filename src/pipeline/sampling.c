@@ -105,6 +105,11 @@ int sampling_set(struct sampling *s, enum sample_tier tier, double rate)
     return 0;
 }
 
+bool sampling_enabled(const struct sampling *s)
+{
+    return s->o.enabled;
+}
+
 unsigned sampling_level(const struct sampling *s)
 {
     return s->flood.level;

@@ -121,6 +121,8 @@ struct sampling_state {
 };
 void sampling_state(const struct sampling *s, enum sample_tier tier, struct sampling_state *out);
 
+bool sampling_enabled(const struct sampling *s);
+
 /* 0: no flood; each step is a factor of two. For a log line when it changes. */
 unsigned sampling_level(const struct sampling *s);
 

@@ -9,7 +9,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "format/json.h"
+#include "format/sampling_doc.h"
 
 enum {
     REQUEST_MAX = 4096,
@@ -203,6 +205,44 @@ static void command_metrics(struct client *k, const json_t *request)
     pages_ask(k->owner->o.pages, text ? PROM_TEXT : PROM_OPENMETRICS, false, &k->wait);
 }
 
+/* With a tier, its rate is set; to null, it is the configured one again. */
+static bool change_rate(struct client *k, const json_t *request, struct sampling *s)
+{
+    const char *name = json_string_value(json_object_get(request, "tier"));
+    const json_t *rate = json_object_get(request, "rate");
+    const int tier = name ? sample_tier_of(str_of(name)) : -ERR_NOTFOUND;
+    const bool reset = json_is_null(rate);
+    if (tier < 0) {
+        client_fail(k, "tier is critical, normal or debug");
+        return false;
+    }
+    const double to = reset ? -1 : json_is_number(rate) ? json_number_value(rate) : 2;
+    if ((!reset && to < 0) || sampling_set(s, (enum sample_tier)tier, to) < 0) {
+        client_fail(k, "rate is a number from 0 to 1, or null");
+        return false;
+    }
+    if (reset)
+        log_info("sampling", "the rate of %s is as configured again", name);
+    else
+        log_info("sampling", "the rate of %s is set to %g%%", name, to * 100);
+    return true;
+}
+
+static void command_sampling(struct client *k, const json_t *request)
+{
+    struct sampling *s = k->owner->env.pl->sampling;
+    if (!s) {
+        client_fail(k, "there is no sampling");
+        return;
+    }
+    if (json_object_get(request, "tier") && !change_rate(k, request, s))
+        return;
+    struct json_writer j = json_begin(&k->answer);
+    sampling_doc(&j, NULL, s);
+    buf_addc(&k->answer, '\n');
+    client_answer(k);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct client *k, const json_t *request);
@@ -210,6 +250,7 @@ static const struct {
     {"status", command_status},
     {"health", command_health},
     {"metrics", command_metrics},
+    {"sampling", command_sampling},
 };
 
 static void client_run(struct client *k)
@@ -222,7 +263,7 @@ static void client_run(struct client *k)
     if (!cmd)
         client_fail(k, "a request is an object with cmd");
     else if (i == sizeof commands / sizeof *commands)
-        client_fail(k, "cmd is status, health or metrics");
+        client_fail(k, "cmd is status, health, metrics or sampling");
     else
         commands[i].run(k, request);
     json_decref(request);

@@ -7,6 +7,8 @@
  *     {"cmd":"health"}                          one JSON object, as /health/detailed
  *     {"cmd":"metrics","format":"openmetrics"}  a line of JSON with "type" and "length",
  *                                               and a page of so many bytes; or "text"
+ *     {"cmd":"sampling"}                        one JSON object, see format/sampling_doc.h
+ *     {"cmd":"sampling","tier":"debug","rate":0.5}   sets it, null resets it; likewise
  *     anything else                             {"error":"..."}
  *
  * Requests are answered between two batches, so the numbers of one answer agree.

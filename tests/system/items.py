@@ -47,11 +47,12 @@ def health(component, state, message=""):
         wire.text(message) + attributes({})
 
 
-def span(name, message="", metadata=None, events=()):
-    """A server span; `events` are pairs of a name and attributes."""
+def span(name, message="", metadata=None, events=(), status=2):
+    """A server span, with an error unless told otherwise; `events` are pairs of a name and
+    attributes."""
     body = head(trace=os.urandom(24))
     now = time.time_ns()  # not before it began
-    body += struct.pack("<Q8sBBHI", now, b"", 2, 2, 0, 1)
+    body += struct.pack("<Q8sBBHI", now, b"", 2, status, 0, 1)
     body += wire.text(name) + wire.text(message) + wire.text("") + attributes(metadata or {})
     body += struct.pack("<H", len(events))
     for title, values in events:

@@ -7,6 +7,7 @@
 #include "format/census.h"
 #include "loop_client.h"
 #include "memory_store.h"
+#include "pipeline/sampling.h"
 #include "serve/listen.h"
 #include "store/session.h"
 
@@ -140,6 +141,35 @@ START_TEST(status_tells_what_there_is)
                      MEMORY_STORE_SIZE);
     ck_assert_int_gt(json_integer_value(json_object_get(j, "series")), 10);
     json_decref(j);
+}
+END_TEST
+
+START_TEST(sampling_is_shown_and_changed)
+{
+    static const struct {
+        const char *request, *answer;
+    } cases[] = {
+        {"{\"cmd\":\"sampling\",\"tier\":\"high\",\"rate\":1}",
+         "tier is critical, normal or debug"},
+        {"{\"cmd\":\"sampling\",\"tier\":7,\"rate\":1}", "tier is critical, normal or debug"},
+        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":1.5}", "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":-0.5}", "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling\",\"tier\":\"debug\"}", "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":0.25}", "\"set\":0.25,\"now\":0.25"},
+        {"{\"cmd\":\"sampling\"}", "\"debug\":{\"configured\":0.01,\"set\":0.25,"},
+        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":null}", "\"set\":null,\"now\":0.01"},
+    };
+    struct sampling_options o;
+    ck_assert_ptr_nonnull(strstr(ask("{\"cmd\":\"sampling\"}\n"), "there is no sampling"));
+    sampling_defaults(&o);
+    pl.sampling = sampling_new(&ms.st, &pl.own, &o, memory_store_now);
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "%s\n", cases[i].request);
+        ck_assert_msg(strstr(ask(line), cases[i].answer), "%s: %s", line, got.p);
+    }
+    sampling_free(pl.sampling);
+    pl.sampling = NULL;
 }
 END_TEST
 
@@ -407,6 +437,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, status_tells_what_there_is);
+    tcase_add_test(t, sampling_is_shown_and_changed);
     tcase_add_test(t, status_adds_up_the_domains);
     tcase_add_test(t, status_counts_sessions_by_service);
     tcase_add_test(t, metrics_come_with_their_length);

@@ -1,0 +1,133 @@
+/* sampling: the rates of a running daemon, shown and changed. */
+#include <jansson.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/sampling_text.h"
+#include "cli/source.h"
+
+struct sampling_options_cli {
+    const char *runtime_dir;
+    uint64_t timeout; /* ns */
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct sampling_options_cli, runtime_dir), "DIR",
+     "where the daemon's sockets and store are", 0, 0},
+    {"timeout", 0, OPTION_DURATION, offsetof(struct sampling_options_cli, timeout), "TIME",
+     "how long to wait for the daemon's answer (5s)", 1, UINT64_MAX},
+    {"json", 0, OPTION_FLAG, offsetof(struct sampling_options_cli, json), NULL,
+     "print one JSON object", 0, 0},
+};
+
+static const struct options options = {
+    .command = "sampling",
+    .usage = "[show] [--json]\nset TIER RATE\nreset TIER",
+    .about = "Shows which share of the traces of each tier is kept, changes it until it is reset, "
+             "or goes back to what is configured. TIER is critical, normal or debug; RATE is a "
+             "percentage such as 25% or a ratio such as 0.25.",
+    .rows = rows,
+    .nrows = sizeof rows / sizeof *rows,
+};
+
+enum { ANSWER_MAX = 1 << 20 };
+
+static bool read_rate(const char *text, double *out)
+{
+    char *end;
+    const double v = strtod(text, &end);
+    const bool percent = *end == '%';
+    if (end == text || end[percent] != '\0' || !isfinite(v))
+        return false;
+    *out = percent ? v / 100 : v;
+    return *out >= 0 && *out <= 1;
+}
+
+static bool is_tier(const char *text)
+{
+    return strcmp(text, "critical") == 0 || strcmp(text, "normal") == 0 ||
+           strcmp(text, "debug") == 0;
+}
+
+/* The request of the operands; false after a message. */
+static bool make_request(int n, char **words, char *to, size_t size)
+{
+    double rate = 0;
+    const char *verb = n > 0 ? words[0] : "show";
+    if (strcmp(verb, "show") == 0 && n <= 1) {
+        snprintf(to, size, "{\"cmd\":\"sampling\"}");
+        return true;
+    }
+    const bool set = strcmp(verb, "set") == 0, reset = strcmp(verb, "reset") == 0;
+    if (!set && !reset)
+        return options_wrong(&options, "what is '%s'?", words[n > 1 ? 1 : 0]), false;
+    if (n != (set ? 3 : 2))
+        return options_wrong(&options, "expected %s", set ? "set TIER RATE" : "reset TIER"), false;
+    if (!is_tier(words[1]))
+        return options_wrong(&options, "a tier is critical, normal or debug, not '%s'", words[1]),
+               false;
+    if (set && !read_rate(words[2], &rate))
+        return options_wrong(&options, "a rate is 0%% to 100%%, or 0 to 1, not '%s'", words[2]),
+               false;
+    if (set)
+        snprintf(to, size, "{\"cmd\":\"sampling\",\"tier\":\"%s\",\"rate\":%.17g}", words[1], rate);
+    else
+        snprintf(to, size, "{\"cmd\":\"sampling\",\"tier\":\"%s\",\"rate\":null}", words[1]);
+    return true;
+}
+
+static int print(const struct buf *answer, bool as_json)
+{
+    json_error_t why;
+    json_t *doc = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
+    if (!doc) {
+        cli_error("the daemon's answer cannot be read: %s", why.text);
+        return CLI_FAILURE;
+    }
+    if (as_json) {
+        json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+    } else {
+        struct buf text;
+        buf_init(&text, ANSWER_MAX);
+        sampling_text(&text, doc);
+        cli_write(buf_str(&text));
+        buf_fini(&text);
+    }
+    json_decref(doc);
+    return CLI_OK;
+}
+
+int cmd_sampling(int argc, char **argv)
+{
+    struct sampling_options_cli o = {.timeout = 5 * NS_PER_S};
+    struct place place;
+    struct view view;
+    struct buf answer;
+    char request[128];
+    const int n = options_parse(&options, argc, argv, &o);
+    if (n < 0)
+        return options_exit(n);
+    if (!make_request(n, argv + 1, request, sizeof request))
+        return CLI_USAGE;
+    if (place_find(&place, o.runtime_dir) < 0)
+        return options_wrong(&options, "the runtime directory's path is too long");
+    buf_init(&answer, ANSWER_MAX);
+    int status = source_ask(&place, request, o.timeout, &answer, &view);
+    if (status == CLI_OK && view.mem) {
+        cli_error("no daemon runs; the rates of a store that nobody has mean nothing");
+        status = CLI_UNAVAILABLE;
+    }
+    if (status == CLI_OK)
+        status = print(&answer, o.json);
+    view_close(&view);
+    buf_fini(&answer);
+    return status;
+}
