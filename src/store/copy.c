@@ -63,7 +63,7 @@ static uint64_t record_size(const struct copying *c, enum store_table_id t)
 static bool load(const struct copying *c, enum store_table_id t, uint32_t i, void *out)
 {
     const uint64_t size = record_size(c, t);
-    const struct section_place *p = &c->head.section[table_section(t)];
+    const struct section_place *p = &c->head.section[table_section((enum store_table_id)t)];
     if (i == 0 || size == 0 || i >= c->head.table[t].used || (i + 1) * size > p->size)
         return false;
     memcpy(out, c->from.base + p->offset + i * size, size);
@@ -469,7 +469,8 @@ static bool tables_fit(const struct copying *c)
 {
     for (int t = 0; t < TABLE_MAX; t++) {
         const uint64_t size = record_size(c, (enum store_table_id)t);
-        if (size && c->head.table[t].used > c->head.section[table_section(t)].size / size)
+        if (size && c->head.table[t].used >
+                        c->head.section[table_section((enum store_table_id)t)].size / size)
             return false;
     }
     return true;

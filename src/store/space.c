@@ -380,6 +380,7 @@ int space_ensure_used(struct store *st)
     if (r == 0)
         r = ensure_said(st, SECTION_HEAP, st->head->heap_used, 1);
     for (int k = 0; k < RING_MAX && r == 0; k++)
-        r = ensure_said(st, ring_section(k), ring_used(st, k), 1);
+        r = ensure_said(st, ring_section((enum store_ring_id)k),
+                        ring_used(st, (enum store_ring_id)k), 1);
     return r;
 }

@@ -220,7 +220,7 @@ END_TEST
 START_TEST(ring_refuses_what_is_too_large)
 {
     static char body[LIMIT_RECORD + 1];
-    for (int ring = 0; ring < RING_MAX; ring++) {
+    for (enum store_ring_id ring = 0; ring < RING_MAX; ring++) {
         const size_t limit = ring_limit(&w.st, ring);
         ck_assert_uint_ge(limit, LIMIT_ITEM);
         const struct ring_item item = {.kind = 8, .body = {body, limit + 1}};
@@ -236,7 +236,7 @@ START_TEST(ring_takes_records_of_its_limit)
     char service[LIMIT_SERVICE];
     struct ring_view v;
     memset(service, 's', sizeof service);
-    for (int ring = 0; ring < RING_MAX; ring++) {
+    for (enum store_ring_id ring = 0; ring < RING_MAX; ring++) {
         for (unsigned i = 0; i < 50; i++) {
             const struct ring_item item = {.kind = 8,
                                            .service = {service, sizeof service},

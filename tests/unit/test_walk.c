@@ -182,7 +182,7 @@ START_TEST(keeps_rings_and_ledgers_of_1)
     static char copy[RING_COPY];
     struct ring_view r;
     struct consumer_view c;
-    for (int ring = 0; ring < RING_POINTS; ring++) {
+    for (enum store_ring_id ring = 0; ring < RING_POINTS; ring++) {
         uint64_t pos = ring_tail(&w.st, ring);
         for (uint64_t seq = 1; seq <= 10; seq++) {
             ck_assert_int_eq(ring_read(&w.st, ring, &pos, copy, sizeof copy, &r), 1);
