@@ -11,67 +11,101 @@ uint64_t spool_bytes(const struct spool *s)
     return sum;
 }
 
-static bool counts(const struct segment *g, const struct record_head *h)
+bool spool_known_bad(const struct spool *s, uint64_t seq)
 {
-    return h->at.seq >= g->low && h->at.seq < g->end;
+    for (size_t i = 0; i < s->nbad; i++)
+        if (s->bad[i] == seq)
+            return true;
+    return false;
+}
+
+struct point spool_sure(const struct spool *s)
+{
+    return s->sure.seq < s->kept.seq ? s->sure : s->kept;
+}
+
+/* When there are too many the oldest is forgotten: it is behind the reader. */
+void spool_note_bad(struct spool *s, const struct record_head *h)
+{
+    if (s->nbad == SPOOL_BAD)
+        memmove(s->bad, s->bad + 1, --s->nbad * sizeof *s->bad);
+    s->bad[s->nbad++] = h->at.seq;
+}
+
+static bool counts(const struct scan *c)
+{
+    return c->h.at.seq >= c->g->low && c->h.at.seq < c->g->end &&
+           !spool_known_bad(c->s, c->h.at.seq);
 }
 
 /* The next record of a segment that counts. */
 static int next_of(struct scan *c)
 {
     int r;
-    while ((r = scan_next(c)) > 0 && !counts(c->g, &c->h))
+    while ((r = scan_next(c)) > 0 && !counts(c))
         ;
     return r;
 }
 
-/* The totals at a number that lies before s->next. */
-static int point_of(struct spool *s, uint64_t seq, struct point *to)
+/* What moving the mark to a number does, found before anything is changed. */
+struct step {
+    struct point mark;
+    size_t i;                           /* segments before this one hold nothing any more */
+    uint64_t tail, low, records, items; /* and of this one so much is gone */
+};
+
+/* The records of one segment: 1 when the mark comes to lie in it. */
+static int walk(struct spool *s, const struct segment *g, uint64_t seq, struct step *to)
 {
     struct scan c;
+    *to = (struct step){.i = (size_t)(g - s->segments), .tail = g->tail, .low = g->low};
+    int r = scan_begin(&c, s, g, g->tail);
+    while (r >= 0 && (r = next_of(&c)) > 0) {
+        if (c.h.at.seq >= seq) {
+            to->mark = (struct point){seq, c.h.at.records, c.h.at.items};
+            return 1;
+        }
+        to->tail = c.at;
+        to->low = c.h.at.seq + 1;
+        to->records++;
+        to->items += c.h.items;
+    }
+    return r;
+}
+
+static int plan(struct spool *s, uint64_t seq, struct step *to)
+{
     for (size_t i = 0; i < s->n; i++) {
         const struct segment *g = &s->segments[i];
         if (g->end <= seq || g->records == 0)
             continue;
-        int r = scan_begin(&c, s, g, g->tail);
-        while (r >= 0 && (r = next_of(&c)) > 0)
-            if (c.h.at.seq >= seq) {
-                *to = (struct point){seq, c.h.at.records, c.h.at.items};
-                return 0;
-            }
-        if (r < 0)
-            return r;
+        const int r = walk(s, g, seq, to);
+        if (r != 0)
+            return r < 0 ? r : 0;
     }
-    *to = (struct point){seq, s->next.records, s->next.items};
+    *to = (struct step){.mark = {seq, s->next.records, s->next.items}, .i = s->n};
     return 0;
 }
 
-/* What of a segment lies before the mark does not count any more. */
-static void forget(struct spool *s, struct segment *g)
+static void apply(struct spool *s, const struct step *step)
 {
-    struct scan c;
-    if (g->end <= s->mark.seq || g->records == 0) {
-        g->records = g->items = 0;
+    s->mark = step->mark;
+    for (size_t i = 0; i < s->n && i < step->i; i++)
+        s->segments[i].records = s->segments[i].items = 0;
+    if (step->i >= s->n)
         return;
-    }
-    if (scan_begin(&c, s, g, g->tail) < 0)
-        return;
-    while (next_of(&c) > 0) {
-        g->tail = c.found;
-        if (c.h.at.seq >= s->mark.seq)
-            return;
-        g->tail = c.at;
-        g->low = c.h.at.seq + 1;
-        g->records -= g->records > 0;
-        g->items -= c.h.items < g->items ? c.h.items : g->items;
-    }
+    struct segment *g = &s->segments[step->i];
+    g->tail = step->tail;
+    g->low = step->low;
+    g->records -= step->records < g->records ? step->records : g->records;
+    g->items -= step->items < g->items ? step->items : g->items;
 }
 
 static void forget_bad(struct spool *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->nbad; i++)
-        if (s->bad[i].seq >= s->mark.seq)
+        if (s->bad[i] >= s->mark.seq)
             s->bad[n++] = s->bad[i];
     s->nbad = n;
 }
@@ -80,15 +114,15 @@ static void forget_bad(struct spool *s)
  * mark before stays as it is. */
 static int write_mark(struct spool *s, struct point mark)
 {
-    uint8_t bytes[SEGMENT_HEAD];
+    uint8_t bytes[SEGMENT_BLOCK];
     if (s->file < 0)
         return spool_start_segment(s, 0, mark);
     struct segment *g = spool_newest(s);
     struct segment_head h = g->head;
     h.turn++;
     h.mark = mark;
-    h.kept = s->kept;
-    segment_head_write(bytes, &h);
+    h.durable = spool_sure(s);
+    segment_block_write(bytes, &h);
     const uint64_t at = (uint64_t)SEGMENT_BLOCK * (1 + h.turn % 2);
     int r = s->io.write(s->io.arg, s->file, at, bytes, sizeof bytes);
     if (r < 0)
@@ -106,17 +140,15 @@ static int write_mark(struct spool *s, struct point mark)
 
 int spool_advance(struct spool *s, uint64_t seq)
 {
-    struct point mark;
+    struct step step;
     if (seq > s->next.seq)
         seq = s->next.seq;
     if (seq <= s->mark.seq)
         return 0;
-    int r = point_of(s, seq, &mark);
-    if (r < 0 || (r = write_mark(s, mark)) < 0)
+    int r = plan(s, seq, &step);
+    if (r < 0 || (r = write_mark(s, step.mark)) < 0)
         return r;
-    s->mark = mark;
-    for (size_t i = 0; i < s->n; i++)
-        forget(s, &s->segments[i]);
+    apply(s, &step);
     forget_bad(s);
     return 0;
 }
@@ -132,21 +164,14 @@ static void live(const struct spool *s, uint64_t *records, uint64_t *items)
 
 int spool_drop(struct spool *s, uint64_t seq, unsigned why)
 {
-    uint64_t records, items, left_records, left_items, bad = 0, bad_items = 0;
+    uint64_t records, items, left_records, left_items;
     live(s, &records, &items);
-    for (size_t i = 0; i < s->nbad; i++)
-        if (s->bad[i].seq < seq) { /* counted when it was found */
-            bad++;
-            bad_items += s->bad[i].items;
-        }
     const int r = spool_advance(s, seq);
     if (r < 0)
         return r;
     live(s, &left_records, &left_items);
-    records -= left_records;
-    items -= left_items;
-    s->dropped_records[why] += records > bad ? records - bad : 0;
-    s->dropped_items[why] += items > bad_items ? items - bad_items : 0;
+    s->dropped_records[why] += records - left_records;
+    s->dropped_items[why] += items - left_items;
     return 0;
 }
 
@@ -175,35 +200,39 @@ void spool_shrink(struct spool *s)
     s->writing = false;
 }
 
+/* From the front only: the head of a segment says where the one before it ends, and what
+ * of it was never durable. */
 void spool_reap(struct spool *s)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        struct segment *g = &s->segments[i];
-        if (i + 1 < s->n && g->records == 0 && take_away(s, g) == 0)
-            continue;
-        s->segments[n++] = *g;
-    }
-    s->n = n;
+    while (n + 1 < s->n && s->segments[n].records == 0 && take_away(s, &s->segments[n]) == 0)
+        n++;
+    s->n -= n;
+    if (n)
+        memmove(s->segments, s->segments + n, s->n * sizeof *s->segments);
     spool_refresh(s);
 }
 
 void spool_refresh(struct spool *s)
 {
     struct scan c;
-    s->oldest_seq = s->next.seq;
-    s->oldest_written = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct segment *g = &s->segments[i];
         if (g->records == 0)
             continue;
-        if (scan_begin(&c, s, g, g->tail) < 0)
+        int r = scan_begin(&c, s, g, g->tail);
+        if (r == 0)
+            r = next_of(&c);
+        if (r < 0) { /* it stays what it was, as far as that can be */
+            s->oldest_seq = s->oldest_seq > s->mark.seq ? s->oldest_seq : s->mark.seq;
             return;
-        while (next_of(&c) > 0)
-            if (c.h.at.seq >= s->mark.seq) {
-                s->oldest_seq = c.h.at.seq;
-                s->oldest_written = c.h.written;
-                return;
-            }
+        }
+        if (r == 0)
+            continue;
+        s->oldest_seq = c.h.at.seq;
+        s->oldest_written = c.h.written;
+        return;
     }
+    s->oldest_seq = s->next.seq;
+    s->oldest_written = 0;
 }

@@ -128,9 +128,8 @@ static int read_head(struct spool *s, int file, struct segment_head *head, bool 
 {
     uint8_t bytes[SEGMENT_HEAD];
     bool found = false;
-    for (unsigned i = 0; i < SEGMENT_HEADS; i++) {
+    for (uint64_t at = 0; at < SEGMENT_DATA; at += SEGMENT_TWIN) {
         struct segment_head h;
-        const uint64_t at = (uint64_t)SEGMENT_BLOCK * i;
         const int got = s->io.read(s->io.arg, file, at, bytes, sizeof bytes);
         if (got < 0 && !tolerant)
             return got;
@@ -139,7 +138,7 @@ static int read_head(struct spool *s, int file, struct segment_head *head, bool 
         if (!found)
             *head = h;
         found = true;
-        later(&head->kept, &h.kept);
+        later(&head->durable, &h.durable);
         if (h.turn >= head->turn) { /* the copy that the next mark must not touch */
             head->turn = h.turn;
             later(&head->mark, &h.mark);
@@ -252,20 +251,30 @@ struct walk {
     struct point at; /* before the next record that is expected */
 };
 
-/* Records between two points are gone although they were durable. */
+static const struct point *least(const struct point *a, const struct point *b)
+{
+    return a->records < b->records ? a : b;
+}
+
+static const struct point *greatest(const struct point *a, const struct point *b)
+{
+    return a->records > b->records ? a : b;
+}
+
+/* Records between two points are gone. Those that were durable for sure are damage: of
+ * segment i, or of what was before all segments, those up to where the next one says. */
 static void note_lost(struct spool *s, const struct point *from, const struct point *to)
 {
-    const struct point *end = to->records < s->kept.records ? to : &s->kept;
-    if (end->records <= from->records)
-        return;
-    s->dropped_records[SPOOL_DAMAGED] += end->records - from->records;
-    s->dropped_items[SPOOL_DAMAGED] += end->items > from->items ? end->items - from->items : 0;
-    for (size_t i = 0; i < s->n; i++) {
-        struct segment *g = &s->segments[i];
-        const bool last = i + 1 == s->n;
-        if (g->head.first.records < end->records &&
-            (last || s->segments[i + 1].head.first.records > from->records))
-            g->damaged = true;
+    static const struct point beginning;
+    for (size_t i = 0; i <= s->n; i++) { /* the segment before the i-th */
+        const struct point *a = greatest(from, i ? &s->segments[i - 1].head.first : &beginning);
+        const struct point *b = least(to, i < s->n ? &s->segments[i].head.sure : &s->kept);
+        if (b->records <= a->records)
+            continue;
+        s->dropped_records[SPOOL_DAMAGED] += b->records - a->records;
+        s->dropped_items[SPOOL_DAMAGED] += b->items > a->items ? b->items - a->items : 0;
+        if (i)
+            s->segments[i - 1].damaged = true;
     }
 }
 
@@ -279,16 +288,27 @@ static void accept(struct walk *w, struct segment *g, const struct scan *c)
 }
 
 /* The records that were never durable end where the next segment says so; a segment
- * that begins at the same number is a copy and says nothing. */
-static uint64_t end_of(const struct spool *s, size_t i)
+ * that begins at the same number is a copy and says nothing. NULL: there is none. */
+static const struct segment_head *after(const struct spool *s, size_t i)
 {
     for (size_t k = i + 1; k < s->n; k++)
         if (s->segments[k].head.first.seq > s->segments[i].head.first.seq)
-            return s->segments[k].head.kept.seq;
-    return UINT64_MAX;
+            return &s->segments[k].head;
+    return NULL;
 }
 
-static int walk_segment(struct walk *w, struct segment *g, uint64_t end)
+/* A record that may never have been durable is taken if it is whole: 1. */
+static int whole(struct scan *c, uint64_t sure)
+{
+    if (c->h.at.seq < sure)
+        return 1;
+    const int good = scan_payload(c);
+    if (good == 0)
+        spool_note_bad(c->s, &c->h);
+    return good;
+}
+
+static int walk_segment(struct walk *w, struct segment *g, uint64_t sure, uint64_t end)
 {
     struct scan c;
     g->low = w->at.seq;
@@ -297,34 +317,35 @@ static int walk_segment(struct walk *w, struct segment *g, uint64_t end)
     while (r >= 0 && (r = scan_next(&c)) > 0) {
         if (c.h.at.seq >= end)
             break;
-        if (c.h.at.seq >= g->low)
-            accept(w, g, &c);
-        else
+        if (c.h.at.seq < g->low)
             g->tail = g->used = c.at;
+        else if ((r = whole(&c, sure)) > 0)
+            accept(w, g, &c);
     }
     g->end = w->at.seq > g->low ? w->at.seq : g->low;
     w->failed |= c.failed;
     return r < 0 ? r : 0;
 }
 
-/* The newest segment may end in a record that was being written: where its good ones
- * end is the end. On the way, what is known to be durable. */
-static int find_end(struct walk *w, const struct segment *g, uint64_t *end)
+/* What is known to be durable: the records of the newest segment say so of those before
+ * them. */
+static int find_kept(struct walk *w)
 {
-    struct scan c;
-    int r = scan_begin(&c, w->s, g, SEGMENT_DATA);
-    c.tolerant = w->tolerant;
-    *end = 0;
-    while (r >= 0 && (r = scan_next(&c)) > 0) {
-        later(&w->s->kept, &c.h.kept);
-        const int good = scan_payload(&c);
-        if (good < 0)
-            return good;
-        if (good)
-            *end = c.h.at.seq + 1;
+    struct spool *s = w->s;
+    for (size_t i = 0; i < s->n; i++) {
+        struct scan c;
+        later(&s->mark, &s->segments[i].head.mark);
+        later(&s->kept, &s->segments[i].head.durable);
+        if (after(s, i))
+            continue;
+        int r = scan_begin(&c, s, &s->segments[i], SEGMENT_DATA);
+        c.tolerant = w->tolerant;
+        while (r >= 0 && (r = scan_next(&c)) > 0)
+            later(&s->kept, &c.h.kept);
+        if (r < 0)
+            return r;
     }
-    w->failed |= c.failed;
-    return r < 0 ? r : 0;
+    return 0;
 }
 
 static uint64_t most(uint64_t a, uint64_t b)
@@ -343,29 +364,28 @@ static void find_next(struct walk *w)
     n.items = most(n.items, most(s->kept.items, s->mark.items));
     for (size_t i = 0; i < s->n; i++)
         n.seq = most(n.seq, s->segments[i].head.first.seq);
+    for (size_t i = 0; i < s->nbad; i++) /* a number is not given out twice */
+        n.seq = most(n.seq, s->bad[i] + 1);
     if (w->failed && s->n) {
         const struct segment *g = spool_newest(s);
         n.seq = most(n.seq, g->head.first.seq + g->size / SEGMENT_SECTOR + 1);
     }
     if (w->failed)
         n.seq = most(n.seq, s->next_name + SPOOL_FILES);
-    s->unsure = s->kept.seq;
-    s->unsure_end = n.seq;
+    s->sure = (struct point){s->kept.seq, s->kept.records, s->kept.items};
     s->next = s->kept = n;
 }
 
 static int walk_all(struct spool *s, bool tolerant)
 {
     struct walk w = {.s = s, .tolerant = tolerant};
-    uint64_t end = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        later(&s->mark, &s->segments[i].head.mark);
-        later(&s->kept, &s->segments[i].head.kept);
-    }
-    int r = s->n ? find_end(&w, spool_newest(s), &end) : 0;
+    int r = find_kept(&w);
     w.at = s->mark;
-    for (size_t i = 0; r >= 0 && i < s->n; i++)
-        r = walk_segment(&w, &s->segments[i], i + 1 == s->n ? end : end_of(s, i));
+    for (size_t i = 0; r >= 0 && i < s->n; i++) {
+        const struct segment_head *next = after(s, i);
+        r = walk_segment(&w, &s->segments[i], next ? next->sure.seq : s->kept.seq,
+                         next ? next->kept.seq : UINT64_MAX);
+    }
     if (r < 0)
         return r;
     note_lost(s, &w.at, &s->kept);
@@ -373,8 +393,8 @@ static int walk_all(struct spool *s, bool tolerant)
     return 0;
 }
 
-/* The newest segment goes on having the mark. Records that were found at its end may not
- * be durable yet. */
+/* The newest segment goes on having the mark. Records that were found at its end, and its
+ * name, may not be durable yet. */
 static void take_over(struct spool *s)
 {
     struct segment *g = spool_newest(s);
@@ -386,7 +406,7 @@ static void take_over(struct spool *s)
     spool_name(name, g->name, false);
     if (s->io.open(s->io.arg, name, true, &file, &size) < 0)
         return;
-    if (s->io.sync(s->io.arg, file) < 0) {
+    if (s->io.sync(s->io.arg, file) < 0 || s->io.sync_dir(s->io.arg) < 0) {
         s->io.close(s->io.arg, file);
         return;
     }
@@ -401,7 +421,7 @@ static void start_over(struct spool *s)
     if (s->read_file >= 0)
         s->io.close(s->io.arg, s->read_file);
     s->read_file = -1;
-    s->n = s->naside = 0;
+    s->n = s->naside = s->nbad = 0;
     s->next_name = 1;
     s->next = s->kept = s->mark = (struct point){.seq = 1};
     memset(s->dropped_records, 0, sizeof s->dropped_records);

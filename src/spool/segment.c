@@ -48,8 +48,17 @@ void segment_head_write(uint8_t to[SEGMENT_HEAD], const struct segment_head *h)
     put_point(to + 24, &h->first);
     put_point(to + 48, &h->kept);
     put_point(to + 72, &h->mark);
-    put_u32(to + 96, 0);
+    put_point(to + 96, &h->sure);
+    put_point(to + 120, &h->durable);
+    put_u32(to + 144, 0);
     seal(to, SEGMENT_HEAD);
+}
+
+void segment_block_write(uint8_t to[SEGMENT_BLOCK], const struct segment_head *h)
+{
+    memset(to, 0, SEGMENT_BLOCK);
+    segment_head_write(to, h);
+    segment_head_write(to + SEGMENT_TWIN, h);
 }
 
 bool segment_head_read(struct segment_head *h, const uint8_t from[SEGMENT_HEAD])
@@ -62,6 +71,8 @@ bool segment_head_read(struct segment_head *h, const uint8_t from[SEGMENT_HEAD])
     h->first = get_point(from + 24);
     h->kept = get_point(from + 48);
     h->mark = get_point(from + 72);
+    h->sure = get_point(from + 96);
+    h->durable = get_point(from + 120);
     return true;
 }
 

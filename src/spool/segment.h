@@ -1,11 +1,11 @@
 /* segment: the bytes of a segment file. Floor 2. mcptallyd(8), section SPOOL, is the same
  * in words.
  *
- * A segment begins with three copies of its head, a block each: the first is never
- * written again, the other two take the marks in turn, so that a torn one leaves the
- * one before. Records follow, each at a multiple of a sector, so that a record can be
- * found behind one that cannot be read. The salt is drawn anew for each segment: a
- * payload cannot be made to look like a record. Numbers are little-endian. */
+ * A segment begins with three blocks that have its head: the first is never written
+ * again, the other two take the marks in turn, so that a torn one leaves the one before. Records
+ * follow, each at a multiple of a sector, so that a record can be found behind one that cannot be
+ * read. The salt is drawn anew for each segment: a payload cannot be made to look like a record.
+ * Numbers are little-endian. */
 #ifndef MCPTALLY_SPOOL_SEGMENT_H
 #define MCPTALLY_SPOOL_SEGMENT_H
 
@@ -17,8 +17,9 @@ enum {
     SEGMENT_SECTOR = 512,
     SEGMENT_BLOCK = 4096,
     SEGMENT_HEADS = 3,
+    SEGMENT_TWIN = SEGMENT_BLOCK / 2, /* each block has its head twice: a flipped bit harms one */
     SEGMENT_DATA = SEGMENT_HEADS * SEGMENT_BLOCK, /* where records begin */
-    SEGMENT_HEAD = 104,                           /* bytes of a head that mean something */
+    SEGMENT_HEAD = 152,                           /* bytes of a head that mean something */
     RECORD_HEAD = 88,
     SEGMENT_VERSION = 1,
 };
@@ -31,10 +32,12 @@ struct point {
 
 struct segment_head {
     uint64_t salt;
-    uint32_t turn;      /* of the mark: the copy at 1 + turn % 2 has it */
-    struct point first; /* before the first record */
-    struct point kept;  /* all before it was durable when this was written */
-    struct point mark;  /* all before it is delivered or dropped */
+    uint32_t turn;        /* of the mark: the copy at 1 + turn % 2 has it */
+    struct point first;   /* before the first record */
+    struct point kept;    /* where the records of the segments before end: others were given up */
+    struct point sure;    /* all before it was durable then; between here and kept, what is there */
+    struct point mark;    /* all before it is delivered or dropped */
+    struct point durable; /* all before it was durable when the mark was written */
 };
 
 struct record_head {
@@ -49,6 +52,7 @@ struct record_head {
 };
 
 void segment_head_write(uint8_t to[SEGMENT_HEAD], const struct segment_head *h);
+void segment_block_write(uint8_t to[SEGMENT_BLOCK], const struct segment_head *h);
 bool segment_head_read(struct segment_head *h, const uint8_t from[SEGMENT_HEAD]);
 
 void record_head_write(uint8_t to[RECORD_HEAD], const struct record_head *h);

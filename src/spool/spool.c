@@ -61,8 +61,8 @@ static int ready(struct spool *s)
 
 static int write_heads(struct spool *s, int file, const struct segment_head *h)
 {
-    uint8_t bytes[SEGMENT_HEAD];
-    segment_head_write(bytes, h);
+    uint8_t bytes[SEGMENT_BLOCK];
+    segment_block_write(bytes, h);
     for (unsigned i = 0; i < SEGMENT_HEADS; i++) {
         const uint64_t at = (uint64_t)SEGMENT_BLOCK * i;
         const int r = s->io.write(s->io.arg, file, at, bytes, sizeof bytes);
@@ -121,14 +121,20 @@ int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
         return r;
     g.name = s->next_name > s->next.seq ? s->next_name : s->next.seq;
     s->next_name = g.name + 1;
-    g.head = (struct segment_head){
-        .salt = make_salt(s, g.name), .first = s->next, .kept = s->kept, .mark = mark};
+    g.head = (struct segment_head){.salt = make_salt(s, g.name),
+                                   .first = s->next,
+                                   .kept = s->kept,
+                                   .sure = spool_sure(s),
+                                   .mark = mark,
+                                   .durable = spool_sure(s)};
     g.low = g.end = s->next.seq;
     g.tail = SEGMENT_DATA;
     spool_name(name, g.name, false);
     r = s->io.create(s->io.arg, name, g.size, &file);
-    if (r == 0 && (r = write_heads(s, file, &g.head)) < 0)
+    if (r == 0 && (r = write_heads(s, file, &g.head)) < 0) {
         s->io.close(s->io.arg, file);
+        s->writing = false; /* should it come back, it says where the one before ends */
+    }
     if (r < 0) {
         (void)s->io.remove(s->io.arg, name);
         return r;
@@ -138,6 +144,7 @@ int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
     s->file = file;
     s->writing = true;
     s->kept_used = SEGMENT_DATA;
+    s->sure.seq = UINT64_MAX;
     return 0;
 }
 
@@ -289,25 +296,14 @@ int spool_append(struct spool *s, unsigned signal, uint32_t items, struct str pa
 
 /* ---- reading ---- */
 
-static bool known_bad(const struct spool *s, uint64_t seq)
+/* A record that was kept and cannot be read any more. */
+static void note_damage(struct spool *s, struct segment *g, const struct record_head *h)
 {
-    for (size_t i = 0; i < s->nbad; i++)
-        if (s->bad[i].seq == seq)
-            return true;
-    return false;
-}
-
-/* A record that cannot be read any more. One that was never durable was promised to
- * nobody. */
-static void note_bad(struct spool *s, struct segment *g, const struct record_head *h)
-{
-    if (known_bad(s, h->at.seq) || s->nbad == SPOOL_BAD)
-        return;
-    s->bad[s->nbad++] = (struct bad_record){h->at.seq, h->items};
-    if (h->at.seq >= s->unsure && h->at.seq < s->unsure_end)
-        return;
+    spool_note_bad(s, h);
     s->dropped_records[SPOOL_DAMAGED]++;
     s->dropped_items[SPOOL_DAMAGED] += h->items;
+    g->records -= g->records > 0;
+    g->items -= h->items < g->items ? h->items : g->items;
     g->damaged = true;
 }
 
@@ -321,6 +317,7 @@ static void give(struct spool *s, const struct segment *g, const struct scan *c,
         .signal = c->h.signal,
         .payload = {s->payload, c->h.length},
     };
+    s->tries = 0;
     s->cursor_name = g->name;
     s->cursor_seq = c->h.at.seq;
     s->cursor_at = c->found;
@@ -341,7 +338,7 @@ static int read_segment(struct spool *s, struct segment *g, uint64_t seq, struct
     const bool near = s->cursor_name == g->name && s->cursor_seq <= seq && s->cursor_at >= g->tail;
     int r = scan_begin(&c, s, g, near ? s->cursor_at : g->tail);
     while (r >= 0 && (r = scan_next(&c)) > 0) {
-        if (c.h.at.seq < seq || c.h.at.seq < g->low || known_bad(s, c.h.at.seq))
+        if (c.h.at.seq < seq || c.h.at.seq < g->low || spool_known_bad(s, c.h.at.seq))
             continue;
         if (c.h.at.seq >= g->end)
             return 0;
@@ -352,7 +349,7 @@ static int read_segment(struct spool *s, struct segment *g, uint64_t seq, struct
         }
         if (r == -ERR_NOMEM || (r < 0 && patient(s, c.h.at.seq)))
             return r;
-        note_bad(s, g, &c.h);
+        note_damage(s, g, &c.h);
     }
     return r;
 }

@@ -27,11 +27,6 @@ struct segment {
     bool damaged;            /* to be set aside, not removed */
 };
 
-struct bad_record {
-    uint64_t seq;
-    uint32_t items;
-};
-
 struct spool {
     struct spool_io io;
     struct spool_options o;
@@ -49,8 +44,7 @@ struct spool {
     struct point next; /* before the record that comes next */
     struct point kept; /* all before it is durable */
     struct point mark; /* all before it is delivered or dropped, durably */
-    uint64_t unsure;   /* numbers from here below unsure_end were found and may be torn */
-    uint64_t unsure_end;
+    struct point sure; /* between here and there some may be torn: they were found so */
 
     int file;            /* of the newest segment, for marks, and records when `writing`; or -1 */
     bool writing;        /* it takes records */
@@ -62,7 +56,7 @@ struct spool {
     uint64_t cursor_at, cursor_name;
     uint64_t stuck; /* number of the record that could not be read */
 
-    struct bad_record bad[SPOOL_BAD];
+    uint64_t bad[SPOOL_BAD];
     size_t nbad;
     char *payload;
     size_t payload_room;
@@ -108,6 +102,12 @@ int spool_recover(struct spool *s);
 int spool_set_aside(struct spool *s, uint64_t name, uint64_t size);
 
 /* ---- mark.c ---- */
+
+/* A record that is there but not good counts as if it were not there. */
+bool spool_known_bad(const struct spool *s, uint64_t seq);
+void spool_note_bad(struct spool *s, const struct record_head *h);
+/* What was durable without doubt: before kept, until a new segment follows a recovery. */
+struct point spool_sure(const struct spool *s);
 
 /* Moves the mark to a number, durably first, and forgets what lies before it. */
 int spool_advance(struct spool *s, uint64_t seq);

@@ -2,8 +2,9 @@
  * changes to its store, and the bytes between them. Floors 0 to 3 run as they are;
  * clock, file and sockets are the simulation's.
  *
- *     sim [--seed N] [--count N] [--steps N] [--mutant NAME|all]
+ *     sim [--spool] [--seed N] [--count N] [--steps N] [--mutant NAME|all]
  *
+ * With --spool the histories are of a spool on a disk that fails and forgets.
  * After every start, and at the end, the store must hold exactly what the items
  * that it calls applied amount to, and the ledger must balance. With --mutant a
  * kind of change is left out of the undo log on purpose: then at least one history
@@ -19,6 +20,7 @@
 #include "node.h"
 #include "pipeline/redact.h"
 #include "sender.h"
+#include "spool_sim.h"
 #include "store/read.h"
 #include "store/session.h"
 
@@ -554,6 +556,9 @@ int main(int argc, char **argv)
     const uint32_t steps = (uint32_t)strtoul(option(argc, argv, "--steps", "600"), NULL, 10);
     const char *mutant = option(argc, argv, "--mutant", "");
     unsigned passed = 0, failed = 0;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--spool") == 0)
+            return spool_sim(seed, count, steps < 600 ? steps : 60, mutant);
     if (!mutant[0]) {
         failed = run_plain(seed, count, steps);
         failed += run_forward(seed, count, steps);
