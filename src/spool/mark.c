@@ -148,9 +148,17 @@ int spool_advance(struct spool *s, uint64_t seq)
     int r = plan(s, seq, &step);
     if (r < 0 || (r = write_mark(s, step.mark)) < 0)
         return r;
+    s->marked = true;
     apply(s, &step);
     forget_bad(s);
     return 0;
+}
+
+int spool_settle(struct spool *s)
+{
+    const int r = s->marked ? 0 : write_mark(s, s->mark);
+    s->marked = r == 0;
+    return r;
 }
 
 static void live(const struct spool *s, uint64_t *records, uint64_t *items)
@@ -205,7 +213,8 @@ void spool_shrink(struct spool *s)
 void spool_reap(struct spool *s)
 {
     size_t n = 0;
-    while (n + 1 < s->n && s->segments[n].records == 0 && take_away(s, &s->segments[n]) == 0)
+    while (s->marked && n + 1 < s->n && s->segments[n].records == 0 &&
+           take_away(s, &s->segments[n]) == 0)
         n++;
     s->n -= n;
     if (n)

@@ -440,6 +440,11 @@ int spool_recover(struct spool *s)
     s->recovered = true;
     s->tries = 0;
     take_over(s);
+    /* The mark may come from a write whose sync has failed: it is there as long as the
+     * memory is. */
+    s->marked = s->mark.seq <= 1;
+    if (s->file >= 0)
+        (void)spool_settle(s);
     spool_reap(s);
     spool_shrink(s);
     return 0;

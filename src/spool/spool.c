@@ -390,7 +390,7 @@ int spool_done(struct spool *s, uint64_t seq)
     int r = ready(s);
     if (r == 0)
         r = spool_advance(s, seq);
-    if (r < 0)
+    if (r < 0 || (s->n && (r = spool_settle(s)) < 0))
         return r;
     spool_reap(s);
     spool_shrink(s);
@@ -430,6 +430,8 @@ void spool_trim(struct spool *s, struct when now)
         if (end)
             (void)spool_drop(s, end, SPOOL_BY_AGE);
     }
+    if (s->n)
+        (void)spool_settle(s);
     (void)make_room(s, 0);
     spool_reap(s);
     spool_shrink(s);

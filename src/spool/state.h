@@ -43,7 +43,8 @@ struct spool {
 
     struct point next; /* before the record that comes next */
     struct point kept; /* all before it is durable */
-    struct point mark; /* all before it is delivered or dropped, durably */
+    struct point mark; /* all before it is delivered or dropped */
+    bool marked;       /* and that is durable: nothing is removed before */
     struct point sure; /* between here and there some may be torn: they were found so */
 
     int file;            /* of the newest segment, for marks, and records when `writing`; or -1 */
@@ -113,6 +114,8 @@ struct point spool_sure(const struct spool *s);
 int spool_advance(struct spool *s, uint64_t seq);
 /* The same, and counts what was dropped. */
 int spool_drop(struct spool *s, uint64_t seq, unsigned why);
+/* Makes the mark durable that a recovery has found. */
+int spool_settle(struct spool *s);
 /* Files without anything that is still wanted go. */
 void spool_reap(struct spool *s);
 /* A newest segment that holds nothing gives its room back; it takes no more records. */

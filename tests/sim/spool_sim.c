@@ -177,7 +177,7 @@ static bool check_missing(struct history *h, const bool *of)
         if (e->state != KEPT || of[i] || e->seq < h->asked)
             continue;
         if (h->dropping && i < oldest) {
-            e->state = GONE;
+            e->state = OPEN;
             continue;
         }
         missing++;
@@ -213,8 +213,8 @@ static bool check_start(struct history *h)
     for (unsigned i = 0; i < h->n; i++) {
         h->e[i].live = of[i] ? YES : NO;
         h->e[i].vague |= h->e[i].era >= last;
-        if (!of[i] && h->e[i].seq && h->e[i].seq < h->asked)
-            h->e[i].state = GONE;
+        if (!of[i] && h->e[i].seq && h->e[i].seq < h->asked && h->e[i].state == KEPT)
+            h->e[i].state = OPEN; /* the mark may not have been durable */
     }
     h->unsynced = h->n;
     return check_stats(h, &seen);
