@@ -20,6 +20,7 @@
     X(metrics, "print every metric, as /metrics does")                                             \
     X(sampling, "show or change which share of the traces is kept")                                \
     X(tail, "follow spans, log records, events and health reports")                                \
+    X(trace, "print a trace as a tree of spans, with times")                                       \
     X(top, "watch servers and tools: rates, errors, quantiles")                                    \
     X(bench, "generate load and tell what became of it")                                           \
     X(replay, "feed a recorded conversation to the daemon")

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "mcp/method.h"
-#include "wire/decode.h"
+#include "otlp/record.h"
 
 /* ---- one operation's spans ---- */
 
@@ -226,8 +226,7 @@ int recent_read(struct recent *r, struct feed *f, unsigned most)
         const struct ring_view *v = feed_next(f);
         if (!v)
             return 0;
-        if (v->kind != EVENT_SPAN ||
-            decode_body(EVENT_SPAN, (const uint8_t *)v->body.p, v->body.n, &r->event) < 0)
+        if (record_event(v->kind, v->body, &r->event, NULL) < 0 || r->event.kind != EVENT_SPAN)
             continue;
         const int e = recent_add(r, v->service, v->received, &r->event);
         if (e < 0)

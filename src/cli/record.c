@@ -17,7 +17,7 @@ static bool any(const uint8_t *id, size_t n)
     return false;
 }
 
-static void add_hex(struct buf *to, const uint8_t *id, size_t n)
+void record_hex(struct buf *to, const uint8_t *id, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         buf_addf(to, "%02x", id[i]);
@@ -83,6 +83,14 @@ static void add_key(struct buf *to, struct str key, bool colour)
     style_add(to, colour, STYLE_NONE);
 }
 
+void record_attrs(struct buf *to, const struct event *e, unsigned first, unsigned n, bool colour)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        add_key(to, e->attrs[i].key, colour);
+        add_attr_value(to, &e->attrs[i]);
+    }
+}
+
 static void add_details(struct buf *to, const struct event *e, bool colour)
 {
     if (e->kind == EVENT_NAMED)
@@ -90,17 +98,14 @@ static void add_details(struct buf *to, const struct event *e, bool colour)
             add_key(to, e->measures[i].key, colour);
             buf_addd(to, e->measures[i].value);
         }
-    for (unsigned i = 0; i < e->nattrs; i++) {
-        add_key(to, e->attrs[i].key, colour);
-        add_attr_value(to, &e->attrs[i]);
-    }
+    record_attrs(to, e, 0, e->nattrs, colour);
     if (e->correlation.n > 0) {
         add_key(to, STR("correlation_id"), colour);
         add_word(to, e->correlation);
     }
     if (any(e->trace.trace_id, sizeof e->trace.trace_id)) {
         add_key(to, STR("trace_id"), colour);
-        add_hex(to, e->trace.trace_id, sizeof e->trace.trace_id);
+        record_hex(to, e->trace.trace_id, sizeof e->trace.trace_id);
     }
 }
 
@@ -111,11 +116,13 @@ static void add_styled(struct buf *to, bool colour, enum style style, struct str
     style_add(to, colour, STYLE_NONE);
 }
 
-static void add_span(struct buf *to, const struct event *e, bool colour)
+void record_name(struct buf *to, const struct event *e, bool colour)
 {
     add_styled(to, colour, STYLE_STRONG, e->name);
-    buf_addc(to, ' ');
-    duration_add(to, span_ns(e));
+}
+
+void record_failure(struct buf *to, const struct event *e, bool colour)
+{
     if (e->status != SPAN_ERROR)
         return;
     buf_addc(to, ' ');
@@ -126,7 +133,15 @@ static void add_span(struct buf *to, const struct event *e, bool colour)
     }
 }
 
-static void add_log(struct buf *to, const struct event *e, bool colour)
+static void add_span(struct buf *to, const struct event *e, bool colour)
+{
+    record_name(to, e, colour);
+    buf_addc(to, ' ');
+    duration_add(to, span_ns(e));
+    record_failure(to, e, colour);
+}
+
+void record_log(struct buf *to, const struct event *e, bool colour)
 {
     const enum style style = e->severity >= 17   ? STYLE_BAD
                              : e->severity >= 13 ? STYLE_WARN
@@ -165,13 +180,13 @@ void record_text(struct buf *to, const struct ring_view *r, const struct event *
         add_span(to, e, colour);
         break;
     case EVENT_LOG:
-        add_log(to, e, colour);
+        record_log(to, e, colour);
         break;
     case EVENT_HEALTH:
         add_health(to, e, colour);
         break;
     case EVENT_NAMED:
-        add_styled(to, colour, STYLE_STRONG, e->name);
+        record_name(to, e, colour);
         break;
     }
     add_details(to, e, colour);
@@ -194,7 +209,7 @@ static void put_id(struct json_writer *j, const char *key, const uint8_t *id, si
     struct buf b = {.p = room, .cap = sizeof room, .max = sizeof room};
     if (!any(id, n))
         return;
-    add_hex(&b, id, n);
+    record_hex(&b, id, n);
     json_put_str(j, key, buf_str(&b));
 }
 
@@ -311,10 +326,8 @@ static void put_kind(struct json_writer *j, const struct event *e)
     }
 }
 
-void record_json(struct buf *to, const struct ring_view *r, const struct event *e)
+void record_json_members(struct json_writer *j, const struct ring_view *r, const struct event *e)
 {
-    struct json_writer w = json_begin(to), *j = &w;
-    json_put_object(j, NULL);
     json_put_text(j, "kind", event_kind_name(e->kind));
     json_put_u64(j, "seq", r->seq);
     put_moment(j, "time", e->time);
@@ -326,6 +339,13 @@ void record_json(struct buf *to, const struct ring_view *r, const struct event *
     put_str_if(j, "correlation_id", e->correlation);
     put_id(j, "trace_id", e->trace.trace_id, sizeof e->trace.trace_id);
     put_id(j, "span_id", e->trace.span_id, sizeof e->trace.span_id);
-    json_end_object(j);
+}
+
+void record_json(struct buf *to, const struct ring_view *r, const struct event *e)
+{
+    struct json_writer w = json_begin(to);
+    json_put_object(&w, NULL);
+    record_json_members(&w, r, e);
+    json_end_object(&w);
     buf_addc(to, '\n');
 }

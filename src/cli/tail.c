@@ -10,7 +10,7 @@
 #include "cli/place.h"
 #include "cli/record.h"
 #include "cli/style.h"
-#include "wire/decode.h"
+#include "otlp/record.h"
 
 struct tail_options {
     const char *runtime_dir;
@@ -68,15 +68,14 @@ struct tail {
     struct view view;
     struct feed feed;
     struct event event;
-    struct buf out;
+    struct buf out, scratch;
     bool colour;
     uint64_t unreadable; /* records whose bytes cannot be decoded */
 };
 
 static bool decode(struct tail *t, const struct ring_view *r)
 {
-    const int e =
-        decode_body((enum event_kind)r->kind, (const uint8_t *)r->body.p, r->body.n, &t->event);
+    const int e = record_event(r->kind, r->body, &t->event, &t->scratch);
     t->unreadable += e < 0;
     return e == 0;
 }
@@ -217,10 +216,12 @@ int cmd_tail(int argc, char **argv)
     t->o = &o;
     t->colour = style_wanted();
     buf_init(&t->out, FLUSH_EVERY + LINE_MAX);
+    buf_init(&t->scratch, 2 * LIMIT_BODY);
     const int status = place_find(&t->place, o.runtime_dir) < 0
                            ? options_wrong(&options, "the runtime directory's path is too long")
                            : run(t);
     buf_fini(&t->out);
+    buf_fini(&t->scratch);
     free(t);
     return status;
 }

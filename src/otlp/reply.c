@@ -145,6 +145,8 @@ static int read_delay(struct str bytes, uint64_t *ns)
             seconds = (int64_t)f.v;
         else if (f.tag == FIELD(2, VARINT))
             nanos = (int32_t)f.v;
+        else
+            fields_unknown(&r, &f, FIELDS_TO(2));
     }
     *ns = 0;
     if (seconds < 0 || nanos < 0)
@@ -159,9 +161,12 @@ static int read_retry(struct str bytes, struct otlp_status *out)
     struct fields r = fields_of(bytes);
     struct field f;
     out->has_retry = true;
-    while (fields_next(&r, &f))
+    while (fields_next(&r, &f)) {
         if (f.tag == FIELD(1, BYTES))
             value_check(&r, read_delay(f.s, &out->retry));
+        else
+            fields_unknown(&r, &f, FIELDS_TO(1));
+    }
     return r.err;
 }
 
@@ -175,6 +180,8 @@ static int read_detail(struct str bytes, struct otlp_status *out)
             type = f.s;
         else if (f.tag == FIELD(2, BYTES))
             value = f.s;
+        else
+            fields_unknown(&r, &f, FIELDS_TO(2));
     }
     static const struct str name = {"google.rpc.RetryInfo", sizeof "google.rpc.RetryInfo" - 1};
     const bool is_retry = type.n > name.n && type.p[type.n - name.n - 1] == '/' &&
