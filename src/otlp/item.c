@@ -356,14 +356,6 @@ int otlp_log(struct str bytes, struct event *out, struct buf *scratch)
 
 /* ---- what surrounds an item ---- */
 
-/* A name of a service or scope: a line of at most LIMIT_SERVICE bytes. */
-static int take_short(struct str s, struct str *to)
-{
-    const int e = value_name(s, to);
-    *to = s.n == 0 ? (struct str){NULL, 0} : text_cut(*to, LIMIT_SERVICE);
-    return e;
-}
-
 static void take_resource_attr(struct fields *r, struct str pair, struct otlp_origin *out)
 {
     struct attr a;
@@ -372,9 +364,9 @@ static void take_resource_attr(struct fields *r, struct str pair, struct otlp_or
     if (e <= 0)
         return;
     if (a.type == ATTR_STRING && str_eq(a.key, STR("service.name")))
-        value_check(r, take_short(a.s, &out->service));
+        value_check(r, value_plain(a.s, LIMIT_SERVICE, &out->service));
     else if (a.type == ATTR_STRING && str_eq(a.key, STR("service.instance.id")))
-        value_check(r, take_short(a.s, &out->instance));
+        value_check(r, value_plain(a.s, LIMIT_SERVICE, &out->instance));
     if (out->nattrs < LIMIT_ATTRS)
         out->attrs[out->nattrs++] = a;
 }
@@ -399,9 +391,9 @@ static int take_scope(struct str bytes, struct otlp_origin *out)
     struct attr ignored;
     while (fields_next(&r, &f)) {
         if (f.tag == FIELD(1, BYTES))
-            value_check(&r, take_short(f.s, &out->scope));
+            value_check(&r, value_plain(f.s, LIMIT_SERVICE, &out->scope));
         else if (f.tag == FIELD(2, BYTES))
-            value_check(&r, take_short(f.s, &out->scope_version));
+            value_check(&r, value_plain(f.s, LIMIT_SERVICE, &out->scope_version));
         else if (f.tag == FIELD(3, BYTES))
             value_check(&r, value_attr(f.s, 1, &ignored));
         else if (f.tag != FIELD(4, VARINT))

@@ -48,10 +48,16 @@ int value_line(struct str s, size_t max, struct str *view)
     return e;
 }
 
+int value_plain(struct str s, size_t max, struct str *view)
+{
+    const int e = value_text(s, max, view);
+    *view = e == 0 ? (struct str){view->p, plain(*view)} : (struct str){NULL, 0};
+    return e;
+}
+
 int value_name(struct str s, struct str *view)
 {
-    const int e = value_text(s, LIMIT_NAME, view);
-    view->n = e == 0 ? plain(*view) : 0;
+    const int e = value_plain(s, LIMIT_NAME, view);
     if (view->n == 0)
         *view = STR("unknown");
     return e;

@@ -19,8 +19,10 @@ int value_text(struct str s, size_t max, struct str *view);
  * show it. */
 int value_line(struct str s, size_t max, struct str *view);
 
-/* What of a text may be a name: up to its first control character, LIMIT_NAME bytes; a name
- * that is empty stands for one that is not known. */
+/* What of a text is one line: up to its first control character. */
+int value_plain(struct str s, size_t max, struct str *view);
+
+/* The same for a name, of at most LIMIT_NAME bytes: one that is empty is not known. */
 int value_name(struct str s, struct str *view);
 
 /* An id of n bytes, or none at all (zeros). */

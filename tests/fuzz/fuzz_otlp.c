@@ -122,6 +122,8 @@ static void check_origin(const struct otlp_item *item)
         return;
     check_inside(item->resource, o.service);
     check_inside(item->scope, o.scope);
+    check_inside(item->resource, o.instance);
+    check_inside(item->scope, o.scope_version);
     assert(text_utf8(o.service) && o.service.n <= LIMIT_SERVICE && o.nattrs <= LIMIT_ATTRS);
     check_attrs(item->resource, o.attrs, o.nattrs);
     check_unpacks(&otlp__resource_spans__descriptor, item->resource);
