@@ -195,7 +195,7 @@ static const struct span_spot *reach(struct pipeline *pl, enum span_metric which
                                      const struct span_labels *l, const struct span_source *from,
                                      struct when now)
 {
-    const uint64_t key = (l->hash + which) | 1;
+    const uint64_t key = l->hash << 3 | (uint64_t)which << 1 | 1; /* of each metric its own */
     if (!pl->spots)
         pl->spots = calloc(SPOTS, sizeof *pl->spots);
     if (!pl->spots)
