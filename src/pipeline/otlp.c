@@ -51,8 +51,10 @@ void otlp_request_free(struct otlp_request *r)
 
 void otlp_settle(struct otlp_request *r)
 {
-    if (r->tally.done)
+    if (r->tally.done && r->ledger)
         tally_post(&r->tally, &r->pl->own, r->domain);
+    else
+        tally_forget(&r->tally);
     store_commit(r->pl->st);
 }
 
@@ -83,8 +85,8 @@ void otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
 
 /* ---- whose items they are ---- */
 
-/* The ledger of a domain has to be there before anything of it is counted. Items of a
- * service that has no ledger are refused, as a connection is. */
+/* The ledger of a domain has to be there before anything of it is counted. Where there
+ * is no room for it items are refused uncounted, as connections are. */
 static void set_owner(struct otlp_request *r, struct str service)
 {
     struct pipeline *pl = r->pl;
@@ -92,8 +94,7 @@ static void set_owner(struct otlp_request *r, struct str service)
     otlp_settle(r);
     r->service = service;
     r->domain = pipeline_domain(pl, &peer, service, (struct str){0});
-    if (own_domain(&pl->own, r->domain, r->now) < 0)
-        r->refused = DROP_SERIES_FULL;
+    r->ledger = own_domain(&pl->own, r->domain, r->now) == 0;
     r->owned = true;
     pl->st->head->domain_in_hand = r->domain + 1u;
 }
@@ -113,6 +114,8 @@ static void new_origin(struct otlp_request *r)
     const struct str service = named ? r->origin.service : OTLP_UNKNOWN_SERVICE;
     if (!r->owned || r->item.new_resource || !str_eq(service, r->service))
         set_owner(r, service);
+    if (!r->ledger)
+        r->refused = DROP_SERIES_FULL;
     if (r->signal == OTLP_METRICS && r->item.new_resource && r->refused == DROP_MAX)
         otlp_target_info(r);
 }

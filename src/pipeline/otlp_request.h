@@ -46,6 +46,7 @@ struct otlp_request {
     struct str service;        /* of the origin, or OTLP_UNKNOWN_SERVICE */
     unsigned domain;
     bool owned;                 /* an owner was found */
+    bool ledger;                /* its domain has one */
     enum drop_reason refused;   /* why none of its items is taken; DROP_MAX: they are */
     uint64_t origin_hash[2];    /* of resource and scope */
     bool kept;                  /* resource and scope are as the rings keep them: */

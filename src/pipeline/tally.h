@@ -22,17 +22,23 @@ static inline void tally_drop(struct tally *t, enum drop_reason why, uint64_t se
         t->first_dropped[why] = seq;
 }
 
+/* Leaves out of the ledger what is not there yet. */
+static inline void tally_forget(struct tally *t)
+{
+    for (unsigned why = 0; why < DROP_MAX; why++)
+        t->dropped[why] = 0;
+    t->done = t->applied = 0;
+}
+
 /* Adds what is not there yet to the ledger of a domain, inside the open batch. */
 static inline void tally_post(struct tally *t, struct own *own, unsigned domain)
 {
     own_add(own, OWN_RECEIVED, domain, t->done);
     own_add(own, OWN_APPLIED, domain, t->applied);
-    for (unsigned why = 0; why < DROP_MAX; why++) {
+    for (unsigned why = 0; why < DROP_MAX; why++)
         if (t->dropped[why])
             own_add(own, OWN_DROPPED, own_drop_index(domain, why), t->dropped[why]);
-        t->dropped[why] = 0;
-    }
-    t->done = t->applied = 0;
+    tally_forget(t);
 }
 
 #endif
