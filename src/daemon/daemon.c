@@ -489,10 +489,12 @@ static int start_serving(struct daemon *d)
     set_state(d, DAEMON_SERVING);
     checks_make(d);
     const char *metrics = address_of(d->ports.metrics), *health = address_of(d->ports.health);
-    log_info("daemon", "mcptallyd %s serves: metrics on %s, health on %s", MCPTALLY_BUILD_VERSION,
-             metrics, health);
-    notify_send(&d->notify, "READY=1\nSTATUS=serving: metrics on %s, health on %s", metrics,
-                health);
+    const char *grpc = address_of(d->otlp.grpc), *http = address_of(d->otlp.http);
+    log_info("daemon", "mcptallyd %s serves: metrics on %s, health on %s, OTLP on %s and %s",
+             MCPTALLY_BUILD_VERSION, metrics, health, grpc, http);
+    notify_send(&d->notify,
+                "READY=1\nSTATUS=serving: metrics on %s, health on %s, OTLP on %s and %s", metrics,
+                health, grpc, http);
     return DAEMON_OK;
 }
 

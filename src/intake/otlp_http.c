@@ -15,6 +15,7 @@ struct otlp_http_call {
     TAILQ_ENTRY(otlp_http_call) link;
     struct otlp_http *http;
     struct http_exchange *x;
+    uint64_t began; /* mono ns */
     struct otlp_lane lane;
     struct otlp_message message;
     struct otlp_job *job;
@@ -136,6 +137,7 @@ static struct otlp_http_call *open_call(struct otlp_http *h, struct http_exchang
     c->magic = CALL_MAGIC;
     c->http = h;
     c->x = x;
+    c->began = clock_now().mono;
     otlp_lane_init(&c->lane);
     TAILQ_INSERT_TAIL(&h->calls, c, link);
     http_set_context(x, c);
@@ -248,7 +250,11 @@ static void gone(void *arg, struct http_exchange *x)
     struct otlp_http_call *c = http_context(x);
     if (!c)
         return;
-    otlp_intake_count(h->in, OTLP_HTTP, c->message.signal, RPC_CANCELLED);
+    const bool slow = clock_now().mono - c->began >= h->in->options.receive_timeout;
+    if (slow)
+        otlp_refused(h->in, OWN_LIMIT_SLOW);
+    otlp_intake_count(h->in, OTLP_HTTP, c->message.signal,
+                      slow ? RPC_DEADLINE_EXCEEDED : RPC_CANCELLED);
     free_call(c);
 }
 

@@ -249,6 +249,8 @@ def test_slow_heads_and_bodies_have_a_deadline(start):
         with connect(daemon) as peer:
             peer.sendall(slow)
             assert answer(peer)[0] is None
+    assert requests(daemon, "http") == {"DEADLINE_EXCEEDED": 3}
+    assert refused(daemon) == {"time": 3}
     assert settled(daemon)["received"] == 0
 
 

@@ -103,7 +103,8 @@ def service(machine):
 def test_unit_starts_hardened(service):
     shown = service.show()
     assert shown["ActiveState"] == "active"
-    assert shown["StatusText"] == "serving: metrics on 127.0.0.1:9090, health on 127.0.0.1:9091"
+    assert shown["StatusText"] == ("serving: metrics on 127.0.0.1:9090, health on "
+                                    "127.0.0.1:9091, OTLP on 127.0.0.1:4317 and 127.0.0.1:4318")
     assert service.status()["health"] == "pass"
     files = service.must("stat", "-c", "%n %U:%G %a", "/run/mcptally", "/run/mcptally/store",
                          "/run/mcptally/events.sock")
