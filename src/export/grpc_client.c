@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "export/grpc_session.h"
+#include "export/grpc_caller.h"
 #include "export/route.h"
 
 /* A connection. */
@@ -17,10 +17,10 @@ struct link {
     TAILQ_ENTRY(link) entry;
     struct client *client;
     struct bufferevent *bev;
-    SSL *ssl;                     /* the bufferevent's; NULL: plain */
-    struct grpc_session *session; /* NULL: not connected yet */
-    struct event *timer;          /* the time to connect; then the session's pings */
-    bool useful;                  /* a call was answered on it */
+    SSL *ssl;                    /* the bufferevent's; NULL: plain */
+    struct grpc_caller *session; /* NULL: not connected yet */
+    struct event *timer;         /* the time to connect; then the session's pings */
+    bool useful;                 /* a call was answered on it */
 };
 
 struct client {
@@ -52,7 +52,7 @@ static void link_free(struct link *l, const char *why)
     if (c->current == l)
         c->current = NULL;
     TAILQ_REMOVE(&c->links, l, entry);
-    grpc_session_end(l->session, why);
+    grpc_caller_end(l->session, why);
     if (l->ssl && l->session)
         close_tls(l->ssl);
     if (l->bev)
@@ -79,8 +79,8 @@ static void fail_waiting(struct client *c, const char *why)
 static void link_lost(struct link *l, const char *why)
 {
     struct client *c = l->client;
-    const bool idle = !grpc_session_open(l->session) && l->useful;
-    const bool goes_on = idle && (grpc_session_leaving(l->session) || TAILQ_EMPTY(&c->waiting));
+    const bool idle = !grpc_caller_open(l->session) && l->useful;
+    const bool goes_on = idle && (grpc_caller_leaving(l->session) || TAILQ_EMPTY(&c->waiting));
     const bool newest = c->current == l || !c->current;
     snprintf(c->why, sizeof c->why, "%s: %s", c->to.authority, why);
     link_free(l, c->why);
@@ -100,10 +100,10 @@ static bool pump(struct link *l)
     struct evbuffer *out = bufferevent_get_output(l->bev);
     struct str bytes;
     while (evbuffer_get_length(out) < EXPORT_STEP) {
-        if (grpc_session_pull(l->session, &bytes) < 0)
+        if (grpc_caller_pull(l->session, &bytes) < 0)
             return false;
         if (bytes.n == 0)
-            return !grpc_session_over(l->session) || evbuffer_get_length(out) > 0;
+            return !grpc_caller_over(l->session) || evbuffer_get_length(out) > 0;
         if (bufferevent_write(l->bev, bytes.p, bytes.n) < 0)
             return false;
         l->client->setup->stats->bytes_sent += bytes.n;
@@ -113,7 +113,7 @@ static bool pump(struct link *l)
 
 static void set_timer(struct link *l, uint64_t now)
 {
-    const uint64_t at = grpc_session_wakes(l->session);
+    const uint64_t at = grpc_caller_wakes(l->session);
     if (at == UINT64_MAX) {
         event_del(l->timer);
         return;
@@ -126,12 +126,12 @@ static void set_timer(struct link *l, uint64_t now)
 static void settle(struct link *l)
 {
     struct client *c = l->client;
-    if (c->current == l && grpc_session_leaving(l->session))
+    if (c->current == l && grpc_caller_leaving(l->session))
         c->current = NULL;
     const bool good = pump(l);
-    const bool done = grpc_session_leaving(l->session) && !grpc_session_open(l->session);
+    const bool done = grpc_caller_leaving(l->session) && !grpc_caller_open(l->session);
     if (!good || done) {
-        link_lost(l, grpc_session_why(l->session));
+        link_lost(l, grpc_caller_why(l->session));
         return;
     }
     set_timer(l, clock_now().mono);
@@ -158,7 +158,7 @@ static void begin(struct link *l, struct call *call)
 {
     TAILQ_REMOVE(&l->client->waiting, call, entry);
     call->link = l;
-    if (grpc_session_send(l->session, call, clock_now().mono) == 0)
+    if (grpc_caller_send(l->session, call, clock_now().mono) == 0)
         return;
     call->link = NULL;
     call_lost(call, "no memory for a request");
@@ -175,10 +175,10 @@ static void serve_waiting(struct client *c)
         route_find(&c->route);
         return;
     }
-    for (; l->session && grpc_session_may(l->session) && !TAILQ_EMPTY(&c->waiting); begun = true)
+    for (; l->session && grpc_caller_may(l->session) && !TAILQ_EMPTY(&c->waiting); begun = true)
         begin(l, TAILQ_FIRST(&c->waiting));
     if (begun && !pump(l))
-        link_lost(l, grpc_session_why(l->session));
+        link_lost(l, grpc_caller_why(l->session));
     else if (begun)
         set_timer(l, clock_now().mono);
 }
@@ -193,8 +193,8 @@ static void on_readable(struct bufferevent *bev, void *arg)
     while (evbuffer_get_length(in) > 0) {
         const size_t n = evbuffer_get_contiguous_space(in);
         const struct str bytes = {(const char *)evbuffer_pullup(in, (ev_ssize_t)n), n};
-        if (grpc_session_feed(l->session, bytes, now) < 0) {
-            link_lost(l, grpc_session_why(l->session));
+        if (grpc_caller_feed(l->session, bytes, now) < 0) {
+            link_lost(l, grpc_caller_why(l->session));
             return;
         }
         evbuffer_drain(in, n);
@@ -240,7 +240,7 @@ static void connected(struct link *l)
         return;
     }
     setsockopt(bufferevent_getfd(l->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    l->session = grpc_session_new(c->setup, &c->to, on_finished, l, now);
+    l->session = grpc_caller_new(c->setup, &c->to, on_finished, l, now);
     if (!l->session) {
         next_address(l, "no memory for a connection");
         return;
@@ -258,7 +258,7 @@ static const char *reason(struct link *l, short what, int error)
         return tls;
     }
     if (what & BEV_EVENT_EOF)
-        return l->session ? grpc_session_why(l->session) : "closed while connecting";
+        return l->session ? grpc_caller_why(l->session) : "closed while connecting";
     return error ? evutil_socket_error_to_string(error) : "the connection failed";
 }
 
@@ -285,8 +285,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (!l->session)
         next_address(l, "no connection in time");
-    else if (grpc_session_tick(l->session, clock_now().mono) < 0)
-        link_lost(l, grpc_session_why(l->session));
+    else if (grpc_caller_tick(l->session, clock_now().mono) < 0)
+        link_lost(l, grpc_caller_why(l->session));
     else
         settle(l);
 }
@@ -378,13 +378,13 @@ static void grpc_cancel(struct client *c, struct call *call)
         TAILQ_REMOVE(&c->waiting, call, entry);
         return;
     }
-    grpc_session_cancel(l->session, call, clock_now().mono);
+    grpc_caller_cancel(l->session, call, clock_now().mono);
     settle(l);
 }
 
 static unsigned grpc_limit(const struct client *c)
 {
-    return c->current && c->current->session ? grpc_session_limit(c->current->session) : UINT_MAX;
+    return c->current && c->current->session ? grpc_caller_limit(c->current->session) : UINT_MAX;
 }
 
 static bool grpc_connected(const struct client *c)

@@ -1,4 +1,4 @@
-#include "export/grpc_session.h"
+#include "export/grpc_caller.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "export/grpc_reply.h"
 
-struct grpc_session {
+struct grpc_caller {
     nghttp2_session *h2;
     const struct setup *setup;
     const struct endpoint *to;
@@ -29,7 +29,7 @@ struct grpc_session {
 
 /* ---- the end of a call ---- */
 
-static void forget(struct grpc_session *g, struct call *c)
+static void forget(struct grpc_caller *g, struct call *c)
 {
     TAILQ_REMOVE(&g->open, c, entry);
     g->nopen--;
@@ -38,20 +38,20 @@ static void forget(struct grpc_session *g, struct call *c)
     c->reply = NULL;
 }
 
-static void refill(struct grpc_session *g)
+static void refill(struct grpc_caller *g)
 {
     g->allowance = GRPC_FRAMES;
     g->bytes = GRPC_BYTES + (int64_t)g->setup->concurrent * (EXPORT_REPLY + EXPORT_HEADERS);
 }
 
-static void finish(struct grpc_session *g, struct call *c, bool again)
+static void finish(struct grpc_caller *g, struct call *c, bool again)
 {
     refill(g);
     forget(g, c);
     g->finished(g->arg, c, again);
 }
 
-static void cut(struct grpc_session *g, struct call *c)
+static void cut(struct grpc_caller *g, struct call *c)
 {
     nghttp2_submit_rst_stream(g->h2, NGHTTP2_FLAG_NONE, c->stream, NGHTTP2_CANCEL);
 }
@@ -72,7 +72,7 @@ static const char flooded[] = "the collector floods the connection";
 
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *arg)
 {
-    struct grpc_session *g = arg;
+    struct grpc_caller *g = arg;
     (void)h2;
     (void)hd;
     if (g->allowance-- > 0)
@@ -96,7 +96,7 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uint8_t *p, size_t n,
                    void *arg)
 {
-    struct grpc_session *g = arg;
+    struct grpc_caller *g = arg;
     struct call *c = call_of(h2, stream);
     (void)flags;
     if (!c)
@@ -110,7 +110,7 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uin
     return 0;
 }
 
-static void said_goodbye(struct grpc_session *g, const nghttp2_goaway *frame)
+static void said_goodbye(struct grpc_caller *g, const nghttp2_goaway *frame)
 {
     g->away = true;
     snprintf(g->why, sizeof g->why, "the collector said goodbye: %s",
@@ -118,7 +118,7 @@ static void said_goodbye(struct grpc_session *g, const nghttp2_goaway *frame)
 }
 
 /* The answer is complete; one that comes before the request has been sent ends that too. */
-static void stream_ended(struct grpc_session *g, struct call *c)
+static void stream_ended(struct grpc_caller *g, struct call *c)
 {
     grpc_reply_outcome(c->reply, c);
     if (c->sent < size_of(c))
@@ -128,7 +128,7 @@ static void stream_ended(struct grpc_session *g, struct call *c)
 
 static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
-    struct grpc_session *g = arg;
+    struct grpc_caller *g = arg;
     struct call *c;
     switch (frame->hd.type) {
     case NGHTTP2_SETTINGS:
@@ -167,7 +167,7 @@ static int on_close(nghttp2_session *h2, int32_t stream, uint32_t error, void *a
 static ssize_t on_pull(nghttp2_session *h2, int32_t stream, uint8_t *to, size_t size,
                        uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
-    struct grpc_session *g = arg;
+    struct grpc_caller *g = arg;
     struct call *c = call_of(h2, stream);
     size_t n = 0;
     (void)source;
@@ -201,7 +201,7 @@ static void put(struct headers *h, const char *name, const char *value)
                                   strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
 }
 
-static void put_all(struct headers *h, const struct grpc_session *g, const struct call *c,
+static void put_all(struct headers *h, const struct grpc_caller *g, const struct call *c,
                     const char *timeout)
 {
     static const char *const paths[OTLP_SIGNALS] = {
@@ -224,7 +224,7 @@ static void put_all(struct headers *h, const struct grpc_session *g, const struc
         put(h, g->setup->fields.all[i].name, g->setup->fields.all[i].value);
 }
 
-static int32_t submit(struct grpc_session *g, struct call *c, uint64_t now)
+static int32_t submit(struct grpc_caller *g, struct call *c, uint64_t now)
 {
     const nghttp2_data_provider body = {.read_callback = on_pull};
     struct headers h = {0};
@@ -241,7 +241,7 @@ static int32_t submit(struct grpc_session *g, struct call *c, uint64_t now)
     return stream;
 }
 
-int grpc_session_send(struct grpc_session *g, struct call *c, uint64_t now)
+int grpc_caller_send(struct grpc_caller *g, struct call *c, uint64_t now)
 {
     c->reply = grpc_reply_new();
     if (!c->reply)
@@ -261,14 +261,14 @@ int grpc_session_send(struct grpc_session *g, struct call *c, uint64_t now)
     return 0;
 }
 
-static void ping(struct grpc_session *g, uint64_t now)
+static void ping(struct grpc_caller *g, uint64_t now)
 {
     if (g->pinged || nghttp2_submit_ping(g->h2, NGHTTP2_FLAG_NONE, NULL) != 0)
         return;
     g->pinged = now;
 }
 
-void grpc_session_cancel(struct grpc_session *g, struct call *c, uint64_t now)
+void grpc_caller_cancel(struct grpc_caller *g, struct call *c, uint64_t now)
 {
     cut(g, c);
     forget(g, c);
@@ -279,29 +279,29 @@ void grpc_session_cancel(struct grpc_session *g, struct call *c, uint64_t now)
 
 /* ---- time ---- */
 
-static uint64_t ping_wait(const struct grpc_session *g)
+static uint64_t ping_wait(const struct grpc_caller *g)
 {
     const uint64_t most = GRPC_PING_WAIT * NS_PER_S, every = g->setup->keepalive;
     return every && every < most ? every : most;
 }
 
-static uint64_t ping_due(const struct grpc_session *g)
+static uint64_t ping_due(const struct grpc_caller *g)
 {
     if (!g->setup->keepalive || g->nopen == 0)
         return UINT64_MAX;
     return (g->heard > g->quiet ? g->heard : g->quiet) + g->setup->keepalive;
 }
 
-uint64_t grpc_session_wakes(const struct grpc_session *g)
+uint64_t grpc_caller_wakes(const struct grpc_caller *g)
 {
     if (!g->settled)
         return g->born + setup_connect(g->setup);
     return g->pinged ? g->pinged + ping_wait(g) : ping_due(g);
 }
 
-int grpc_session_tick(struct grpc_session *g, uint64_t now)
+int grpc_caller_tick(struct grpc_caller *g, uint64_t now)
 {
-    if (now < grpc_session_wakes(g))
+    if (now < grpc_caller_wakes(g))
         return 0;
     if (!g->settled || g->pinged) {
         snprintf(g->why, sizeof g->why, "%s",
@@ -315,7 +315,7 @@ int grpc_session_tick(struct grpc_session *g, uint64_t now)
 
 /* ---- bytes ---- */
 
-int grpc_session_feed(struct grpc_session *g, struct str bytes, uint64_t now)
+int grpc_caller_feed(struct grpc_caller *g, struct str bytes, uint64_t now)
 {
     g->heard = now;
     if (now - g->refilled >= 60 * NS_PER_S) {
@@ -336,7 +336,7 @@ int grpc_session_feed(struct grpc_session *g, struct str bytes, uint64_t now)
     return -ERR_SYNTAX;
 }
 
-int grpc_session_pull(struct grpc_session *g, struct str *bytes)
+int grpc_caller_pull(struct grpc_caller *g, struct str *bytes)
 {
     const uint8_t *p = NULL;
     const ssize_t n = nghttp2_session_mem_send(g->h2, &p);
@@ -346,41 +346,41 @@ int grpc_session_pull(struct grpc_session *g, struct str *bytes)
 
 /* ---- state ---- */
 
-unsigned grpc_session_limit(const struct grpc_session *g)
+unsigned grpc_caller_limit(const struct grpc_caller *g)
 {
     return g->settled
                ? nghttp2_session_get_remote_settings(g->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
                : UINT32_MAX;
 }
 
-unsigned grpc_session_open(const struct grpc_session *g)
+unsigned grpc_caller_open(const struct grpc_caller *g)
 {
     return g->nopen;
 }
 
-bool grpc_session_leaving(const struct grpc_session *g)
+bool grpc_caller_leaving(const struct grpc_caller *g)
 {
     return g->away || !nghttp2_session_check_request_allowed(g->h2);
 }
 
-bool grpc_session_may(const struct grpc_session *g)
+bool grpc_caller_may(const struct grpc_caller *g)
 {
-    return g->settled && !grpc_session_leaving(g) && g->nopen < grpc_session_limit(g);
+    return g->settled && !grpc_caller_leaving(g) && g->nopen < grpc_caller_limit(g);
 }
 
-bool grpc_session_over(const struct grpc_session *g)
+bool grpc_caller_over(const struct grpc_caller *g)
 {
     return !nghttp2_session_want_read(g->h2) && !nghttp2_session_want_write(g->h2);
 }
 
-const char *grpc_session_why(const struct grpc_session *g)
+const char *grpc_caller_why(const struct grpc_caller *g)
 {
     return g->why[0] ? g->why : "the collector closed the connection";
 }
 
 /* ---- life ---- */
 
-static int open_session(struct grpc_session *g)
+static int open_session(struct grpc_caller *g)
 {
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
@@ -396,7 +396,7 @@ static int open_session(struct grpc_session *g)
 }
 
 /* Push off: nobody asks a collector for more than an answer. */
-static int introduce(struct grpc_session *g)
+static int introduce(struct grpc_caller *g)
 {
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
@@ -409,13 +409,13 @@ static int introduce(struct grpc_session *g)
     return e == 0 ? 0 : -ERR_NOMEM;
 }
 
-struct grpc_session *grpc_session_new(const struct setup *s, const struct endpoint *e,
-                                      grpc_finished *finished, void *arg, uint64_t now)
+struct grpc_caller *grpc_caller_new(const struct setup *s, const struct endpoint *e,
+                                    grpc_finished *finished, void *arg, uint64_t now)
 {
-    struct grpc_session *g = calloc(1, sizeof *g);
+    struct grpc_caller *g = calloc(1, sizeof *g);
     if (!g)
         return NULL;
-    *g = (struct grpc_session){.setup = s, .to = e, .finished = finished, .arg = arg};
+    *g = (struct grpc_caller){.setup = s, .to = e, .finished = finished, .arg = arg};
     TAILQ_INIT(&g->open);
     refill(g);
     g->born = g->heard = g->quiet = g->refilled = now;
@@ -426,7 +426,7 @@ struct grpc_session *grpc_session_new(const struct setup *s, const struct endpoi
     return NULL;
 }
 
-void grpc_session_end(struct grpc_session *g, const char *why)
+void grpc_caller_end(struct grpc_caller *g, const char *why)
 {
     struct call *c;
     if (!g)
