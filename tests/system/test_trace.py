@@ -5,6 +5,7 @@ import json
 import pytest
 
 from command import FAILURE, OK, USAGE, at, emit, ok, run
+from otlp import post
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -71,3 +72,45 @@ def test_what_is_not_there(daemon):
     assert f"nothing of trace {TRACE}" in done.stderr
     for words in ([], ["x"], [TRACE, TRACE], [TRACE + "0"]):
         assert run("trace", *words, *at(daemon)).returncode == USAGE
+
+
+def otlp_span(identity, parent, name, start, end, **more):
+    return {"traceId": TRACE, "spanId": identity * 8, "parentSpanId": parent * 8, "name": name,
+            "kind": 2, "startTimeUnixNano": str(10**18 + start), "endTimeUnixNano":
+            str(10**18 + end), **more}
+
+
+def send(daemon, signal, level, scope, items, service="node"):
+    """Items as OTLP/JSON, of one service."""
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    body = {level: [{"resource": resource, scope: [items]}]}
+    assert post(daemon, signal, body).status == 200
+
+
+def test_what_came_by_otlp(daemon):
+    """Spans and log records of OpenTelemetry stand in the tree as our own do."""
+    text = lambda key, value: {"key": key, "value": {"stringValue": value}}
+    send(daemon, "traces", "resourceSpans", "scopeSpans", {"spans": [
+        otlp_span("02", "01", "query", 10**8, 4 * 10**8, attributes=[text("db.system", "x")],
+                  status={"code": 2, "message": "no such table"}),
+        otlp_span("01", "", "handle", 0, 10**9, events=[
+            {"timeUnixNano": str(10**18 + 5 * 10**8), "name": "retried",
+             "attributes": [{"key": "try", "value": {"intValue": "2"}}]}]),
+    ]})
+    send(daemon, "logs", "resourceLogs", "scopeLogs", {"logRecords": [
+        {"traceId": TRACE, "spanId": "02" * 8, "timeUnixNano": str(10**18 + 2 * 10**8),
+         "severityNumber": 13, "body": {"kvlistValue": {"values": [text("what", "slow")]}}}]})
+    lines = ok("trace", TRACE, *at(daemon)).splitlines()
+    assert lines[0] == f"trace {TRACE}: 2 spans, 1.00 s from 2001-09-09T01:46:40.000Z"
+    assert [(line[:30].split(), line[30:]) for line in lines[2:]] == [
+        (["0", "ns", "1.00", "s", "700", "ms"], "handle  node"),
+        (["500", "ms"], "  - retried try=2"),
+        (["100", "ms", "300", "ms", "300", "ms"], '  query  node ERROR "no such table"'),
+        (["200", "ms"], '    - warn {"what":"slow"}'),
+    ]
+    tree = json.loads(ok("trace", "--json", TRACE[:5], *at(daemon)))
+    assert [s["span_id"][:2] for s in tree["spans"]] == ["01", "02"]
+    assert tree["records"][0]["body"] == '{"what":"slow"}'
+    slow = ok("tail", "--no-follow", "--json", "--spans", "--slow", "500ms", *at(daemon))
+    assert [json.loads(line)["name"] for line in slow.splitlines()] == ["handle"]
+    daemon.check_accounting()
