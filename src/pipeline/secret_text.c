@@ -109,20 +109,20 @@ static bool schema(const struct secret_text *t, size_t from)
 static bool prose(struct str v)
 {
     static const char *const words[] = {
-        "a",        "accepted", "an",          "and",      "any",      "are",          "array",
-        "as",       "at",       "be",          "boolean",  "by",       "can",          "cannot",
-        "changed",  "correct",  "could",       "default",  "denied",   "disabled",     "empty",
-        "enabled",  "enter",    "error",       "expected", "expired",  "failed",       "failure",
-        "for",      "found",    "from",        "got",      "has",      "have",         "if",
-        "ignored",  "in",       "incorrect",   "int",      "integer",  "invalid",      "is",
-        "it",       "its",      "malformed",   "may",      "mismatch", "missing",      "must",
-        "needed",   "not",      "number",      "object",   "of",       "ok",           "option",
-        "optional", "or",       "please",      "rejected", "required", "reset",        "see",
-        "set",      "should",   "so",          "str",      "string",   "success",      "that",
-        "the",      "this",     "to",          "too",      "unable",   "unauthorized", "unexpected",
-        "unknown",  "unset",    "unsupported", "updated",  "use",      "used",         "valid",
-        "was",      "when",     "which",       "will",     "with",     "wrong",        "you",
-        "your",
+        "a",          "accepted", "an",      "and",         "any",      "are",      "array",
+        "as",         "at",       "await",   "be",          "boolean",  "by",       "can",
+        "cannot",     "changed",  "correct", "could",       "default",  "denied",   "disabled",
+        "empty",      "enabled",  "enter",   "error",       "expected", "expired",  "failed",
+        "failure",    "for",      "found",   "from",        "got",      "has",      "have",
+        "if",         "ignored",  "in",      "incorrect",   "int",      "integer",  "invalid",
+        "is",         "it",       "its",     "malformed",   "may",      "mismatch", "missing",
+        "must",       "needed",   "not",     "number",      "object",   "of",       "ok",
+        "option",     "optional", "or",      "please",      "rejected", "required", "reset",
+        "see",        "set",      "should",  "so",          "str",      "string",   "success",
+        "that",       "the",      "this",    "to",          "too",      "unable",   "unauthorized",
+        "unexpected", "unknown",  "unset",   "unsupported", "updated",  "use",      "used",
+        "valid",      "was",      "when",    "which",       "will",     "with",     "wrong",
+        "you",        "your",
     };
     while (v.n > 0 && !text_alnum(v.p[v.n - 1]))
         v.n--;
@@ -213,6 +213,24 @@ static bool value_at(const struct secret_text *t, size_t i, size_t separator, bo
     return bare_value(t, from, text_view_level(&t->v, separator), said, g, out);
 }
 
+/* secrets.c:85:40, token.go:12: a place in a source file, at the colon. */
+static bool source_position(const struct secret_text *t, const struct key_place *k, size_t colon)
+{
+    static const char *const endings[] = {"c",  "cc",  "cpp",  "cs",    "erl",   "ex", "exs", "go",
+                                          "h",  "hpp", "java", "js",    "jsx",   "kt", "mjs", "php",
+                                          "py", "rb",  "rs",   "scala", "swift", "ts", "tsx"};
+    size_t dot = k->to;
+    while (dot > k->from && t->v.p[dot - 1] != '.')
+        dot--;
+    const char next = text_at(&t->v, colon + 1);
+    if (dot == k->from || k->to != colon || next < '0' || next > '9')
+        return false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (str_eq(text_piece(&t->v, dot, k->to), str_of(endings[i])))
+            return true;
+    return false;
+}
+
 /* key = value, "key": "value" and their kin, at the '=' or ':'. */
 static bool keyed(const struct secret_text *t, size_t i, struct secret_place *out)
 {
@@ -224,6 +242,8 @@ static bool keyed(const struct secret_text *t, size_t i, struct secret_place *ou
         return false;
     if (c == ':' && !k.quoted && k.from > 0 && t->v.p[k.from - 1] == '/')
         return false; /* //host:port */
+    if (c == ':' && source_position(t, &k, i))
+        return false;
     enum secret_grade g = grade_of_words(t, &k);
     if (g == GRADE_NONE && k.quoted)
         g = grade_of_pair(t, &k);

@@ -46,6 +46,22 @@ static void hide(struct str text, struct buf *out)
 static const struct {
     const char *text, *left; /* left NULL: the same */
 } cases[] = {
+    /* said in a sentence */
+    {"the password is hunter2, try it", "the password is #, try it"},
+    {"The API key is now x9y8z7", "The API key is now #"},
+    {"password is \"open sesame\"", "password is \"#\""},
+    {"your token is eNt3rPrise.", "your token is #"},
+    {"password is invalid", NULL},
+    {"the token is a word", NULL},
+    {"the password is case-sensitive", NULL},
+    {"token count is 123456", NULL},
+    {"this key is Xyz123", NULL},
+    {"is password1", NULL},
+    {"password is", NULL},
+    /* places in source files */
+    {"secrets.c:85:40: note", NULL},
+    {"at token.go:123456 in f", NULL},
+    {"secrets.conf:85x40", "secrets.conf:#"},
     /* key = value in its many forms */
     {"password=hunter2", "password=#"},
     {"user=bob password=abc,def host=x", "user=bob password=# host=x"},
