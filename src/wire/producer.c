@@ -78,7 +78,7 @@ void producer_renew(struct producer *p, const uint8_t session[16])
     memcpy(p->session, session, sizeof p->session);
     p->next = p->unsent = 1;
     p->acked = p->store_id = 0;
-    p->lost = (struct lost){0};
+    p->lost = p->told = p->told_ago = (struct lost){0};
     p->lost_changed = p->bye = false;
     p->taken = p->acknowledged = p->rejected = p->expired = 0;
     p->last_reject = p->max_ids = 0;
@@ -291,7 +291,11 @@ static void add_control(struct producer *p)
     if (p->state != PRODUCER_OPEN || p->control.n > 0)
         return;
     if (p->lost_changed) {
-        encode_lost(&p->control, &p->lost);
+        struct lost since = p->lost;
+        for (unsigned i = 0; i < LOST_MAX; i++)
+            since.total[i] -= p->told_ago.total[i];
+        encode_lost(&p->control, &since);
+        p->told = p->lost;
         p->lost_changed = p->control.failed;
     }
     if (p->bye && !p->sending) {
@@ -425,6 +429,8 @@ static int take_welcome(struct producer *p, const struct frame *f)
         return -ERR_VERSION;
     if (!applied_fits(p, &w))
         return -ERR_DAMAGED;
+    if (w.known != SESSION_KNOWN) /* an expired session's totals are counted already */
+        p->told_ago = w.known == SESSION_EXPIRED ? p->told : (struct lost){0};
     if (p->no_ack) {
         p->next = p->unsent = w.applied + 1;
     } else if (w.known == SESSION_EXPIRED) {

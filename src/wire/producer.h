@@ -66,6 +66,8 @@ struct producer {
     uint32_t metrics, series; /* ids given so far */
 
     struct lost lost;
+    struct lost told;     /* as of the last LOST frame */
+    struct lost told_ago; /* of that, what went to a session that this store has forgotten */
     bool lost_changed, bye;
     struct frame_reader reader;
 

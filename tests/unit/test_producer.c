@@ -218,6 +218,33 @@ START_TEST(a_forgotten_session_counts_what_was_sent_as_expired)
 }
 END_TEST
 
+/* What an expired session had been told is counted already; a new store has counted
+ * nothing. */
+START_TEST(a_forgotten_session_is_not_told_of_losses_again)
+{
+    counter("c");
+    connect_both();
+    producer_lose(&p, LOST_BUFFER, 5);
+    ck_assert_int_eq(converse(), 0);
+    ck_assert_uint_eq(d.sessions[0].lost.total[LOST_BUFFER], 5);
+    producer_disconnected(&p);
+    producer_lose(&p, LOST_BUFFER, 2);
+    d.nsessions = 0;
+    connect_both();
+    ck_assert_int_eq(converse(), 0);
+    ck_assert_uint_eq(d.sessions[0].lost.total[LOST_BUFFER], 2);
+    producer_lose(&p, LOST_BUFFER, 1);
+    ck_assert_int_eq(converse(), 0);
+    ck_assert_uint_eq(d.sessions[0].lost.total[LOST_BUFFER], 3);
+    producer_disconnected(&p);
+    d.nsessions = 0;
+    d.store_id++;
+    connect_both();
+    ck_assert_int_eq(converse(), 0);
+    ck_assert_uint_eq(d.sessions[0].lost.total[LOST_BUFFER], 8);
+}
+END_TEST
+
 START_TEST(rejected_items_are_counted_and_used_up)
 {
     const uint32_t s = counter("c"), bad = counter("bad");
@@ -626,6 +653,7 @@ int main(void)
     tcase_add_test(c, what_the_daemon_has_is_not_sent_again);
     tcase_add_test(c, a_new_store_gets_all_that_was_not_acknowledged);
     tcase_add_test(c, a_forgotten_session_counts_what_was_sent_as_expired);
+    tcase_add_test(c, a_forgotten_session_is_not_told_of_losses_again);
     tcase_add_test(c, rejected_items_are_counted_and_used_up);
     tcase_add_test(c, a_rejected_item_is_not_sent_to_a_new_store);
     tcase_add_test(c, totals_of_losses_are_told_and_repeated);
