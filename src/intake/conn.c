@@ -212,18 +212,33 @@ void conn_too_slow(struct conn *c, struct when now)
 
 /* ---- reading ---- */
 
-/* Feeds what was read. False when the connection is over. */
+/* Feeds n bytes that were read; 0: the link goes on with what it has kept. False when
+ * the connection is over. */
 static bool feed(struct conn *c, size_t n, struct when now)
 {
     struct intake *in = c->in;
     const size_t missing = frame_reader_missing(&c->link.reader);
     buf_reset(&in->out);
-    int r = link_feed(&c->link, in->scratch, n, &in->out, now);
+    int r = n ? link_feed(&c->link, in->scratch, n, &in->out, now)
+              : link_go_on(&c->link, &in->out, now);
     if (!answer(c, &in->out) || r < 0)
         return false;
-    /* More than was missing: the frame that was held has ended. */
-    partial_set(&in->partial, &c->hold, queue_of(c), link_partial(&c->link), n > missing, now.mono);
+    /* More than was missing: the frame that was held has ended. What is kept waits for
+     * us, not for the peer. */
+    const bool fresh = n == 0 || n > missing || r == LINK_MORE;
+    partial_set(&in->partial, &c->hold, queue_of(c), link_partial(&c->link), fresh, now.mono);
     return ++c->unanswered < READS_PER_ACK || acknowledge(c);
+}
+
+/* A turn of what is kept. The loop's turn ends with it: it was a whole one's work. */
+static size_t go_on(struct conn *c, struct when now)
+{
+    leave_line(c);
+    if (feed(c, 0, now))
+        conn_queue(c);
+    else
+        conn_close(c, now);
+    return INTAKE_TURN_READS;
 }
 
 /* Nothing is left to read: the moment for an ACK. False when it is over. */
@@ -237,6 +252,8 @@ size_t conn_read(struct conn *c, struct when now)
 {
     struct intake *in = c->in;
     assert(c->magic == CONN_MAGIC);
+    if (c->link.rest)
+        return go_on(c, now);
     if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
         wait_for_room(c);
         return 1;
@@ -250,9 +267,12 @@ size_t conn_read(struct conn *c, struct when now)
     }
     const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     const bool open = n > 0 ? feed(c, (size_t)n, now) : empty && drained(c);
+    const bool whole_turn = open && c->link.rest;
     if (!open)
         conn_close(c, now);
     else if (n > 0)
         conn_queue(c);
+    if (whole_turn)
+        return INTAKE_TURN_READS;
     return n > INTAKE_READ ? (size_t)n / INTAKE_READ : 1;
 }

@@ -46,16 +46,37 @@ static void make_room(struct link *l, enum store_ring_id ring, struct tally *t)
     ring_make_room(l->pl->st, ring);
 }
 
-/* Items of the frame that were applied before: they are counted and skipped. */
-static uint64_t duplicates(struct link *l, const struct batch *b)
+/* Passes over `skip` items without looking into them. */
+static void skip_items(struct apply *a, uint64_t skip)
+{
+    for (; skip > 0 && a->n >= 4; skip--) {
+        const uint64_t size = 4 + (uint64_t)get_u32(a->p);
+        const size_t step = size < a->n ? (size_t)size : a->n;
+        a->p += step;
+        a->n -= step;
+    }
+}
+
+/* Items from here on that were applied before: they are counted and skipped. */
+static void skip_known(struct link *l, struct apply *a)
 {
     const uint64_t applied = session_at(l->pl->st, l->session)->applied;
-    if (b->first > applied)
-        return 0;
-    const uint64_t known = applied - b->first + 1;
-    const uint64_t skip = known < b->count ? known : b->count;
+    const uint64_t next = a->b.first + a->at, left = a->b.count - a->at;
+    if (next > applied)
+        return;
+    const uint64_t known = applied - next + 1;
+    const uint64_t skip = known < left ? known : left;
     own_add(&l->pl->own, OWN_DUPLICATES, l->domain, skip);
-    return skip;
+    skip_items(a, skip);
+    a->at += skip;
+}
+
+/* The end of the frame, or of the turn: all is settled. Whether it is the former. */
+static bool pause(struct link *l, struct apply *a)
+{
+    settle(l, &a->t);
+    store_commit(l->pl->st);
+    return a->at == a->b.count;
 }
 
 /* ---- updates ---- */
@@ -105,40 +126,42 @@ static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsign
     return true;
 }
 
-static void apply_one(struct link *l, const struct batch *b, uint64_t at, struct tally *t,
-                      struct when now)
+static void apply_one(struct link *l, struct apply *a, struct when now)
 {
     const uint64_t minute = now.mono / (60 * NS_PER_S);
-    const int why = update(l, update_id(b, at), update_value(b, at), minute, now);
+    const int why = update(l, update_id(&a->b, a->at), update_value(&a->b, a->at), minute, now);
     if (why != DROP_MAX)
-        tally_drop(t, (enum drop_reason)why, b->first + at);
-    finish(l, t, 1, why == DROP_MAX);
+        tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
+    a->at++;
+    finish(l, &a->t, 1, why == DROP_MAX);
+    apply_charge(a, 1);
 }
 
-void apply_updates(struct link *l, const struct batch *b, struct tally *t, struct when now)
+bool apply_updates(struct link *l, struct apply *a, struct when now)
 {
-    uint64_t i = duplicates(l, b);
-    while (i < b->count) {
-        const uint64_t left = b->count - i, end = i + (left < STORE_ADDS ? left : STORE_ADDS);
-        if (add_block(l, b, i, (unsigned)(end - i))) {
-            finish(l, t, end - i, end - i);
-            i = end;
+    skip_known(l, a);
+    while (a->at < a->b.count && a->units) {
+        const uint64_t left = a->b.count - a->at, n = left < STORE_ADDS ? left : STORE_ADDS;
+        const uint64_t end = a->at + n;
+        if (add_block(l, &a->b, a->at, (unsigned)n)) {
+            finish(l, &a->t, n, n);
+            a->at = end;
+            apply_charge(a, APPLY_BLOCK_UNITS);
         }
-        for (; i < end; i++)
-            apply_one(l, b, i, t, now);
+        while (a->at < end)
+            apply_one(l, a, now);
     }
-    settle(l, t);
-    store_commit(l->pl->st);
+    return pause(l, a);
 }
 
-void apply_drop(struct link *l, const struct batch *b, enum drop_reason why, struct tally *t)
+void apply_drop(struct link *l, struct apply *a, enum drop_reason why)
 {
-    for (uint64_t i = duplicates(l, b); i < b->count; i++) {
-        tally_drop(t, why, b->first + i);
-        finish(l, t, 1, 0);
+    skip_known(l, a);
+    for (; a->at < a->b.count; a->at++) {
+        tally_drop(&a->t, why, a->b.first + a->at);
+        finish(l, &a->t, 1, 0);
     }
-    settle(l, t);
-    store_commit(l->pl->st);
+    (void)pause(l, a);
 }
 
 /* ---- events ---- */
@@ -265,31 +288,17 @@ static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t 
     return why;
 }
 
-/* Passes over the first `skip` items without looking into them. */
-static void skip_items(const uint8_t **p, size_t *n, uint64_t skip)
+bool apply_items(struct link *l, enum event_kind kind, struct apply *a, struct when now)
 {
-    for (; skip > 0 && *n >= 4; skip--) {
-        const uint64_t size = 4 + (uint64_t)get_u32(*p);
-        const size_t step = size < *n ? (size_t)size : *n;
-        *p += step;
-        *n -= step;
-    }
-}
-
-void apply_items(struct link *l, enum event_kind kind, const struct batch *b, struct tally *t,
-                 struct when now)
-{
-    const uint8_t *p = b->items;
-    size_t n = b->size;
-    const uint64_t skip = duplicates(l, b);
-    skip_items(&p, &n, skip);
-    for (uint64_t i = skip; i < b->count; i++) {
-        make_room(l, ring_of(kind), t);
-        const int why = item(l, kind, &p, &n, now);
+    skip_known(l, a);
+    for (; a->at < a->b.count && a->units; a->at++) {
+        const size_t before = a->n;
+        make_room(l, ring_of(kind), &a->t);
+        const int why = item(l, kind, &a->p, &a->n, now);
         if (why != DROP_MAX)
-            tally_drop(t, (enum drop_reason)why, b->first + i);
-        finish(l, t, 1, why == DROP_MAX);
+            tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
+        finish(l, &a->t, 1, why == DROP_MAX);
+        apply_charge(a, APPLY_UNITS_ITEM + (before - a->n) / APPLY_BYTES_PER_UNIT);
     }
-    settle(l, t);
-    store_commit(l->pl->st);
+    return pause(l, a);
 }

@@ -14,13 +14,38 @@ enum { LINK_SERIES_BITS = 27, LINK_F64 = 1 << 30 };
 
 struct link;
 
-/* Applies and commits. The caller has seen to it that the frame begins at or
- * before the session's next sequence number. */
-void apply_updates(struct link *l, const struct batch *b, struct tally *t, struct when now);
-void apply_items(struct link *l, enum event_kind kind, const struct batch *b, struct tally *t,
-                 struct when now);
+/* What work costs: a unit is well below a microsecond, also of an item that has all done
+ * to it that can be. */
+enum {
+    APPLY_UNITS_FRAME = 8,
+    APPLY_UNITS_ITEM = 4,
+    APPLY_BYTES_PER_UNIT = 8,
+    APPLY_BLOCK_UNITS = 4
+};
+
+/* A sequenced frame on its way: where it goes on, and for how long. */
+struct apply {
+    struct batch b;
+    uint64_t at;      /* items behind us */
+    const uint8_t *p; /* the items before us, n bytes; not of updates */
+    size_t n;
+    struct tally t;
+    unsigned units; /* left of this turn */
+};
+
+static inline void apply_charge(struct apply *a, size_t units)
+{
+    a->units = a->units > units ? a->units - (unsigned)units : 0;
+}
+
+/* Go on, commit, and say whether the frame is finished; else there were no units
+ * left, and they are called again with new ones. The caller has seen to it that the
+ * frame begins at or before the session's next sequence number. What another
+ * connection of the session has applied in between is a duplicate here. */
+bool apply_updates(struct link *l, struct apply *a, struct when now);
+bool apply_items(struct link *l, enum event_kind kind, struct apply *a, struct when now);
 
 /* Drops a whole frame that cannot be read beyond its range. */
-void apply_drop(struct link *l, const struct batch *b, enum drop_reason why, struct tally *t);
+void apply_drop(struct link *l, struct apply *a, enum drop_reason why);
 
 #endif

@@ -30,6 +30,8 @@ void link_free(struct link *l)
     l->metrics = NULL;
     l->nseries = l->nmetrics = 0;
     frame_reader_fini(&l->reader);
+    free(l->rest);
+    l->rest = NULL;
 }
 
 /* ---- ids ---- */
@@ -197,6 +199,15 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
     return 0;
 }
 
+/* Its last connection has ended. */
+static void end_session(struct store *st, uint32_t session, struct when now)
+{
+    if (session_is_leaving(st, session))
+        session_forget(st, session);
+    else
+        session_set_ended(st, session, now.mono ? now.mono : 1);
+}
+
 void link_fini(struct link *l, struct when now)
 {
     struct pipeline *pl = l->pl;
@@ -205,7 +216,7 @@ void link_fini(struct link *l, struct when now)
         return;
     pl->domain_sessions[l->domain]--;
     if (--pl->attached[l->session] == 0 && table_get(pl->st, TABLE_SESSIONS, l->session))
-        session_set_ended(pl->st, l->session, now.mono ? now.mono : 1);
+        end_session(pl->st, l->session, now);
     store_commit(pl->st);
     l->session = 0;
 }
@@ -316,22 +327,38 @@ static void on_define_series(struct link *l, const struct frame *f, struct buf *
 
 /* ---- sequenced frames ---- */
 
-static int on_batch(struct link *l, const struct frame *f, struct buf *out, struct when now)
+/* One turn's work on a frame, and the frame in hand. */
+struct turn {
+    struct frame f;
+    bool open; /* the frame is not finished */
+    struct apply a;
+};
+
+static int go_on_batch(struct link *l, struct turn *t, struct buf *out, struct when now)
 {
-    struct batch b;
-    struct tally t = {0};
-    const int r = decode_batch(f->type, f->payload, f->size, &b);
+    t->open = t->f.type == FRAME_UPDATE ? !apply_updates(l, &t->a, now)
+                                        : !apply_items(l, (enum event_kind)t->f.type, &t->a, now);
+    if (t->open)
+        return LINK_MORE;
+    reject_items(l, out, t->f.type, &t->a.t);
+    return 0;
+}
+
+static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when now)
+{
+    const unsigned type = t->f.type;
+    t->a = (struct apply){.units = t->a.units};
+    const int r = decode_batch(type, t->f.payload, t->f.size, &t->a.b);
     if (r == -ERR_SHORT)
-        return close_with(l, out, REJECT_BAD_CONTROL, f->type);
-    if (b.first > session_at(l->pl->st, l->session)->applied + 1)
-        return close_with(l, out, REJECT_GAP, f->type);
-    if (r < 0)
-        apply_drop(l, &b, drop_of_error(r), &t);
-    else if (f->type == FRAME_UPDATE)
-        apply_updates(l, &b, &t, now);
-    else
-        apply_items(l, (enum event_kind)f->type, &b, &t, now);
-    reject_items(l, out, f->type, &t);
+        return close_with(l, out, REJECT_BAD_CONTROL, type);
+    if (t->a.b.first > session_at(l->pl->st, l->session)->applied + 1)
+        return close_with(l, out, REJECT_GAP, type);
+    t->a.p = t->a.b.items;
+    t->a.n = t->a.b.size;
+    if (r == 0)
+        return go_on_batch(l, t, out, now);
+    apply_drop(l, &t->a, drop_of_error(r));
+    reject_items(l, out, type, &t->a.t);
     return 0;
 }
 
@@ -359,8 +386,11 @@ static void on_bye(struct link *l)
 {
     struct pipeline *pl = l->pl;
     release_ids(l);
-    if (pl->attached[l->session] > 1)
-        return; /* another connection of the session is still being read */
+    if (pl->attached[l->session] > 1) { /* another connection is still being read */
+        session_set_leaving(pl->st, l->session);
+        store_commit(pl->st);
+        return;
+    }
     session_forget(pl->st, l->session);
     store_commit(pl->st);
     pl->attached[l->session] = 0;
@@ -371,8 +401,9 @@ static void on_bye(struct link *l)
 
 /* ---- frames ---- */
 
-static int on_open_frame(struct link *l, const struct frame *f, struct buf *out, struct when now)
+static int on_open_frame(struct link *l, struct turn *t, struct buf *out, struct when now)
 {
+    const struct frame *f = &t->f;
     switch (f->type) {
     case FRAME_HELLO:
         return close_with(l, out, REJECT_HELLO, f->type);
@@ -387,7 +418,7 @@ static int on_open_frame(struct link *l, const struct frame *f, struct buf *out,
     case FRAME_EVENT:
     case FRAME_LOG:
     case FRAME_HEALTH:
-        return on_batch(l, f, out, now);
+        return on_batch(l, t, out, now);
     case FRAME_LOST:
         return on_lost(l, f, out);
     case FRAME_BYE:
@@ -401,31 +432,117 @@ static int on_open_frame(struct link *l, const struct frame *f, struct buf *out,
     }
 }
 
-static int on_frame(struct link *l, const struct frame *f, struct buf *out, struct when now)
+static int on_frame(struct link *l, struct turn *t, struct buf *out, struct when now)
 {
+    apply_charge(&t->a, APPLY_UNITS_FRAME);
     if (l->state == LINK_OPEN)
-        return on_open_frame(l, f, out, now);
-    if (f->type == FRAME_HELLO)
-        return on_hello(l, f, out, now);
-    return close_with(l, out, REJECT_HELLO, f->type);
+        return on_open_frame(l, t, out, now);
+    if (t->f.type == FRAME_HELLO)
+        return on_hello(l, &t->f, out, now);
+    return close_with(l, out, REJECT_HELLO, t->f.type);
 }
 
-int link_feed(struct link *l, const uint8_t *p, size_t n, struct buf *out, struct when now)
+/* ---- turns ---- */
+
+struct link_rest {
+    size_t size; /* of this memory, bytes */
+    struct turn t;
+    const uint8_t *p; /* input behind the frame, n bytes */
+    size_t n;
+    uint8_t bytes[]; /* the frame's payload, when the reader does not hold it, and the input */
+};
+
+/* The frame's payload goes to `to`. */
+static void move_payload(struct turn *t, uint8_t *to)
 {
-    struct frame f;
-    int r = l->state == LINK_CLOSING ? -ERR_CLOSED : 0;
+    const uint8_t *from = t->f.payload;
+    memcpy(to, from, t->f.size);
+    t->f.payload = to;
+    t->a.b.items = to + (t->a.b.items - from);
+    t->a.p = to + (t->a.p - from);
+}
+
+/* Keeps what the turn has not got to. What was kept before stays where it is. */
+static int keep(struct link *l, const struct turn *t, const uint8_t *p, size_t n, struct buf *out)
+{
+    struct link_rest *r = l->rest;
+    if (!r) {
+        const bool held = l->reader.held && t->f.payload == l->reader.held + PROTO_HEADER;
+        const size_t payload = t->open && !held ? t->f.size : 0;
+        const size_t size = sizeof *r + payload + n;
+        r = malloc(size);
+        if (!r)
+            return close_with(l, out, REJECT_REFUSED, 0);
+        r->size = size;
+        r->t = *t;
+        if (payload)
+            move_payload(&r->t, r->bytes);
+        memcpy(r->bytes + payload, p, n);
+        r->p = r->bytes + payload;
+        r->n = n;
+        l->rest = r;
+        return LINK_MORE;
+    }
+    r->t = *t;
+    r->p = p;
+    r->n = n;
+    return LINK_MORE;
+}
+
+/* Frame after frame, until the input or the units end. */
+static int run(struct link *l, struct turn *t, const uint8_t *p, size_t n, struct buf *out,
+               struct when now)
+{
+    int r = t->open ? go_on_batch(l, t, out, now) : 0;
     while (r == 0) {
-        const int got = frame_reader_next(&l->reader, &p, &n, &f);
+        if (t->a.units == 0 && n > 0)
+            return keep(l, t, p, n, out);
+        const int got = frame_reader_next(&l->reader, &p, &n, &t->f);
         if (got == 0)
             return 0;
         if (got < 0)
             return close_with(l, out, got == -ERR_NOMEM ? REJECT_REFUSED : (unsigned)-got, 0);
         if (l->session)
             l->pl->st->head->domain_in_hand = l->domain + 1u;
-        r = on_frame(l, &f, out, now);
-        l->pl->st->head->domain_in_hand = 0;
+        r = on_frame(l, t, out, now);
     }
+    return r == LINK_MORE ? keep(l, t, p, n, out) : r;
+}
+
+static int turn(struct link *l, struct turn *t, const uint8_t *p, size_t n, struct buf *out,
+                struct when now)
+{
+    struct store_head *h = l->pl->st->head;
+    t->a.units = l->pl->link_units;
+    h->domain_in_hand = l->session ? l->domain + 1u : 0;
+    const int r = run(l, t, p, n, out, now);
+    h->domain_in_hand = 0;
+    if (r == LINK_MORE)
+        return r;
+    free(l->rest);
+    l->rest = NULL;
     return r;
+}
+
+int link_feed(struct link *l, const uint8_t *p, size_t n, struct buf *out, struct when now)
+{
+    struct turn t = {.open = false};
+    assert(!l->rest);
+    if (l->state == LINK_CLOSING)
+        return -ERR_CLOSED;
+    return turn(l, &t, p, n, out, now);
+}
+
+int link_go_on(struct link *l, struct buf *out, struct when now)
+{
+    assert(l->rest);
+    struct turn t = l->rest->t;
+    return turn(l, &t, l->rest->p, l->rest->n, out, now);
+}
+
+size_t link_partial(const struct link *l)
+{
+    return l->reader.cap + (l->rest ? l->rest->size : 0);
 }
 
 void link_ack(struct link *l, struct buf *out)

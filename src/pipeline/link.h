@@ -1,8 +1,9 @@
 /* link: one producer's connection, without its socket. Floor 3. No I/O, no clock.
  *
  * The edge (intake/) reads bytes and hands them over; what has to go back is
- * appended to a buffer that the edge writes. Everything taken is applied and
- * committed before link_feed() returns. */
+ * appended to a buffer that the edge writes. A turn does a bounded amount of work:
+ * what was taken and is not applied when it ends is kept, and the edge comes back
+ * for it. What is applied is committed before a call returns. */
 #ifndef MCPTALLY_PIPELINE_LINK_H
 #define MCPTALLY_PIPELINE_LINK_H
 
@@ -23,8 +24,12 @@ struct link_series {
     uint32_t target; /* series | op << 27 | f64 << 30; of a refused id the reason + 1 */
 };
 
+/* What was taken and waits for another turn. */
+struct link_rest;
+
 struct link {
     struct pipeline *pl;
+    struct link_rest *rest; /* NULL: nothing */
     struct frame_reader reader;
     struct peer peer;
     enum link_state state;
@@ -45,18 +50,26 @@ void link_fini(struct link *l, struct when now);
 /* Frees its memory alone; the store is not told. */
 void link_free(struct link *l);
 
-/* Takes bytes; 0, or -ERR_CLOSED when the connection is to be closed once `out`
- * is written. */
+enum { LINK_MORE = 1 };
+
+/* Units of work in one turn, see apply.h. A frame of 64 KiB can have several times as
+ * much, for which all other producers would wait. */
+enum { LINK_UNITS = 4096 };
+
+/* Takes bytes, which need not outlast the call; nothing may be at rest. 0; LINK_MORE
+ * when a part is kept for link_go_on(); -ERR_CLOSED when the connection is to be
+ * closed once `out` is written. */
 int link_feed(struct link *l, const uint8_t *p, size_t n, struct buf *out, struct when now);
+
+/* Goes on with what is kept; answers as link_feed(). */
+int link_go_on(struct link *l, struct buf *out, struct when now);
 
 /* Appends an ACK when something was applied since the last one. */
 void link_ack(struct link *l, struct buf *out);
 
-/* Memory of a frame that has begun, bytes: what the partial-frame budget counts. */
-static inline size_t link_partial(const struct link *l)
-{
-    return l->reader.cap;
-}
+/* Memory of a frame that has begun, and of what is kept, bytes: what the partial-frame budget
+ * counts. */
+size_t link_partial(const struct link *l);
 
 /* Ends a connection whose frame took too long: appends the REJECT. */
 void link_too_slow(struct link *l, struct buf *out);

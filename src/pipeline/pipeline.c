@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "model/limits.h"
+#include "pipeline/link.h"
 #include "pipeline/span_metrics.h"
 #include "store/budget.h"
 #include "store/read.h"
@@ -46,7 +47,7 @@ static void end_sessions(struct store *st, struct when now)
 int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_options *o,
                   struct when now)
 {
-    *pl = (struct pipeline){.st = st, .options = *o};
+    *pl = (struct pipeline){.st = st, .options = *o, .link_units = LINK_UNITS};
     buf_init(&pl->labels, LIMIT_LABEL_BYTES);
     buf_init(&pl->keys, (LIMIT_LABELS + 1) * (LIMIT_KEY + 1));
     buf_init(&pl->group, LIMIT_LABEL_BYTES);
@@ -132,7 +133,7 @@ static void sweep_session(struct pipeline *pl, uint32_t session, struct when now
         return;
     const uint64_t age = now.mono - r->ended;
     const bool silent = r->who >> WHO_FLAGS_SHIFT & SESSION_SILENT;
-    if (age > pl->options.session_keep)
+    if (age > pl->options.session_keep || session_is_leaving(st, session))
         session_forget(st, session);
     else if (age > pl->options.gauge_grace && !silent)
         session_set_silent(st, session);

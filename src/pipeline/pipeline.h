@@ -67,7 +67,8 @@ struct pipeline {
     struct buf labels, keys, group, overflow, redacted, body; /* scratch */
     struct buf otlp_text, record, metric;                     /* scratch of OTLP items */
     struct event event;
-    uint64_t ids; /* room for ids that all links hold */
+    uint64_t ids;        /* room for ids that all links hold */
+    unsigned link_units; /* of work in one turn of a link: LINK_UNITS, or less in tests */
 };
 
 void pipeline_defaults(struct pipeline_options *o);

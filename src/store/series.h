@@ -105,7 +105,10 @@ bool series_expire(struct store *st, uint32_t series);
 void series_prune_parts(struct store *st, uint32_t series);
 
 /* Flags of a session, upper bits of session_rec.who. */
-enum { SESSION_SILENT = 1 }; /* ended longer than the grace: its gauge parts do not count */
+enum {
+    SESSION_SILENT = 1,  /* ended longer than the grace: its gauge parts do not count */
+    SESSION_LEAVING = 2, /* said BYE: forgotten when its last connection ends */
+};
 
 enum { WHO_DOMAIN_SHIFT = 32, WHO_FLAGS_SHIFT = 48 };
 

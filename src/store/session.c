@@ -101,13 +101,24 @@ void session_set_ended(struct store *st, uint32_t session, uint64_t at)
 {
     struct session_rec *r = session_at(st, session);
     STORE_SET(st, r->ended, at);
-    const uint64_t silent = (uint64_t)SESSION_SILENT << WHO_FLAGS_SHIFT;
-    if (at == 0 && r->who & silent)
-        STORE_SET(st, r->who, r->who & ~silent);
+    const uint64_t gone = (uint64_t)(SESSION_SILENT | SESSION_LEAVING) << WHO_FLAGS_SHIFT;
+    if (at == 0 && r->who & gone)
+        STORE_SET(st, r->who, r->who & ~gone);
 }
 
 void session_set_silent(struct store *st, uint32_t session)
 {
     struct session_rec *r = session_at(st, session);
     STORE_SET(st, r->who, r->who | (uint64_t)SESSION_SILENT << WHO_FLAGS_SHIFT);
+}
+
+void session_set_leaving(struct store *st, uint32_t session)
+{
+    struct session_rec *r = session_at(st, session);
+    STORE_SET(st, r->who, r->who | (uint64_t)SESSION_LEAVING << WHO_FLAGS_SHIFT);
+}
+
+bool session_is_leaving(const struct store *st, uint32_t session)
+{
+    return session_at(st, session)->who >> WHO_FLAGS_SHIFT & SESSION_LEAVING;
 }

@@ -30,6 +30,10 @@ void session_forget(struct store *st, uint32_t session);
 void session_set_ended(struct store *st, uint32_t session, uint64_t at);
 void session_set_silent(struct store *st, uint32_t session);
 
+/* It said BYE while another connection of it was being read; HELLO takes that back. */
+void session_set_leaving(struct store *st, uint32_t session);
+bool session_is_leaving(const struct store *st, uint32_t session);
+
 static inline struct session_rec *session_at(const struct store *st, uint32_t session)
 {
     return (struct session_rec *)(void *)store_word(st, st->head->section[SECTION_SESSIONS].offset +

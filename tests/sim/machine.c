@@ -166,7 +166,7 @@ static void cut(struct cable *c)
 {
     buf_reset(&c->up);
     buf_reset(&c->down);
-    c->open = c->hung_up = false;
+    c->open = c->hung_up = c->kept = false;
 }
 
 /* What is left of a process that is gone: only its memory has to be freed here. */
@@ -221,6 +221,7 @@ static void boot(struct machine *m)
     const int r = pipeline_init(&m->pl, &m->st, &m->options, m->now);
     assert(r == 0);
     m->pl.rules = m->rules;
+    m->pl.link_units = 1 + rng_below(m->rng, rng_chance(m->rng, 50) ? 40 : 2000);
     m->pl.redact = m->redact;
     health_defaults(&health);
     health_watch_init(&m->watch, &m->st, &m->pl.own, &health, m->now);
@@ -272,23 +273,26 @@ void machine_hang_up(struct machine *m, unsigned i)
     if (!c->open)
         return;
     c->hung_up = true;
-    if (c->up.n == 0)
+    if (c->up.n == 0 && !c->kept)
         LIVE(m, end_link(m, c));
 }
 
 static void feed(struct machine *m, struct cable *c, size_t n)
 {
-    const int r = link_feed(&c->link, (const uint8_t *)c->up.p, n, &c->down, m->now);
+    const int r = c->link.rest ? link_go_on(&c->link, &c->down, m->now)
+                               : link_feed(&c->link, (const uint8_t *)c->up.p, n, &c->down, m->now);
     link_ack(&c->link, &c->down);
-    buf_drop(&c->up, n);
-    if (r < 0 || (c->hung_up && c->up.n == 0))
+    if (!c->kept)
+        buf_drop(&c->up, n);
+    c->kept = r == LINK_MORE;
+    if (r < 0 || (c->hung_up && c->up.n == 0 && !c->kept))
         end_link(m, c);
 }
 
 void machine_read(struct machine *m, unsigned i, size_t n)
 {
     struct cable *c = &m->cables[i];
-    if (!c->open || c->up.n == 0)
+    if (!c->open || (c->up.n == 0 && !c->kept))
         return;
     LIVE(m, feed(m, c, n < c->up.n ? n : c->up.n));
 }

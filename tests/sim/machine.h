@@ -26,6 +26,7 @@ enum {
 /* One connection: bytes on their way up to the daemon and down to the producer. */
 struct cable {
     bool open;
+    bool kept;    /* the daemon has taken bytes that it has not got to yet */
     bool hung_up; /* the producer's end is closed; what it wrote is still read */
     struct buf up, down;
     struct link link;

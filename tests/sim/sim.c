@@ -381,7 +381,7 @@ static bool drained(struct history *h)
         if (!h->nodes[i].dead && producer_waiting(&h->nodes[i].p) > 0)
             return false;
     for (unsigned i = 0; i < MACHINE_CABLES; i++)
-        if (h->m.cables[i].open && h->m.cables[i].up.n > 0)
+        if (h->m.cables[i].open && (h->m.cables[i].up.n > 0 || h->m.cables[i].kept))
             return false;
     return true;
 }

@@ -9,6 +9,7 @@
 #include "pipeline/rules.h"
 #include "store/read.h"
 #include "store/series.h"
+#include "store/session.h"
 #include "wire/encode.h"
 
 static struct world w;
@@ -56,8 +57,10 @@ static void restart(void)
 
 static int feed(void)
 {
-    const int r = link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now);
+    int r = link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now);
     buf_reset(&in);
+    while (r == LINK_MORE)
+        r = link_go_on(&l, &out, w.now);
     return r;
 }
 
@@ -216,6 +219,130 @@ START_TEST(any_split_gives_the_same)
     buf_reset(&in);
     ck_assert_uint_eq(value("c").u, 16);
     ck_assert_uint_eq(link_partial(&l), 0);
+}
+END_TEST
+
+/* ---- turns ---- */
+
+static struct event named(void)
+{
+    return (struct event){.kind = EVENT_NAMED, .name = STR("e")};
+}
+
+static void events(uint64_t first, uint32_t n)
+{
+    const struct event e = named();
+    const size_t at = encode_batch(&in, EVENT_NAMED, first);
+    for (uint32_t i = 0; i < n; i++)
+        encode_item(&in, &e);
+    encode_batch_end(&in, at, n);
+}
+
+/* A frame is carried over turns; the input may be gone by then, and what comes behind
+ * it waits. The split input makes the reader hold the frame. */
+START_TEST(a_frame_takes_many_turns)
+{
+    open_counter();
+    pl.link_units = 1;
+    events(1, 50);
+    updates(51, 0, ones, 8);
+    updates(59, 40, ones, 8); /* an id that is not defined: one REJECT for all of them */
+    events(67, 50);
+    const size_t split = _i ? in.n - 3 : in.n;
+    int r = link_feed(&l, (const uint8_t *)in.p, split, &out, w.now);
+    memset(in.p, 0xff, split);
+    uint64_t last = 0;
+    unsigned turns = 0;
+    for (; r == LINK_MORE; turns++) {
+        const uint64_t applied = session_at(&w.st, l.session)->applied;
+        ck_assert_uint_ge(applied, last);
+        ck_assert_uint_gt(link_partial(&l), 0);
+        ck_assert_uint_eq(w.st.undo_used, 0);
+        last = applied;
+        r = link_go_on(&l, &out, w.now);
+    }
+    ck_assert_int_eq(r, 0);
+    ck_assert_uint_ge(turns, _i ? 50 : 100);
+    if (_i) {
+        r = link_feed(&l, (const uint8_t *)in.p + split, 3, &out, w.now);
+        while (r == LINK_MORE)
+            r = link_go_on(&l, &out, w.now);
+        ck_assert_int_eq(r, 0);
+    }
+    buf_reset(&in);
+    ck_assert_uint_eq(link_partial(&l), 0);
+    ck_assert_uint_eq(value("c").u, 8);
+    ck_assert_uint_eq(dropped(DROP_UNKNOWN_ID), 8);
+    ck_assert_uint_eq(rejected().count, 8);
+    ck_assert_uint_eq(out.n, 0);
+    ck_assert_uint_eq(w.st.head->ring[RING_EVENTS].head_seq, 100);
+    check_ledger(116);
+}
+END_TEST
+
+/* Another connection of the session applies what this one has kept. */
+START_TEST(what_another_connection_applied_is_a_duplicate)
+{
+    struct link other = {0};
+    open_counter();
+    pl.link_units = 1;
+    events(1, 20);
+    ck_assert_int_eq(link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now), LINK_MORE);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(link_go_on(&l, &out, w.now), LINK_MORE);
+    const struct link first = l;
+    link_init(&l, &pl, &me);
+    buf_reset(&in);
+    const uint64_t applied = hello_as(1, 1, 21).applied;
+    ck_assert_uint_gt(applied, 0);
+    ck_assert_uint_lt(applied, 20);
+    events(applied + 1, (uint32_t)(15 - applied));
+    ck_assert_int_eq(feed(), 0);
+    other = l;
+    l = first;
+    int r = LINK_MORE;
+    while (r == LINK_MORE)
+        r = link_go_on(&l, &out, w.now);
+    ck_assert_int_eq(r, 0);
+    ck_assert_uint_eq(w.st.head->ring[RING_EVENTS].head_seq, 20);
+    ck_assert_uint_eq(own(OWN_DUPLICATES), 15 - applied);
+    check_ledger(20);
+    link_fini(&other, w.now);
+}
+END_TEST
+
+/* A connection that ends in the middle of a frame loses nothing that was acknowledged. */
+START_TEST(an_end_between_two_turns)
+{
+    open_counter();
+    pl.link_units = 1;
+    events(1, 20);
+    ck_assert_int_eq(link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now), LINK_MORE);
+    ck_assert_int_eq(link_go_on(&l, &out, w.now), LINK_MORE);
+    restart();
+    buf_reset(&in);
+    const uint64_t applied = hello_as(1, 1, 21).applied;
+    ck_assert_uint_eq(applied, 1);
+    check_ledger(applied);
+    ck_assert_uint_eq(w.st.head->ring[RING_EVENTS].head_seq, applied);
+}
+END_TEST
+
+/* Said on one of two connections of a session, whichever ends last. */
+START_TEST(bye_of_one_of_two_connections)
+{
+    open_counter();
+    const struct link first = l;
+    link_init(&l, &pl, &me);
+    hello_as(1, 1, 1);
+    encode_bye(&in);
+    ck_assert_int_eq(feed(), -ERR_CLOSED);
+    link_fini(&l, w.now);
+    l = first;
+    ck_assert_uint_eq(w.st.head->table[TABLE_SESSIONS].live, 1);
+    link_fini(&l, w.now);
+    ck_assert_uint_eq(w.st.head->table[TABLE_SESSIONS].live, 0);
+    link_init(&l, &pl, &me);
 }
 END_TEST
 
@@ -509,6 +636,10 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, counts_and_acknowledges);
     tcase_add_test(t, any_split_gives_the_same);
+    tcase_add_loop_test(t, a_frame_takes_many_turns, 0, 2);
+    tcase_add_test(t, what_another_connection_applied_is_a_duplicate);
+    tcase_add_test(t, an_end_between_two_turns);
+    tcase_add_test(t, bye_of_one_of_two_connections);
     tcase_add_test(t, what_is_sent_again_counts_once);
     tcase_add_test(t, a_forgotten_session_is_told);
     tcase_add_test(t, a_new_store_takes_everything);
