@@ -3,6 +3,8 @@ anything. What the daemon makes of them is test_export.py's."""
 
 import email.utils
 import json
+import os
+import resource
 import select
 import subprocess
 import time
@@ -545,6 +547,72 @@ def test_addresses_are_tried_in_turn(collect, sender, http):
     assert nowhere.stats()["resolved"] == 3
     unknown = sender(url.replace("many", "unknown"), http=http).send(1)
     assert outcome(unknown) == (RETRY, 0) and "unknown" in unknown["message"]
+
+
+# ---- the environment ----------------------------------------------------------------
+
+def tls_garbage(connection, _):
+    connection.recv(100)
+    connection.sendall(b"\x16\x03\x03\xff\xff" + b"\xa5" * 5000)
+
+
+def tls_alert(connection, _):
+    connection.recv(100)
+    connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")
+
+
+def silence(connection, _):
+    while connection.recv(65536):
+        pass
+
+
+@pytest.mark.parametrize("http", [0, 1])
+@pytest.mark.parametrize("script", [tls_garbage, tls_alert, silence, HOSTILE["closes"]])
+def test_handshakes_that_fail(raw, sender, script, http):
+    server = raw(script)
+    s = sender(f"https://localhost:{server.port}/", http=http, skip_verify=1, timeout_ms=800)
+    for number in range(2):
+        assert outcome(s.send(number)) == (RETRY, 0)
+    assert server.accepted == 2
+
+
+def test_tls_without_http2(raw, sender, certificates):
+    server = raw(silence, context=certificates.server_context())
+    answer = sender(f"https://localhost:{server.port}", ca_file=certificates.ca).send(1)
+    assert outcome(answer) == (RETRY, 0) and "ALPN" in answer["message"]
+
+
+@pytest.mark.parametrize("http", [0, 1])
+def test_no_descriptor_left(collect, sender, http):
+    server = collect(c.HttpCollector if http else c.GrpcCollector)
+    s = sender(server.endpoint, http=http, timeout_ms=2000)
+    s.stats()  # it has started
+    used = max(map(int, os.listdir(f"/proc/{s.process.pid}/fd"))) + 1
+    before = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
+    for number in range(2):
+        assert outcome(s.send(number)) == (RETRY, 0)
+    resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, before)
+    assert outcome(s.send(2)) == (OK, 200 if http else 0)
+
+
+@pytest.mark.parametrize("http", [0, 1])
+def test_nothing_is_left_behind(raw, sender, http):
+    """Descriptors of connections that failed in every way are closed."""
+    hostile = [script for script, _ in HTTP_HOSTILE.values()] if http else \
+        [HOSTILE[name] for name in ("closes", "garbage", "closes within a frame", "resets")]
+
+    def script(connection, number):
+        hostile[number % len(hostile)](connection, number)
+    server = raw(script)
+    s = sender(f"http://localhost:{server.port}", http=http)
+    s.send(0)
+    before = len(os.listdir(f"/proc/{s.process.pid}/fd"))
+    for number in range(1, 100):
+        s.send(number)
+    s.stats()
+    assert len(os.listdir(f"/proc/{s.process.pid}/fd")) <= before + 1
+    assert server.accepted >= 100
 
 
 # ---- HTTP ---------------------------------------------------------------------------
