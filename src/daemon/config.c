@@ -419,11 +419,27 @@ static bool list_fits(const struct config *c, enum config_key key, const struct 
     return false;
 }
 
+/* A message that is unpacked is there twice; one that never fits would be sent for ever. */
+static bool messages_fit(struct config *c, struct faults *f)
+{
+    const uint64_t largest =
+        c->otlp_message_bytes > c->otlp_json_bytes ? c->otlp_message_bytes : c->otlp_json_bytes;
+    const enum config_key blame =
+        c->set_at[KEY_otlp_buffer].file ? KEY_otlp_buffer : KEY_otlp_message_bytes;
+    if (c->otlp_buffer >= 2 * largest)
+        return true;
+    fault_add(f, where_set(c, blame), rows[blame].key,
+              "otlp.buffer has to be twice as large as the largest message, %llu bytes",
+              (unsigned long long)largest);
+    return false;
+}
+
 bool config_finish(struct config *c, struct faults *f)
 {
     bool good = domains_exist(c, f);
     good = choosers_are_uids(c, f) && good;
     good = rules_off_exist(c, f) && good;
+    good = messages_fit(c, f) && good;
     good = list_fits(c, KEY_metrics_resource_labels, &c->metrics_resource_labels, f) && good;
     good = list_fits(c, KEY_spans_dimensions, &c->spans_dimensions, f) && good;
     if (c->health_memory_critical < c->health_memory_warning) {

@@ -31,6 +31,7 @@ struct grpc_call {
     int32_t id;
     enum grpc_call_state state;
     uint64_t deadline; /* mono ns; 0: none */
+    uint64_t caller;   /* the caller's own, from grpc-timeout */
     size_t header_bytes;
     bool posted, grpc_type; /* :method POST, content-type application/grpc */
     bool bad_timeout;

@@ -27,6 +27,7 @@ struct grpc_session {
     bool greeted;      /* the peer's SETTINGS came */
     bool in_headers;   /* a header block has begun and not ended */
     bool blamed;       /* why it ends is counted already */
+    bool ended;        /* only what is left to send keeps it */
     uint64_t resets;   /* what is left of GRPC_RESETS, in ns of their rate */
     uint64_t reset_at; /* when that was so */
 };
@@ -155,12 +156,14 @@ static bool refuse_head(struct grpc_call *c)
 static void begin_body(struct grpc_call *c)
 {
     const struct otlp_intake_options *o = &c->session->in->options;
-    const uint64_t ns =
-        c->timeout && c->timeout < o->receive_timeout ? c->timeout : o->receive_timeout;
+    const uint64_t now = c->session->now;
     if (refuse_head(c))
         return;
     c->state = CALL_BODY;
-    c->deadline = c->session->now + ns;
+    c->caller = c->timeout && c->timeout < UINT64_MAX - now ? now + c->timeout : 0;
+    c->deadline = now + o->receive_timeout;
+    if (c->caller && c->caller < c->deadline)
+        c->deadline = c->caller;
     grpc_message_init(&c->message, c->method == METHOD_HEALTH ? HEALTH_MESSAGE : o->message);
 }
 
@@ -209,7 +212,7 @@ static void start_work(struct grpc_call *c)
     };
     buf_init(&c->message.bytes, 0);
     c->held = 0;
-    c->deadline = c->timeout ? c->deadline : 0;
+    c->deadline = c->caller;
     c->job = otlp_job_new(s->in, &s->lane, &m, on_answered, c);
     if (c->job)
         c->state = CALL_WORKING;
@@ -331,6 +334,12 @@ static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_
     return 0;
 }
 
+static void terminate(struct grpc_session *s, uint32_t error)
+{
+    s->ended = true;
+    (void)nghttp2_session_terminate_session(s->h2, error);
+}
+
 /* A peer that opens and resets has work done for nothing. */
 static void count_reset(struct grpc_session *s)
 {
@@ -345,7 +354,7 @@ static void count_reset(struct grpc_session *s)
     if (!s->blamed)
         otlp_refused(s->in, OWN_LIMIT_FLOOD);
     s->blamed = true;
-    (void)nghttp2_session_terminate_session(s->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+    terminate(s, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
@@ -529,6 +538,8 @@ uint64_t grpc_session_deadline(const struct grpc_session *s)
 {
     uint64_t first = s->now + SOME_TIME;
     const struct grpc_call *c;
+    if (s->ended)
+        return first;
     if (!s->greeted)
         first = sooner(first, s->began + GRPC_GREETING_NS);
     if (s->in_headers)
@@ -558,6 +569,8 @@ void grpc_session_expire(struct grpc_session *s, uint64_t now)
 {
     struct grpc_call *c;
     s->now = now;
+    if (s->ended)
+        return;
     TAILQ_FOREACH(c, &s->calls, link)
     if (c->deadline && c->deadline <= now && c->state != CALL_ANSWERED)
         expire_call(c);
@@ -568,7 +581,7 @@ void grpc_session_expire(struct grpc_session *s, uint64_t now)
         otlp_refused(s->in, OWN_LIMIT_SLOW);
     }
     if (slow || (!s->ncalls && now - s->idle_since >= s->in->options.idle_timeout))
-        (void)nghttp2_session_terminate_session(s->h2, NGHTTP2_NO_ERROR);
+        terminate(s, NGHTTP2_NO_ERROR);
 }
 
 void grpc_session_leave(struct grpc_session *s)

@@ -193,12 +193,12 @@ def retry_info(trailers):
 
 
 def test_the_budget_of_all_messages_together(start):
-    daemon = start(otlp_buffer="1MiB")
+    daemon = start(otlp_buffer="1MiB", otlp_message_bytes="512KiB", otlp_json_bytes="512KiB")
     client = Grpc(daemon)
     peers = [hold(daemon, 200000) for _ in range(8)]
     until(lambda: refused(daemon).get("buffer"), "the budget to be used up")
     assert buffered(daemon) <= 1 << 20
-    code, words, trailers = client.fails(TRACES, bytes(900000))
+    code, words, trailers = client.fails(TRACES, bytes(500000))
     assert code == Code.RESOURCE_EXHAUSTED and words
     assert retry_info(trailers) == (8, 1), "RESOURCE_EXHAUSTED, in a second"
     assert client.call(HEALTH, b"") == field(1, 1), "health has no part in it"

@@ -228,11 +228,11 @@ def hold(daemon, size):
 
 
 def test_the_budget_of_all_messages_together(start):
-    daemon = start(otlp_buffer="1MiB")
+    daemon = start(otlp_buffer="1MiB", otlp_message_bytes="512KiB", otlp_json_bytes="512KiB")
     peers = [hold(daemon, 200000) for _ in range(8)]
     until(lambda: refused(daemon).get("buffer"), "the budget to be used up")
     assert buffered(daemon) <= 1 << 20
-    got = post(daemon, "traces", bytes(900000))
+    got = post(daemon, "traces", bytes(500000))
     assert (got.status, got.headers["Retry-After"]) == (429, "1")
     assert read(got.body)[1] == [8]
     for peer in peers:

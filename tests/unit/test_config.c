@@ -191,6 +191,7 @@ static const struct {
     {"health.memory_warning: 0.001",
      "f:1:24: health.memory_warning: expected a value in the range"},
     {"health.memory_warning: 99%", "f:1:1: health.memory_warning: a warning at 99%"},
+    {"otlp.buffer: 4MiB", "f:1:1: otlp.buffer: otlp.buffer has to be twice as large"},
     {"socket.mode: 0888", "f:1:14: socket.mode: expected an octal file mode"},
     {"socket.mode: 4755", "f:1:14: socket.mode: expected a mode of at most 0777"},
     {"redaction.enabled: maybe", "f:1:20: redaction.enabled: expected true or false"},
