@@ -348,6 +348,8 @@ static int go_on(struct storefile *s, uint64_t size, struct when now)
     s->clean = whole && *plain_word(s->mem, MIGRATE_CLEAN);
     if (ours && (earlier || s->size != size / STORE_PAGE * STORE_PAGE)) {
         r = copy(s, &its, size, now);
+        if (r == -ERR_FULL && earlier) /* versions differ in what a size has room for */
+            r = copy(s, &its, 2 * size, now);
         if (r == 0)
             return 0;
         snprintf(s->why, sizeof s->why, "%s: cannot be copied to %llu bytes: %s", s->path,

@@ -20,7 +20,8 @@ enum {
     APPLY_UNITS_FRAME = 8,
     APPLY_UNITS_ITEM = 4,
     APPLY_BYTES_PER_UNIT = 8,
-    APPLY_BLOCK_UNITS = 4
+    APPLY_BLOCK_UNITS = 4,
+    APPLY_UNITS_JOINED = 256 /* a definition that walks the contributions of a gauge */
 };
 
 /* A sequenced frame on its way: where it goes on, and for how long. */

@@ -300,8 +300,8 @@ static void forget_id(struct link *l, uint32_t id)
     l->series[id] = (struct link_series){0};
 }
 
-static void on_define_series(struct link *l, const struct frame *f, struct buf *out,
-                             struct when now)
+static void on_define_series(struct link *l, const struct frame *f, struct apply *a,
+                             struct buf *out, struct when now)
 {
     struct series_def def = {0};
     uint32_t series;
@@ -323,6 +323,8 @@ static void on_define_series(struct link *l, const struct frame *f, struct buf *
         reject_definition(l, out, f->type, def.id, (enum drop_reason)(-1 - r));
     }
     store_commit(l->pl->st);
+    if (r == 0 && (l->series[def.id].target >> LINK_SERIES_BITS & 7) == CELL_PART)
+        apply_charge(a, APPLY_UNITS_JOINED);
 }
 
 /* ---- sequenced frames ---- */
@@ -411,7 +413,7 @@ static int on_open_frame(struct link *l, struct turn *t, struct buf *out, struct
         on_define_metric(l, f, out);
         return 0;
     case FRAME_DEFINE_SERIES:
-        on_define_series(l, f, out, now);
+        on_define_series(l, f, &t->a, out, now);
         return 0;
     case FRAME_UPDATE:
     case FRAME_SPAN:

@@ -14,7 +14,10 @@
 #include "store/space.h"
 #include "store/stream.h"
 
-enum { IDLE_EPOCHS = 8 }; /* steps of the idle clock in one idle time */
+enum {
+    IDLE_EPOCHS = 8,     /* steps of the idle clock in one idle time */
+    PARTS_PER_UNIT = 16, /* contributions of a gauge that cost the sweep as much as a series */
+};
 
 void pipeline_defaults(struct pipeline_options *o)
 {
@@ -112,17 +115,18 @@ double pipeline_pressure(const struct pipeline *pl)
 
 /* ---- the idle sweep ---- */
 
-static void sweep_series(struct pipeline *pl, uint32_t series)
+/* Returns what it cost above one unit. */
+static unsigned sweep_series(struct pipeline *pl, uint32_t series)
 {
     struct store *st = pl->st;
     if (series_age(st, series) <= IDLE_EPOCHS) {
-        series_prune_parts(st, series);
-        return;
+        return series_prune_parts(st, series) / PARTS_PER_UNIT;
     }
     struct series_view s;
     const bool live = series_read(st, series, &s) && s.flags & SERIES_LIVE;
     (void)series_expire(st, series);
     own_add(&pl->own, OWN_SERIES_EXPIRED, 0, live); /* a dormant one was counted before */
+    return 0;
 }
 
 static void sweep_session(struct pipeline *pl, uint32_t session, struct when now)
@@ -172,7 +176,7 @@ bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
         if (more_streams && (more_streams = advance(&pl->stream_at, stream_end(st))))
             sweep_stream(pl, pl->stream_at);
         if (more_series && (more_series = advance(&pl->series_at, table_end(st, TABLE_SERIES))))
-            sweep_series(pl, pl->series_at);
+            n += sweep_series(pl, pl->series_at);
         if (more_sessions && (more_sessions = advance(&pl->session_at, session_ids(st))))
             sweep_session(pl, pl->session_at, now);
         if (more_metrics && (more_metrics = advance(&pl->metric_at, metric_ids(st))))

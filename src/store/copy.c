@@ -134,6 +134,8 @@ static int copy_session(struct copying *c, uint32_t i)
     struct session_rec old = {0};
     if (!load(c, TABLE_SESSIONS, i, &old))
         return 0;
+    if (c->to->head->table[TABLE_SESSIONS].live + 1 >= table_capacity(c->to, TABLE_SESSIONS))
+        return -ERR_FULL; /* a session for another would be one forgotten without a word */
     struct str names = text_of(c, old.names);
     const struct str service = part(&names), instance = part(&names);
     const struct session_ask ask = {
@@ -193,7 +195,7 @@ static void copy_sketch(struct copying *c, uint64_t from, uint64_t to)
 
 static int copy_parts(struct copying *c, uint64_t part_at, uint32_t series)
 {
-    for (uint32_t n = 0; part_at && n < used(c, TABLE_SESSIONS); n++) {
+    for (uint32_t n = 0; part_at && n < SERIES_PARTS_MAX; n++) {
         if (!store_at(&c->from, part_at, PART_WORDS * WORD))
             return -ERR_DAMAGED;
         const uint32_t old = (uint32_t)(store_get(&c->from, part_at + PART_OWNER * WORD) >> 32);

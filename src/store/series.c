@@ -367,19 +367,60 @@ void series_let_go(struct store *st, uint32_t series)
     st->refs[series]--;
 }
 
-static uint64_t find_part(struct store *st, uint64_t cells, uint64_t owner)
+static bool part_counts(const struct store *st, uint64_t owner)
+{
+    const struct session_rec *s = table_get(st, TABLE_SESSIONS, (uint32_t)(owner >> 32));
+    return s && (uint32_t)s->serial == (uint32_t)owner &&
+           !(s->who >> WHO_FLAGS_SHIFT & SESSION_SILENT);
+}
+
+/* Takes out the contributions that do not count, as far as the log has room with the
+ * item in hand before it; how many are left. */
+static unsigned prune(struct store *st, uint32_t series)
+{
+    uint64_t at = series_at(st, series)->cells + CELL_PARTS * WORD;
+    unsigned left = 0;
+    for (uint64_t part; (part = store_get(st, at)) != 0;) {
+        if (part_counts(st, store_get(st, part + PART_OWNER * WORD)) ||
+            st->undo_max - st->undo_used < COMMIT_ITEM_SETS / 2) {
+            at = part;
+            left++;
+            continue;
+        }
+        store_set(st, at, store_get(st, part));
+        heap_free(st, part, PART_WORDS);
+    }
+    return left;
+}
+
+unsigned series_prune_parts(struct store *st, uint32_t series)
+{
+    const struct series_rec *r = series_at(st, series);
+    struct metric_view m;
+    if (!r || flags_of(r) & SERIES_GROUP || !metric_read(st, metric_of(r), &m) || !joined(&m))
+        return 0;
+    return prune(st, series);
+}
+
+/* The contribution of an owner, 0: none; and how many there are before it. */
+static uint64_t find_part(struct store *st, uint64_t cells, uint64_t owner, unsigned *n)
 {
     uint64_t at = store_get(st, cells + CELL_PARTS * WORD);
-    while (at && store_get(st, at + PART_OWNER * WORD) != owner)
+    for (*n = 0; at && store_get(st, at + PART_OWNER * WORD) != owner; ++*n)
         at = store_get(st, at);
     return at;
 }
 
-static uint64_t make_part(struct store *st, uint64_t cells, uint64_t owner)
+static uint64_t make_part(struct store *st, uint32_t series, uint64_t cells, uint64_t owner)
 {
-    uint64_t at = find_part(st, cells, owner);
+    unsigned n;
+    uint64_t at = find_part(st, cells, owner, &n);
     if (at)
         return at;
+    if (n >= SERIES_PARTS_MAX)
+        n = prune(st, series);
+    if (n >= SERIES_PARTS_MAX)
+        return 0;
     at = heap_alloc(st, PART_WORDS);
     if (!at)
         return 0;
@@ -405,7 +446,7 @@ enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, 
     assert(found);
     *cells = r->cells;
     if (joined(&m))
-        *cells = make_part(st, r->cells, owner_of(st, session));
+        *cells = make_part(st, series, r->cells, owner_of(st, session));
     return cell_op_of(m.kind, m.type, m.join, m.flags);
 }
 
@@ -469,28 +510,4 @@ bool series_expire(struct store *st, uint32_t series)
     group_members(st, group, -1);
     group_count(st, group, live ? -1 : 0);
     return true;
-}
-
-static bool part_counts(const struct store *st, uint64_t owner)
-{
-    const struct session_rec *s = table_get(st, TABLE_SESSIONS, (uint32_t)(owner >> 32));
-    return s && (uint32_t)s->serial == (uint32_t)owner &&
-           !(s->who >> WHO_FLAGS_SHIFT & SESSION_SILENT);
-}
-
-void series_prune_parts(struct store *st, uint32_t series)
-{
-    const struct series_rec *r = series_at(st, series);
-    struct metric_view m;
-    if (!r || flags_of(r) & SERIES_GROUP || !metric_read(st, metric_of(r), &m) || !joined(&m))
-        return;
-    uint64_t at = r->cells + CELL_PARTS * WORD;
-    for (uint64_t part; (part = store_get(st, at)) != 0 && store_has_room(st);) {
-        if (part_counts(st, store_get(st, part + PART_OWNER * WORD))) {
-            at = part;
-            continue;
-        }
-        store_set(st, at, store_get(st, part));
-        heap_free(st, part, PART_WORDS);
-    }
 }

@@ -78,9 +78,13 @@ bool series_budget(const struct store *st, uint32_t series, struct budget_item *
 void series_hold(struct store *st, uint32_t series);
 void series_let_go(struct store *st, uint32_t series);
 
+/* Contributions of one joined gauge. They are a list that is walked at every
+ * definition: sessions without end would make each new one dearer for all. */
+enum { SERIES_PARTS_MAX = 4096 };
+
 /* What an update of the series does, and where: its op, and in *cells the cells;
  * for a joined gauge the contribution of that session, made when missing (0 when
- * the heap is full). */
+ * the heap is full, or there are SERIES_PARTS_MAX of sessions that are there). */
 enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, uint64_t *cells);
 
 /* Marks it updated in this epoch; brings a dormant one back. */
@@ -101,8 +105,9 @@ void series_pin(struct store *st, uint32_t series, bool pinned);
 /* Ends it: true when the record is gone, false when it stays, dormant. */
 bool series_expire(struct store *st, uint32_t series);
 
-/* Removes the contributions of sessions that are silent or gone. */
-void series_prune_parts(struct store *st, uint32_t series);
+/* Removes the contributions of sessions that are silent or gone; how many it looked
+ * at. */
+unsigned series_prune_parts(struct store *st, uint32_t series);
 
 /* Flags of a session, upper bits of session_rec.who. */
 enum {

@@ -174,7 +174,7 @@ def forge_head(daemon, word, *values):
         f.write(struct.pack(f"<{len(values)}Q", *values))
 
 
-STARTS, START_AT, DOMAIN_IN_HAND = 36, 37, 53  # words of struct store_head
+STARTS, START_AT, DOMAIN_IN_HAND = 60, 61, 77  # words of struct store_head
 
 
 def test_domain_in_hand_is_left_out(new_daemon):

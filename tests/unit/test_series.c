@@ -11,6 +11,7 @@
 #include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
+#include "store/sketch.h"
 #include "wire/decode.h"
 
 static struct world w;
@@ -532,6 +533,105 @@ START_TEST(a_copy_refuses_what_it_does_not_know)
 }
 END_TEST
 
+/* ---- bounds ---- */
+
+static uint32_t numbered_session(uint32_t n)
+{
+    uint8_t id[16] = {0x55};
+    memcpy(id + 4, &n, sizeof n);
+    const struct session_ask ask = {
+        .id = id, .service = STR("s"), .domain = n % 7, .applied = 1, .now = w.now};
+    const uint32_t i = session_make(&w.st, &ask);
+    store_commit(&w.st);
+    return i;
+}
+
+static uint32_t sum_gauge(void)
+{
+    const struct metric_def d = {
+        .name = STR("g"), .kind = METRIC_GAUGE, .type = VALUE_F64, .join = JOIN_SUM};
+    uint32_t m, i;
+    ck_assert_int_eq(metric_define(&w.st, &d, false, &m), 0);
+    ck_assert_int_eq(make(m, "a=\"1\"", 0, &i), 0);
+    return i;
+}
+
+/* A list of contributions is walked at every definition: it has an end, and what does
+ * not count makes room. */
+START_TEST(contributions_have_a_bound)
+{
+    world_fini(&w);
+    world_init(&w, 16 * STORE_MIN);
+    const uint32_t g = sum_gauge();
+    uint64_t cells;
+    uint32_t session[SERIES_PARTS_MAX];
+    for (uint32_t n = 0; n < SERIES_PARTS_MAX; n++) {
+        session[n] = numbered_session(n);
+        ck_assert_uint_ne(session[n], 0);
+        (void)series_target(&w.st, g, session[n], &cells);
+        ck_assert_uint_ne(cells, 0);
+        store_commit(&w.st);
+    }
+    const uint32_t late = numbered_session(SERIES_PARTS_MAX);
+    (void)series_target(&w.st, g, late, &cells);
+    ck_assert_uint_eq(cells, 0);
+    (void)series_target(&w.st, g, session[7], &cells);
+    ck_assert_uint_ne(cells, 0);
+    session_set_silent(&w.st, session[7]);
+    store_commit(&w.st);
+    (void)series_target(&w.st, g, late, &cells);
+    ck_assert_uint_ne(cells, 0);
+    store_commit(&w.st);
+}
+END_TEST
+
+/* Rather no smaller store than one that has forgotten sessions. */
+START_TEST(a_copy_forgets_no_session)
+{
+    struct world n;
+    world_fini(&w);
+    world_init(&w, 4 * STORE_MIN);
+    for (uint32_t k = 0; k < 3000; k++) {
+        const uint32_t s = numbered_session(k);
+        session_set_ended(&w.st, s, w.now.mono);
+        store_commit(&w.st);
+    }
+    world_init(&n, STORE_MIN);
+    ck_assert_int_eq(store_copy(w.mem, w.size, &n.st, n.now), -ERR_FULL);
+    world_fini(&n);
+    world_init(&n, 2 * STORE_MIN);
+    ck_assert_int_eq(store_copy(w.mem, w.size, &n.st, n.now), 0);
+    ck_assert_uint_eq(n.st.head->table[TABLE_SESSIONS].live, 3000);
+    world_fini(&n);
+}
+END_TEST
+
+/* Chains that lead in a circle, or out of the heap. */
+START_TEST(broken_chains_are_damage)
+{
+    char why[128];
+    uint64_t cells;
+    const uint32_t g = sum_gauge();
+    const uint32_t s = series(metric("s", METRIC_SUMMARY, VALUE_F64), "a=\"1\"");
+    (void)series_target(&w.st, g, numbered_session(1), &cells);
+    const uint64_t part = cells;
+    (void)series_target(&w.st, s, 0, &cells);
+    (void)cell_apply(&w.st, CELL_SUMMARIZE, cells, f64_bits(1), 1);
+    store_commit(&w.st);
+    const uint64_t page = store_get(&w.st, series_sketch(&w.st, s) + SKETCH_NOW * 8);
+    const uint64_t bad[] = {0, w.size - 8, w.size + 8, 1};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint64_t *const at[] = {store_word(&w.st, part), store_word(&w.st, page)};
+        for (size_t k = 0; k < 2; k++) {
+            *at[k] = i == 0 ? store_off(&w.st, at[k]) : bad[i];
+            ck_assert_int_eq(store_check(&w.st, why, sizeof why), -ERR_DAMAGED);
+            *at[k] = 0;
+        }
+    }
+    ck_assert_int_eq(store_check(&w.st, why, sizeof why), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("series");
@@ -558,6 +658,9 @@ int main(void)
     tcase_add_test(t, a_held_series_sleeps_and_wakes);
     tcase_add_test(t, a_copy_holds_the_same);
     tcase_add_test(t, a_copy_refuses_what_it_does_not_know);
+    tcase_add_test(t, contributions_have_a_bound);
+    tcase_add_test(t, a_copy_forgets_no_session);
+    tcase_add_test(t, broken_chains_are_damage);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
