@@ -149,20 +149,36 @@ static void put_labels(struct otlp_series *s, unsigned number, const struct seri
     }
 }
 
-/* The resource of a series, appended; true when it is a service's. */
-static bool put_resource(struct otlp_series *s, struct buf *to, const struct series_view *v)
+/* ---- resources ---- */
+
+/* What makes the resource of a series, as it stands in the store. */
+struct owner {
+    struct str service, instance;
+};
+
+static struct owner owner_of(const struct series_view *v)
 {
-    const struct str service = labels_get(v->labels, STR("service_name"));
-    const struct str instance = labels_get(v->labels, STR("service_instance_id"));
-    if (service.n == 0) {
-        otlp_put_resource(to, s->service, s->instance);
-        return false;
+    return (struct owner){labels_get(v->labels, STR("service_name")),
+                          labels_get(v->labels, STR("service_instance_id"))};
+}
+
+static bool same_owner(const struct owner *a, const struct owner *b)
+{
+    return str_eq(a->service, b->service) && str_eq(a->instance, b->instance);
+}
+
+/* A service's, or the daemon's own for a series of none. */
+static void put_resource(struct otlp_series *s, const struct owner *of)
+{
+    buf_reset(&s->resource);
+    if (of->service.n == 0) {
+        otlp_put_resource(&s->resource, s->service, s->instance);
+        return;
     }
     buf_reset(&s->labels);
-    buf_room(&s->labels, service.n + instance.n); /* so that the first does not move */
-    const struct str name = unescape(s, service);
-    otlp_put_resource(to, name, unescape(s, instance));
-    return true;
+    buf_room(&s->labels, of->service.n + of->instance.n + 1); /* so that the first stays */
+    const struct str service = unescape(s, of->service);
+    otlp_put_resource(&s->resource, service, unescape(s, of->instance));
 }
 
 /* ---- points ---- */
@@ -364,16 +380,6 @@ static size_t open_metric(struct otlp_series *s, const struct metric_view *m)
     return at;
 }
 
-static bool same_resource(struct otlp_series *s, const struct series_view *v)
-{
-    struct buf other;
-    buf_init(&other, s->resource.max);
-    put_resource(s, &other, v);
-    const bool same = str_eq(buf_str(&other), buf_str(&s->resource));
-    buf_fini(&other);
-    return same;
-}
-
 /* Puts the item that waits into the batch: 1, 0 when the batch is full. */
 static int flush(struct otlp_series *s, struct otlp_batch *to)
 {
@@ -408,14 +414,16 @@ static void add_point(struct otlp_series *s, const struct metric_view *m,
 static unsigned make_item(struct otlp_series *s, const struct metric_view *m, unsigned most)
 {
     struct series_view v;
+    struct owner first = {{NULL, 0}, {NULL, 0}};
     unsigned looked = 0, points = 0;
     size_t at = 0;
     while (looked < most && s->series != 0 && series_read(s->st, s->series, &v)) {
+        const struct owner owner = owner_of(&v);
         if (looked == 0) {
-            buf_reset(&s->resource);
-            put_resource(s, &s->resource, &v);
+            first = owner;
+            put_resource(s, &owner);
             at = open_metric(s, m);
-        } else if (s->item.n > ITEM_MAX || !same_resource(s, &v)) {
+        } else if (s->item.n > ITEM_MAX || !same_owner(&owner, &first)) {
             break;
         }
         looked++;
