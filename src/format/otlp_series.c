@@ -291,6 +291,22 @@ static void put_words(struct buf *to, unsigned number, const void *words, unsign
     }
 }
 
+/* Those of the time that the point is about. */
+static void put_exemplars(struct otlp_series *s, const struct point *p, uint64_t start)
+{
+    for (unsigned i = 0; i <= p->m->nbounds; i++) {
+        const struct exemplar *e = exemplar_find(s->exemplars, p->v, i);
+        if (!e || e->time < start)
+            continue;
+        const size_t at = put_open(&s->item, 8);
+        put_fixed64(&s->item, 2, e->time);
+        put_double(&s->item, 3, e->value);
+        put_id(&s->item, 4, e->trace.span_id, sizeof e->trace.span_id);
+        put_id(&s->item, 5, e->trace.trace_id, sizeof e->trace.trace_id);
+        put_close_tight(&s->item, at);
+    }
+}
+
 static bool put_histogram(struct otlp_series *s, const struct point *p)
 {
     struct sample value = *p->sample;
@@ -303,6 +319,7 @@ static bool put_histogram(struct otlp_series *s, const struct point *p)
     put_double(&s->item, 5, value.sum);
     put_words(&s->item, 6, value.buckets, p->m->nbounds + 1);
     put_words(&s->item, 7, p->m->bounds, p->m->nbounds);
+    put_exemplars(s, p, start);
     put_labels(s, 9, p->v, !p->service);
     put_close_tight(&s->item, at);
     return true;

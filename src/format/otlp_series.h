@@ -15,6 +15,7 @@
 #define MCPTALLY_FORMAT_OTLP_SERIES_H
 
 #include "format/otlp_batch.h"
+#include "pipeline/exemplar.h"
 
 /* What of each series has been sent. */
 struct otlp_sent {
@@ -38,8 +39,9 @@ struct otlp_series {
     uint32_t metric, series;      /* next to look at */
     bool begun;                   /* with this metric's series; series 0 is then their end */
     struct buf resource, scope, item, labels;
-    bool pending;  /* an item waits for a batch that has room */
-    uint64_t lost; /* points that had no memory */
+    const struct exemplars *exemplars; /* of histograms; NULL: none. Set after otlp_series_init() */
+    bool pending;                      /* an item waits for a batch that has room */
+    uint64_t lost;                     /* points that had no memory */
 };
 
 void otlp_series_init(struct otlp_series *s, const struct store *st);

@@ -265,6 +265,26 @@ START_TEST(deltas_of_histograms)
 }
 END_TEST
 
+START_TEST(exemplars)
+{
+    struct exemplars x = {0};
+    const uint32_t h = memory_store_series(&ms, define("h", METRIC_HISTOGRAM, VALUE_F64), "");
+    const struct exemplar e = {{{1, 2}, {3}}, 7.5, memory_store_now.wall + 5};
+    memory_store_update(&ms, h, 0, f64_bits(7.5));
+    exemplar_note(&x, &ms.st, h, &e);
+    series.exemplars = &x;
+    Otlp__ExportMetricsServiceRequest *r = pass(NULL, 256);
+    const Otlp__HistogramDataPoint *p = only(r)->histogram->data_points[0];
+    ck_assert_uint_eq(p->n_exemplars, 1);
+    ck_assert_uint_eq(p->exemplars[0]->time_unix_nano, e.time);
+    ck_assert_double_eq(p->exemplars[0]->as_double, 7.5);
+    ck_assert_mem_eq(p->exemplars[0]->trace_id.data, e.trace.trace_id, 16);
+    ck_assert_mem_eq(p->exemplars[0]->span_id.data, e.trace.span_id, 8);
+    done(r);
+    exemplars_fini(&x);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("otlp_series");
@@ -276,6 +296,7 @@ int main(void)
     tcase_add_test(t, steps);
     tcase_add_test(t, deltas);
     tcase_add_test(t, deltas_of_histograms);
+    tcase_add_test(t, exemplars);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
