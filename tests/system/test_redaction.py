@@ -9,7 +9,9 @@ import string
 import pytest
 
 import items
+import otlp
 import wire
+from command import at, ok
 
 GITHUB = "ghp_" + "Ab3dEf6hIj" * 4
 WEB = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyb290In0.c2lnbmF0dXJlLW9mLWl0"
@@ -93,6 +95,74 @@ def test_generated_secrets(daemon, producer):
         assert secret.encode() not in stored, secret
     found = redactions(daemon)
     assert (found["text"], found["attribute"]) == (250, 250)
+    daemon.check_accounting()
+
+
+def spans_with(secret, i):
+    """Spans with it in one place after another: as a text, and as a value by its key."""
+    text = (f"password={secret}", f"https://user:{secret}@example.org/x", f"Bearer {secret}",
+            json.dumps({"a": json.dumps({"api_key": secret})}))[i % 4]
+    attrs = {"password": secret} if i % 8 < 4 else {"note": text}
+    deep = {"list": [1, {"inner": [attrs]}], "tool": "echo"}
+    return [
+        otlp.span(text), otlp.span(attrs=attrs), otlp.span(attrs=deep),
+        otlp.span(tracestate=f"vendor=x,token={secret}"),
+        otlp.span(more=otlp.field(11, otlp.field(2, text) + otlp.attributes(3, attrs))),
+        otlp.span(more=otlp.field(13, otlp.field(3, f"token={secret}")
+                                  + otlp.attributes(4, deep))),
+        otlp.span(more=otlp.field(15, otlp.field(2, text))),
+        otlp.span(attrs={"gen_ai.tool.call.arguments": {"city": secret}}),
+    ][i // 8 % 8]
+
+
+def logs_with(secret, i):
+    text = f"the password is {secret}" if i % 2 else f"sent token={secret} to them"
+    return [
+        otlp.log(text), otlp.log({"a": [{"secret": secret}]}), otlp.log([text, "x"]),
+        otlp.log(attrs={"authorization": f"Basic {secret}"}),
+        otlp.log(more=otlp.field(3, text)),
+    ][i // 2 % 5]
+
+
+def metrics_with(secret, i):
+    attrs = {"api_key": secret} if i % 2 else {"note": f"token={secret}"}
+    exemplar = otlp.field(5, otlp.attributes(7, attrs) + otlp.fixed64(2, otlp.NOW)
+                          + otlp.fixed64(6, 1))
+    return [
+        otlp.gauge("load", otlp.point(1, attrs)),
+        otlp.counter("calls", otlp.point(1) + exemplar),
+        otlp.gauge("load", otlp.point(1)) + otlp.field(2, f"password={secret}"),
+    ][i // 2 % 3]
+
+
+def test_secrets_in_otlp(daemon):
+    """1,200 of them, in every place of every signal, over both ports: none is
+    in the store, on the page, in the log or in what tail shows."""
+    seed = int(os.environ.get("MCPTALLY_SEED", random.randrange(2**32)))
+    print(f"MCPTALLY_SEED={seed}")
+    chance = random.Random(seed)
+    grpc = otlp.Grpc(daemon)
+    secrets = []
+    for signal, make in (("traces", spans_with), ("logs", logs_with), ("metrics", metrics_with)):
+        for i in range(0, 400, 8):
+            fresh = ["".join(chance.choices(string.ascii_letters + string.digits, k=24)) + "7aZ"
+                     for _ in range(8)]
+            secrets += fresh
+            message = otlp.request([make(s, i + n) for n, s in enumerate(fresh)],
+                                   resource={"db.password": fresh[0]}, scope="test")
+            if i % 16:
+                assert otlp.post(daemon, signal, message).status == 200
+            else:
+                grpc.export(signal, message)
+    grpc.close()
+    stored = daemon.store.read_bytes().replace(bytes(4096), b"")
+    shown = stored + daemon.get("/metrics").body + daemon.log().encode()
+    for what in ("--spans", "--logs"):
+        shown += ok("tail", what, "--json", "--all", "--no-follow", *at(daemon)).encode()
+    left = [s for s in secrets if s.encode() in shown]
+    assert left == []
+    rules = {rule for rule, n in redactions(daemon, "rule").items() if n}
+    assert rules >= {"key", "assignment", "url_credentials", "bearer", "tool_content", "phrase"}
     daemon.check_accounting()
 
 
