@@ -1,6 +1,8 @@
 /* OTLP requests: whose items they are, the rings, and requests that are cut. */
 #include "otlp_fixture.h"
 
+#include "pipeline/sampling.h"
+
 /* ---- whose items they are ---- */
 
 START_TEST(an_item_without_a_service_has_an_owner)
@@ -136,6 +138,57 @@ START_TEST(spans_and_logs_go_into_rings)
 }
 END_TEST
 
+START_TEST(what_sampling_leaves_out_is_accepted)
+{
+    struct sampling_options o;
+    struct ring_view rec;
+    sampling_defaults(&o);
+    for (int tier = 0; tier < TIER_MAX; tier++)
+        o.rate[tier] = 0;
+    o.window = 0; /* the decision falls at the door */
+    pl.sampling = sampling_new(&w.st, &pl.own, &o, w.now);
+    open_request("svc");
+    put_span("tools/call add", SPAN_SERVER, 30 * NS_PER_MS);
+    send(OTLP_TRACES);
+    ck_assert_uint_eq(result.accepted, 1);
+    ck_assert_uint_eq(result.rejected, 0);
+    ck_assert_str_eq(message, "");
+    ck_assert_uint_eq(dropped(DROP_SAMPLED), 1);
+    ck_assert_uint_eq(read_ring(RING_SPANS, &rec), 0);
+    struct sample v = {0};
+    ck_assert(sample_of("mcp_server_operation_duration_seconds",
+                        "gen_ai_tool_name=\"add\",mcp_method_name=\"tools/call\","
+                        "service_name=\"svc\"",
+                        &v));
+    ck_assert_uint_eq(v.count, 1);
+    check_ledger(1);
+    sampling_free(pl.sampling);
+    pl.sampling = NULL;
+}
+END_TEST
+
+START_TEST(no_secret_lies_in_a_ring)
+{
+    static const struct str secret = {"hunter2", 7};
+    struct ring_view rec = {0};
+    buf_init(&req, 1 << 16);
+    at_resource = put_open(&req, 1);
+    const size_t resource = put_open(&req, 1);
+    put_attr_text(&req, 1, STR("db.password"), secret);
+    put_close(&req, resource);
+    at_scope = put_open(&req, 2);
+    const size_t at = put_open(&req, 2);
+    put_attr_text(&req, 6, STR("api_key"), secret);
+    put_close(&req, at);
+    send(OTLP_LOGS);
+    ck_assert_uint_eq(read_ring(RING_EVENTS, &rec), 1);
+    ck_assert_ptr_null(memmem(rec.body.p, rec.body.n, secret.p, secret.n));
+    ck_assert_ptr_nonnull(memmem(rec.body.p, rec.body.n, "[REDACTED]", 10));
+    ck_assert_ptr_null(memmem(w.mem, w.size, secret.p, secret.n));
+    check_ledger(1);
+}
+END_TEST
+
 START_TEST(a_bad_span_is_dropped_alone)
 {
     struct ring_view rec;
@@ -236,6 +289,8 @@ int main(void)
         {"target_info", the_resource_is_in_target_info},
         {"redaction", secrets_in_labels_are_redacted},
         {"rings", spans_and_logs_go_into_rings},
+        {"sampling", what_sampling_leaves_out_is_accepted},
+        {"secrets", no_secret_lies_in_a_ring},
         {"bad span", a_bad_span_is_dropped_alone},
         {"forwarding", metrics_are_kept_for_sending_on},
         {"splitting", a_metric_larger_than_a_record_becomes_several},
