@@ -2,6 +2,7 @@
 
 #include "intake/conn.h"
 #include "pipeline/link.h"
+#include "pipeline/trace_table.h"
 
 enum {
     BASE_BYTES = 4 << 20,  /* the program, its libraries and their tables */
@@ -10,6 +11,7 @@ enum {
     GRPC_BYTES = 64 << 10, /* one gRPC connection with all of its streams open */
     RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
     ID_BYTES = sizeof(struct link_series),
+    TRACE_BYTES = sizeof(struct trace_entry) + 2 * sizeof(uint32_t), /* and its buckets */
 };
 
 struct item {
@@ -31,6 +33,7 @@ void bound_print(FILE *to, const struct config *c)
         {"OTLP messages", 1, c->otlp_buffer},
         {"gRPC connections", c->otlp_connections, GRPC_BYTES},
         {"rules", c->rules.n, RULE_BYTES},
+        {"traces", c->sampling_traces, TRACE_BYTES},
         {"program", 1, BASE_BYTES},
     };
     uint64_t sum = 0;
