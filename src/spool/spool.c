@@ -111,6 +111,13 @@ static void retire(struct spool *s)
     s->writing = false;
 }
 
+static void skip_numbers(struct spool *s, uint64_t to)
+{
+    if (s->kept.seq == s->next.seq)
+        s->kept.seq = to;
+    s->next.seq = to;
+}
+
 int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
 {
     char name[SPOOL_NAME];
@@ -119,6 +126,9 @@ int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
     int r = reserve(s);
     if (r < 0)
         return r;
+    /* No two begin at the same number: a number then tells which of two comes later. */
+    if (s->n && s->next.seq <= spool_newest(s)->head.first.seq)
+        skip_numbers(s, spool_newest(s)->head.first.seq + 1);
     g.name = s->next_name > s->next.seq ? s->next_name : s->next.seq;
     s->next_name = g.name + 1;
     g.head = (struct segment_head){.salt = make_salt(s, g.name),
@@ -134,6 +144,7 @@ int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
     if (r == 0 && (r = write_heads(s, file, &g.head)) < 0) {
         s->io.close(s->io.arg, file);
         s->writing = false; /* should it come back, it says where the one before ends */
+        skip_numbers(s, s->next.seq + 1);
     }
     if (r < 0) {
         (void)s->io.remove(s->io.arg, name);

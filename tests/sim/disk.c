@@ -376,7 +376,7 @@ static bool same_name(const struct disk_change *a, const struct disk_change *b)
     return strcmp(a->a.name, b->a.name) == 0 || strcmp(a->to, b->a.name) == 0;
 }
 
-/* One becomes durable, and what was forgotten about that name before is history. */
+/* One becomes durable, and what was waiting about that name before is history. */
 static void settle(struct disk *d, unsigned *left, const struct disk_change *p)
 {
     unsigned n = 0;
@@ -398,12 +398,10 @@ static int on_sync_dir(void *arg)
     unsigned left = 0;
     for (unsigned i = 0; i < d->npending; i++) {
         struct disk_change p = d->pending[i];
-        if (!p.forgotten && (c == DONE || rng_chance(d->rng, 50))) {
+        if (c == DONE || rng_chance(d->rng, 50))
             settle(d, &left, &p);
-            continue;
-        }
-        p.forgotten |= c == FAILED;
-        d->pending[left++] = p;
+        else
+            d->pending[left++] = p;
     }
     d->npending = left;
     return c == DONE ? 0 : c == LAST ? freeze(d) : -ERR_IO;
@@ -485,11 +483,10 @@ struct disk_file *disk_file(struct disk *d, unsigned i)
 
 void disk_unlink(struct disk *d, unsigned i)
 {
-    char name[40];
-    int file;
-    memcpy(name, d->live[i].name, sizeof name);
-    take(d->live, &d->nlive, name, &file);
-    take(d->durable, &d->ndurable, name, &file);
+    struct disk_change gone = {.kind = DISK_REMOVE};
+    memcpy(gone.a.name, d->live[i].name, sizeof gone.a.name);
+    change(d->live, &d->nlive, &gone);
+    settle(d, &d->npending, &gone);
     collect(d);
 }
 

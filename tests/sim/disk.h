@@ -3,7 +3,8 @@
  * A write lies in memory until its file is synced; a name made, changed or removed
  * until the directory is. When the power goes, any of what was not synced may be there
  * and any may not, sector by sector. A process that is killed loses nothing of that. A
- * sync that fails makes some of it durable and forgets the rest. */
+ * sync that fails makes some of it durable and forgets the rest of a file; a directory
+ * has a journal: its next good sync makes up for it. */
 #ifndef MCPTALLY_SIM_DISK_H
 #define MCPTALLY_SIM_DISK_H
 
@@ -44,7 +45,6 @@ struct disk_name {
 
 struct disk_change {
     enum { DISK_CREATE, DISK_RENAME, DISK_REMOVE } kind;
-    bool forgotten;
     struct disk_name a;
     char to[40];
 };
