@@ -91,3 +91,28 @@ def test_left_out_at_the_door(new_daemon, tmp_path):
     assert samples[("mcptally_frames_rejected_total", (("reason", "sampled"),))] == 0
     producer.close()
     daemon.check_accounting()
+
+
+def test_flood(new_daemon, tmp_path):
+    """The rates fall under a flood, say so once, and come back by themselves."""
+    daemon = new_daemon()
+    daemon.config = tmp_path / "sampling.yaml"
+    daemon.config.write_text("sampling:\n  spans_per_second: 100\n")
+    daemon.start()
+    producer = wire.Producer(daemon.socket)
+    producer.greet()
+    until(lambda: ratio(daemon, "normal") == 0.1, "the first tick")
+
+    def fallen():
+        items.send(producer, *[items.span("flood", status=1) for _ in range(400)])
+        return ratio(daemon, "normal") < 0.1
+
+    until(fallen, "the rates to fall")
+    assert ratio(daemon, "debug") < 0.01 and ratio(daemon, "critical") == 1
+    assert "fallen because of a flood" in ok("sampling", *at(daemon))
+    until(lambda: ratio(daemon, "normal") == 0.1, "the rates to come back", deadline=60)
+    until(lambda: ratio(daemon, "debug") == 0.01, "those of debug, too", deadline=60)
+    assert daemon.log().count("flood of spans: the rates") == 1
+    assert daemon.log().count("the flood of spans is over") == 1
+    producer.close()
+    daemon.check_accounting()
