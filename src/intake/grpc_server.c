@@ -401,13 +401,14 @@ static bool accept_one(struct grpc_server *s, uint64_t now)
 {
     const int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-        s->dry = false;
         welcome(s, fd, now);
         return true;
     }
     if (errno == ECONNABORTED || errno == EINTR)
         return true;
-    if (errno != EAGAIN && errno != EWOULDBLOCK)
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        s->dry = false; /* everybody who waited is in */
+    else
         rest(s);
     return false;
 }

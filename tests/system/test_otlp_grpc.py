@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+import os
+import resource
 import signal
 import socket
 import struct
@@ -284,6 +286,22 @@ def test_a_connection_that_says_nothing_has_an_end(daemon):
     p = peer(daemon, greet=False)
     assert p.closed() == 0
     assert refused(daemon) == {"time": 1}
+    settled(daemon)
+
+
+def test_without_descriptors_it_goes_on(daemon):
+    address = daemon.address("otlp_grpc")
+    hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]
+    used = max(map(int, os.listdir(f"/proc/{daemon.pid}/fd"))) + 1
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 5, hard))
+    peers = [h2.Peer(address) for _ in range(20)]
+    until(lambda: "no descriptor left" in daemon.log(), "the end of descriptors")
+    for p in peers[:15]:
+        p.close()
+    for p in peers[15:]:
+        assert p.until(h2.SETTINGS), "those that waited had their turn"
+        p.close()
+    assert refused(daemon)["descriptors"] == 1
     settled(daemon)
 
 
