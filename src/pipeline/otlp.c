@@ -29,7 +29,6 @@ struct otlp_request *otlp_request_new(struct pipeline *pl, enum otlp_signal sign
     otlp_walk_init(&r->walk, signal, (struct str){(const char *)bytes, n});
     buf_init(&r->resource_text, ORIGIN_TEXT);
     buf_init(&r->scope_text, ORIGIN_TEXT);
-    buf_init(&r->hand.points, LIMIT_RECORD);
     r->service = OTLP_UNKNOWN_SERVICE;
     r->refused = DROP_MAX;
     return r;
@@ -42,7 +41,6 @@ void otlp_request_free(struct otlp_request *r)
     otlp_walk_fini(&r->walk);
     buf_fini(&r->resource_text);
     buf_fini(&r->scope_text);
-    buf_fini(&r->hand.points);
     free(r->bytes);
     free(r);
 }

@@ -43,7 +43,7 @@ int otlp_metric_open(struct otlp_request *r)
     h->open = true;
     h->metric = 0;
     h->room = 0;
-    buf_reset(&h->points);
+    buf_reset(&r->pl->points);
     hash_metric(r);
     return DROP_MAX;
 }

@@ -47,7 +47,7 @@ static size_t room(const struct otlp_request *r)
 
 bool otlp_points_add(struct otlp_request *r, struct str raw)
 {
-    struct buf *points = &r->hand.points;
+    struct buf *points = &r->pl->points;
     if (!r->pl->options.forward_points)
         return true;
     if (r->hand.room == 0)
@@ -62,7 +62,7 @@ bool otlp_points_add(struct otlp_request *r, struct str raw)
 
 void otlp_points_flush(struct otlp_request *r)
 {
-    struct buf *points = &r->hand.points, *metric = &r->pl->metric;
+    struct buf *points = &r->pl->points, *metric = &r->pl->metric;
     if (points->n == 0)
         return;
     otlp_make_room(r, RING_POINTS);

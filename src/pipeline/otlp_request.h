@@ -25,8 +25,6 @@ struct otlp_in_hand {
     struct metric_view view;
     enum metric_kind kind; /* that was asked for */
     enum value_type type;
-    /* For the points ring: the points that passed, each with tag and length. */
-    struct buf points;
     size_t room; /* bytes of points in one record; 0: not yet computed */
 };
 

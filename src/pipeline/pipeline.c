@@ -60,6 +60,7 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
     buf_init(&pl->otlp_text, 2 * LIMIT_RECORD);
     buf_init(&pl->record, 2 * LIMIT_RECORD);
     buf_init(&pl->metric, LIMIT_RECORD);
+    buf_init(&pl->points, LIMIT_RECORD);
     pl->epoch_next = now.mono + o->series_idle / IDLE_EPOCHS;
     pl->attached = calloc(table_capacity(st, TABLE_SESSIONS), sizeof *pl->attached);
     const int r = pl->attached ? own_init(&pl->own, st, o->domains, now) : -ERR_NOMEM;
@@ -87,6 +88,7 @@ void pipeline_fini(struct pipeline *pl)
     buf_fini(&pl->otlp_text);
     buf_fini(&pl->record);
     buf_fini(&pl->metric);
+    buf_fini(&pl->points);
     exemplars_fini(&pl->exemplars);
     span_metrics_fini(pl);
 }

@@ -66,6 +66,7 @@ struct pipeline {
     uint64_t epoch_next; /* mono ns of the idle clock's next step */
     struct buf labels, keys, group, overflow, redacted, body; /* scratch */
     struct buf otlp_text, record, metric;                     /* scratch of OTLP items */
+    struct buf points; /* of a metric in hand that go on as they came; empty between steps */
     struct event event;
     uint64_t ids;        /* room for ids that all links hold */
     unsigned link_units; /* of work in one turn of a link: LINK_UNITS, or less in tests */
