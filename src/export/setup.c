@@ -8,6 +8,7 @@
 void setup_connected(struct setup *s, const struct endpoint *e)
 {
     s->stats->connects++;
+    s->stats->error[0] = '\0';
     if (s->troubled)
         log_info("export", "%s: connected to %s again", s->name, e->authority);
     s->troubled = false;

@@ -28,7 +28,7 @@ struct tls;
 struct transport_stats {
     bool connected;
     uint64_t connects, requests, bytes_sent; /* connections made, requests begun on one */
-    char error[160];                         /* the newest connection error; empty: none */
+    char error[160]; /* why there is no connection; empty: there is one, or none was wanted */
 };
 
 struct setup {

@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 
 SIGNALS = ("traces", "metrics", "logs")
@@ -303,9 +304,10 @@ class Raw:
     """A TCP server that hands each connection, with its number from 0 on, to a function in a
     thread of its own. The function returns when the connection is to be closed."""
 
-    def __init__(self, script, port=0, context=None):
+    def __init__(self, script, host="127.0.0.1", context=None):
         self.script, self.context = script, context
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=64)
         self.port = self.listener.getsockname()[1]
         self.accepted = 0
         self.open = []
@@ -446,3 +448,52 @@ class Peer:
 
 def readable(connection, seconds):
     return bool(select.select([connection], [], [], seconds)[0])
+
+
+# ---- as a process that can be killed --------------------------------------------------
+
+class Process:
+    """A collector in a process of its own, which writes down what it takes before it answers."""
+
+    def __init__(self, kind, record, port=0):
+        self.kind, self.record, self.port = kind, record, port
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, self.kind.__name__, str(self.port), str(self.record)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.port = int(self.process.stdout.readline())
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def taken(self):
+        """What whole lines of the record say: the bodies of requests that were answered OK."""
+        if not self.record.exists():
+            return []
+        return [bytes.fromhex(line) for line in self.record.read_text().split("\n")[:-1]]
+
+
+def main(kind, port, record):
+    collector = globals()[kind](port=int(port))
+    take = collector.take
+    lock = threading.Lock()
+
+    def write_down(signal, body, headers):
+        with lock, open(record, "a", encoding="ascii") as file:
+            file.write(body.hex() + "\n")
+        return take(signal, body, headers)
+    collector.take = write_down
+    print(collector.port, flush=True)
+    sys.stdin.read()
+    collector.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

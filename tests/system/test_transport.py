@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import select
+import socket
 import subprocess
 import time
 
@@ -547,6 +548,23 @@ def test_addresses_are_tried_in_turn(collect, sender, http):
     assert nowhere.stats()["resolved"] == 3
     unknown = sender(url.replace("many", "unknown"), http=http).send(1)
     assert outcome(unknown) == (RETRY, 0) and "unknown" in unknown["message"]
+
+
+def test_ipv6(raw, sender):
+    def script(connection, _):
+        if connection.recv(3, socket.MSG_PEEK) == b"PRI":
+            peer = c.Peer(connection)
+            peer.answer(peer.request())
+            peer.until_closed()
+        else:
+            http_script(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(connection, _)
+    try:
+        server = raw(script, host="::1")
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    url = f"http://[::1]:{server.port}"
+    assert outcome(sender(url).send(1)) == (OK, 0)
+    assert outcome(sender(url, http=1).send(1)) == (OK, 200)
 
 
 # ---- the environment ----------------------------------------------------------------
