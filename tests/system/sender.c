@@ -213,6 +213,7 @@ static void run(struct sender *s)
     event_base_dispatch(s->base);
     event_free(in);
     transport_free(s->t);
+    event_base_loop(s->base, EVLOOP_NONBLOCK); /* what libevent has put off is let go */
     for (; s->n > 0; s->n--, s->first = (s->first + 1) % QUEUE)
         buf_fini(&s->queue[s->first].bytes);
 }
