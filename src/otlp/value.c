@@ -139,8 +139,31 @@ int value_any(struct str any, unsigned depth, struct attr *out)
     return r.err != 0 ? r.err : scalar;
 }
 
+/* The form that nearly every attribute has: a key, then a text, both shorter than 128 bytes.
+ * Where they lie, in *key and *text; false for any other form, which is no judgement. */
+static bool short_texts(struct str pair, struct str *key, struct str *text)
+{
+    enum { KEY = FIELD(1, BYTES), VALUE = FIELD(2, BYTES), TEXT = FIELD(1, BYTES) };
+    const uint8_t *p = (const uint8_t *)pair.p;
+    if (pair.n < 6 || p[0] != KEY || p[1] >= 0x80 || p[1] + 6u > pair.n)
+        return false;
+    const uint8_t *v = p + 2 + p[1];
+    const size_t left = pair.n - 2 - p[1];
+    if (v[0] != VALUE || v[1] >= 0x80 || v[1] != left - 2 || v[2] != TEXT || v[3] != left - 4)
+        return false;
+    *key = (struct str){pair.p + 2, p[1]};
+    *text = (struct str){(const char *)v + 4, v[3]};
+    return true;
+}
+
 int value_attr(struct str pair, unsigned depth, struct attr *out)
 {
+    if (depth <= LIMIT_OTLP_DEPTH && short_texts(pair, &out->key, &out->s)) {
+        out->type = ATTR_STRING;
+        out->i = 0;
+        if (text_key_ok(out->key) && text_utf8(out->s))
+            return 1;
+    }
     struct fields r = fields_of(pair);
     struct field f;
     unsigned values = 0;

@@ -215,8 +215,9 @@ START_TEST(ids)
 }
 END_TEST
 
-/* A span with an attribute whose value is nested that deep in arrays. */
-static void nested(unsigned depth)
+/* A span with an attribute whose value is nested that deep in arrays; or in those and, at
+ * the end, a map. */
+static void nested(unsigned depth, bool map)
 {
     size_t at[2 * LIMIT_OTLP_DEPTH + 2], n = 0;
     span_with_ids();
@@ -224,11 +225,15 @@ static void nested(unsigned depth)
     put_text(&b, 1, STR("key"));
     for (unsigned i = 1; i < depth; i++) {
         at[n++] = put_open(&b, i == 1 ? 2 : 1);
-        at[n++] = put_open(&b, 5);
+        at[n++] = put_open(&b, map && i == depth - 1 ? 6 : 5);
     }
-    const size_t value = put_open(&b, depth == 1 ? 2 : 1);
-    put_text(&b, 1, STR("deep"));
-    put_close(&b, value);
+    if (map && depth > 1) {
+        put_attr_text(&b, 1, STR("key"), STR("deep"));
+    } else {
+        const size_t value = put_open(&b, depth == 1 ? 2 : 1);
+        put_text(&b, 1, STR("deep"));
+        put_close(&b, value);
+    }
     while (n > 0)
         put_close(&b, at[--n]);
     put_close(&b, attr);
@@ -236,8 +241,9 @@ static void nested(unsigned depth)
 
 START_TEST(depth)
 {
-    for (unsigned d = 1; d <= LIMIT_OTLP_DEPTH + 1; d++) {
-        nested(d);
+    for (unsigned i = 2; i <= 2 * LIMIT_OTLP_DEPTH + 3; i++) {
+        const unsigned d = i / 2;
+        nested(d, i % 2);
         ck_assert_int_eq(span_error(), d <= LIMIT_OTLP_DEPTH ? 0 : -ERR_RANGE);
         ck_assert_uint_eq(e.nattrs, d == 1);
         Otlp__Span *s = otlp__span__unpack(NULL, b.n, (const uint8_t *)b.p);
