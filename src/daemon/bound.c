@@ -1,5 +1,6 @@
 #include "daemon/bound.h"
 
+#include "helper/helper.h"
 #include "intake/conn.h"
 #include "pipeline/link.h"
 #include "pipeline/trace_table.h"
@@ -10,6 +11,7 @@ enum {
     HTTP_BYTES = 32 << 10, /* one HTTP connection of libmicrohttpd */
     GRPC_BYTES = 64 << 10, /* one gRPC connection with all of its streams open */
     RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
+    LANE_BYTES = 1 << 20,  /* a lane's buffers, and its share of the connection's */
     ID_BYTES = sizeof(struct link_series),
     TRACE_BYTES = sizeof(struct trace_entry) + 2 * sizeof(uint32_t), /* and its buckets */
 };
@@ -18,6 +20,25 @@ struct item {
     const char *name;
     uint64_t count, each;
 };
+
+static uint64_t lanes(const struct config *c)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->export_destinations.n; i++)
+        n += (uint64_t)__builtin_popcount(c->export_destinations.all[i].signals);
+    return n;
+}
+
+/* One signal of one destination: requests in memory, read back from the spool, being
+ * made, and copied for the transport. */
+static uint64_t lane_bytes(const struct config *c)
+{
+    uint64_t concurrent = 0;
+    for (size_t i = 0; i < c->export_destinations.n; i++)
+        if (c->export_destinations.all[i].concurrent > concurrent)
+            concurrent = c->export_destinations.all[i].concurrent;
+    return LANE_BYTES + 2 * c->export_queue_bytes + (2 + concurrent) * c->export_batch_bytes;
+}
 
 void bound_print(FILE *to, const struct config *c)
 {
@@ -34,6 +55,8 @@ void bound_print(FILE *to, const struct config *c)
         {"gRPC connections", c->otlp_connections, GRPC_BYTES},
         {"rules", c->rules.n, RULE_BYTES},
         {"traces", c->sampling_traces, TRACE_BYTES},
+        {"forwarding", lanes(c), lane_bytes(c)},
+        {"helper", 1, HELPER_BYTES},
         {"program", 1, BASE_BYTES},
     };
     uint64_t sum = 0;

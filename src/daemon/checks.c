@@ -133,4 +133,5 @@ void checks_make(struct daemon *d)
     check_memory(d);
     check_components(d);
     check_required(d);
+    forwarding_checks(d->forwarding, &d->verdict);
 }

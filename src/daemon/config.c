@@ -70,7 +70,7 @@ static bool set_number(struct config *c, const struct config_row *row, const cha
     static bool (*const parsers[])(const char *, uint64_t *) = {
         [CONFIG_COUNT] = value_count,       [CONFIG_SIZE] = value_size,
         [CONFIG_DURATION] = value_duration, [CONFIG_MODE] = value_mode,
-        [CONFIG_LEVEL] = value_level,
+        [CONFIG_LEVEL] = value_level,       [CONFIG_METRICS] = value_metrics,
     };
     uint64_t v;
     if (!parsers[row->type](text, &v)) {
@@ -145,7 +145,8 @@ static bool set_scalar(struct config *c, const struct config_row *row, const cha
 static bool is_scalar(const struct config_row *row)
 {
     return row->type != CONFIG_LIST && row->type != CONFIG_MAPPING && row->type != CONFIG_RULES &&
-           row->type != CONFIG_SAMPLES && row->type != CONFIG_PATTERNS;
+           row->type != CONFIG_SAMPLES && row->type != CONFIG_PATTERNS &&
+           row->type != CONFIG_DESTINATIONS;
 }
 
 /* ---- from a tree ---- */
@@ -223,6 +224,8 @@ static bool read_collection_key(struct reading *r, const struct config_row *row,
         return config_samples_read(field, n, r->f);
     if (row->type == CONFIG_PATTERNS)
         return config_patterns_read(field, n, r->f);
+    if (row->type == CONFIG_DESTINATIONS)
+        return config_destinations_read(field, n, r->f);
     return config_list_read(field, row->key, n, r->f);
 }
 
@@ -304,6 +307,8 @@ bool config_override(struct config *c, const char *assignment, struct faults *f)
     c->set_at[key_of(row)] = at;
     if (is_scalar(row))
         return set_scalar(c, row, equals + 1, f, at);
+    if (row->type == CONFIG_DESTINATIONS)
+        return config_destinations_parse(field_of(c, row), at.file, equals + 1, f);
     if (row->type == CONFIG_LIST && config_list_split(field_of(c, row), equals + 1))
         return true;
     fault_add(f, at, key, "%s",
@@ -348,6 +353,9 @@ static void clear_field(struct config *c, const struct config_row *row)
         break;
     case CONFIG_PATTERNS:
         config_patterns_clear(field);
+        break;
+    case CONFIG_DESTINATIONS:
+        config_destinations_clear(field);
         break;
     default:
         break;
@@ -434,9 +442,18 @@ static bool messages_fit(struct config *c, struct faults *f)
     return false;
 }
 
+bool config_environment(struct config *c, config_lookup *lookup, struct faults *f)
+{
+    if (c->set_at[KEY_export_destinations].file)
+        return true;
+    return config_destinations_environment(&c->export_destinations, lookup, f);
+}
+
 bool config_finish(struct config *c, struct faults *f)
 {
+    const char *const own[] = {c->listen_otlp_grpc, c->listen_otlp_http};
     bool good = domains_exist(c, f);
+    good = config_destinations_finish(&c->export_destinations, own, 2, f) && good;
     good = choosers_are_uids(c, f) && good;
     good = rules_off_exist(c, f) && good;
     good = messages_fit(c, f) && good;

@@ -3,7 +3,8 @@
  * Known to this floor only: the rooms below have option structs of their own,
  * which options.c fills.
  *
- * Precedence: defaults, then the file, then overrides (-o). Every value in a
+ * Precedence: defaults, then the environment (destinations alone), then the file, then
+ * overrides (-o). Every value in a
  * struct config has passed its checks; strings are never NULL. */
 #ifndef MCPTALLY_DAEMON_CONFIG_H
 #define MCPTALLY_DAEMON_CONFIG_H
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/config_export.h"
 #include "daemon/config_lists.h"
 #include "daemon/config_maps.h"
 #include "daemon/config_rules.h"
@@ -34,21 +36,23 @@ enum config_key {
 };
 
 /* The C type of each config type's field. */
-#define CONFIG_C_BOOL     bool
-#define CONFIG_C_COUNT    uint64_t
-#define CONFIG_C_SIZE     uint64_t
-#define CONFIG_C_DURATION uint64_t
-#define CONFIG_C_RATIO    double
-#define CONFIG_C_MODE     uint64_t
-#define CONFIG_C_LEVEL    uint64_t
-#define CONFIG_C_TEXT     char *
-#define CONFIG_C_PATH     char *
-#define CONFIG_C_ADDRESS  char *
-#define CONFIG_C_LIST     struct config_list
-#define CONFIG_C_MAPPING  struct config_mapping
-#define CONFIG_C_RULES    struct config_rules
-#define CONFIG_C_SAMPLES  struct config_samples
-#define CONFIG_C_PATTERNS struct config_patterns
+#define CONFIG_C_BOOL         bool
+#define CONFIG_C_COUNT        uint64_t
+#define CONFIG_C_SIZE         uint64_t
+#define CONFIG_C_DURATION     uint64_t
+#define CONFIG_C_RATIO        double
+#define CONFIG_C_MODE         uint64_t
+#define CONFIG_C_LEVEL        uint64_t
+#define CONFIG_C_TEXT         char *
+#define CONFIG_C_PATH         char *
+#define CONFIG_C_ADDRESS      char *
+#define CONFIG_C_LIST         struct config_list
+#define CONFIG_C_MAPPING      struct config_mapping
+#define CONFIG_C_RULES        struct config_rules
+#define CONFIG_C_SAMPLES      struct config_samples
+#define CONFIG_C_PATTERNS     struct config_patterns
+#define CONFIG_C_DESTINATIONS struct config_destinations
+#define CONFIG_C_METRICS      uint64_t
 
 struct config {
 #define X(type, field, key, dflt, least, most, when, help) CONFIG_C_##type field;
@@ -85,8 +89,12 @@ bool config_read(struct config *c, const char *file, struct faults *f);
 /* The same for text that is in memory. */
 bool config_parse(struct config *c, const char *file, const void *text, size_t n, struct faults *f);
 
-/* Applies "key=value"; a list's items are separated by commas. */
+/* Applies "key=value"; a list's items are separated by commas, one of destinations is
+ * YAML in one line. */
 bool config_override(struct config *c, const char *assignment, struct faults *f);
+
+/* The destination that the environment asks for, when export.destinations is nowhere set. */
+bool config_environment(struct config *c, config_lookup *lookup, struct faults *f);
 
 /* Checks that hold between keys; to be called last. */
 bool config_finish(struct config *c, struct faults *f);

@@ -16,7 +16,8 @@ static size_t section_length(const char *key)
 static bool is_list(const struct config_row *row)
 {
     return row->type == CONFIG_LIST || row->type == CONFIG_MAPPING || row->type == CONFIG_RULES ||
-           row->type == CONFIG_SAMPLES || row->type == CONFIG_PATTERNS;
+           row->type == CONFIG_SAMPLES || row->type == CONFIG_PATTERNS ||
+           row->type == CONFIG_DESTINATIONS;
 }
 
 /* Text in lines of at most DOC_WIDTH characters, each with a prefix. mdoc wants

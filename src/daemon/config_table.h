@@ -27,7 +27,11 @@
     X(MAPPING, "a list of maps with uid, exe, service and domain")                                 \
     X(RULES, "a list of maps, one a rule")                                                         \
     X(SAMPLES, "a list of maps with name, attribute, value, service, domain and tier")             \
-    X(PATTERNS, "a list of maps with name and pattern")
+    X(PATTERNS, "a list of maps with name and pattern")                                            \
+    X(DESTINATIONS, "a list of maps, one a destination")                                           \
+    X(METRICS, "forward, cumulative, delta or off")
+
+#define CONFIG_SPOOL_MIN (UINT64_C(16) << 20) /* segments for a few of the largest requests */
 
 #define CONFIG_MINUTE (60 * NS_PER_S)
 #define CONFIG_HOUR   (60 * CONFIG_MINUTE)
@@ -209,6 +213,41 @@
       RELOAD,                                                                                      \
       "Spans a second above which the rates fall by themselves, debug before normal; critical "    \
       "stays. 0: never.")                                                                          \
+    X(DESTINATIONS, export_destinations, "export.destinations", "", 0, 0, RELOAD,                  \
+      "Where spans, logs and metrics are forwarded to, in OTLP; at most 8. Section "               \
+      "DESTINATIONS says what an entry has. Without this key the OTEL_* variables of the "         \
+      "environment make one.")                                                                     \
+    X(COUNT, export_batch_items, "export.batch_items", "512", 1, 65536, RELOAD,                    \
+      "Items of one request.")                                                                     \
+    X(SIZE, export_batch_bytes, "export.batch_bytes", "1MiB", 4096, 4 << 20, RELOAD,               \
+      "Bytes from which a request is sent before it has that many.")                               \
+    X(DURATION, export_batch_delay, "export.batch_delay", "1s", NS_PER_MS, CONFIG_MINUTE, RELOAD,  \
+      "Time that an item waits for others to be sent with.")                                       \
+    X(SIZE, export_queue_bytes, "export.queue_bytes", "8MiB", 1 << 20, UINT64_C(1) << 30, RELOAD,  \
+      "Memory of the requests of one signal to one destination that are not yet taken or in "      \
+      "the spool, and again as much of those that come from there.")                               \
+    X(DURATION, export_retry_first, "export.retry_first", "1s", 10 * NS_PER_MS, CONFIG_MINUTE,     \
+      RELOAD,                                                                                      \
+      "Time after a failure until a request is sent again; it grows by half with each failure, "   \
+      "less a random part of up to a half.")                                                       \
+    X(DURATION, export_retry_most, "export.retry_most", "30s", 100 * NS_PER_MS, CONFIG_HOUR,       \
+      RELOAD, "Where that growth ends.")                                                           \
+    X(COUNT, export_failures, "export.failures", "5", 1, 1000, RELOAD,                             \
+      "Failures in a row from which one request at a time is tried.")                              \
+    X(DURATION, export_spool_after, "export.spool_after", "5s", 0, CONFIG_HOUR, RELOAD,            \
+      "Time of failing until requests go to the spool; under pressure they go at once.")           \
+    X(COUNT, export_replay_rate, "export.replay_rate", "20000", 0, 100000000, RELOAD,              \
+      "Items a second that are sent from a spool, beside those that come in. 0: no limit.")        \
+    X(METRICS, export_metrics, "export.metrics", "forward", 0, 0, RELOAD,                          \
+      "Which metrics destinations get. forward: those that came in OTLP, as they came; "           \
+      "cumulative or delta: all of the store at intervals, and none as they came; off: none.")     \
+    X(DURATION, export_metrics_interval, "export.metrics_interval", "60s", NS_PER_S, CONFIG_DAY,   \
+      RELOAD, "Those intervals.")                                                                  \
+    X(SIZE, spool_size, "spool.size", "256MiB", CONFIG_SPOOL_MIN, UINT64_C(1) << 40, RELOAD,       \
+      "Disk space for the requests of one signal to one destination that is away; then the "       \
+      "oldest go first.")                                                                          \
+    X(DURATION, spool_age, "spool.age", "24h", 0, 366 * CONFIG_DAY, RELOAD,                        \
+      "Time that a request is kept there. 0: no limit.")                                           \
     X(LIST, rules_files, "rules_files", "", 0, 0, RELOAD,                                          \
       "Files with event rules, each a list as under rules. A relative path begins in the "         \
       "directory of the configuration file; * and ? match.")                                       \

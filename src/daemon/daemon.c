@@ -89,6 +89,21 @@ static int start_paths(struct daemon *d)
     return r < 0 ? status_of(r) : DAEMON_OK;
 }
 
+/* Forked while there is nothing yet that it should not have. */
+static int start_helper(struct daemon *d)
+{
+    d->helper = helper_new(d->paths.state);
+    if (!d->helper)
+        log_error("helper", "the helper process cannot be started");
+    return d->helper ? DAEMON_OK : DAEMON_FAILED;
+}
+
+static void stop_helper(struct daemon *d)
+{
+    helper_free(d->helper);
+    d->helper = NULL;
+}
+
 static int start_store(struct daemon *d)
 {
     const int r = attach_store(d);
@@ -138,6 +153,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     sampling_tick(d->sampling, now);
     log_flood(d);
     (void)health_watch_tick(&d->health, SWEEP_UNITS, now);
+    forwarding_tick(d->forwarding, now);
     checks_make(d);
     note_spent(d, clock_now().mono - now.mono);
 }
@@ -151,7 +167,7 @@ static void on_limit(evutil_socket_t fd, short what, void *arg)
         event_base_loopbreak(d->base);
         return;
     }
-    log_warn("daemon", "producers are still writing after %llu s; leaving",
+    log_warn("daemon", "not all was read, or sent, after %llu s; leaving",
              (unsigned long long)(DRAIN_NS / NS_PER_S));
     leave(d);
 }
@@ -162,11 +178,17 @@ static void set_limit(struct daemon *d, uint64_t ns)
     event_add(d->limit, &t);
 }
 
+static void on_forwarded(void *arg)
+{
+    leave(arg);
+}
+
+/* What producers had written is in the store; now it goes on. */
 static void on_drained(void *arg)
 {
     struct daemon *d = arg;
     if (--d->undrained == 0)
-        leave(d);
+        forwarding_drain(d->forwarding, on_forwarded, d);
 }
 
 /* The first time what is written is read; the second time is the end. */
@@ -339,6 +361,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 static void on_turned(void *arg)
 {
     struct daemon *d = arg;
+    forwarding_wake(d->forwarding);
     if (d->watched != d->file.store.head->ring[RING_EVENTS].head_seq &&
         !evtimer_pending(d->watch, NULL))
         arm_watch(d, WATCH_NS);
@@ -362,6 +385,35 @@ static void stop_watch(struct daemon *d)
     if (d->watch)
         event_free(d->watch);
     free(d->required);
+}
+
+/* ---- destinations ---- */
+
+/* The helper's events are of the loop, which ends next. */
+static void stop_forwarding(struct daemon *d)
+{
+    forwarding_free(d->forwarding);
+    d->forwarding = NULL;
+    stop_helper(d);
+}
+
+static int start_forwarding(struct daemon *d)
+{
+    const struct forwarding_env env = {
+        .base = d->base,
+        .pl = &d->pipeline,
+        .helper = d->helper,
+        .service = d->resource.service,
+        .instance = d->resource.instance,
+        .spent = note_spent,
+        .arg = d,
+    };
+    resource_read(&d->resource);
+    if (helper_start(d->helper, d->base) == 0)
+        d->forwarding = forwarding_new(&env, d->config);
+    if (!d->forwarding)
+        stop_forwarding(d);
+    return d->forwarding ? DAEMON_OK : DAEMON_FAILED;
 }
 
 /* ---- HTTP and control ---- */
@@ -391,6 +443,7 @@ static void describe(void *arg, struct status_info *out)
     }
     out->verdict = &d->verdict;
     out->sampling = d->sampling;
+    forwarding_status(d->forwarding, out);
 }
 
 static struct serve_env env_of(struct daemon *d)
@@ -506,17 +559,19 @@ static const struct step {
     int (*start)(struct daemon *d);
     void (*stop)(struct daemon *d);
 } steps[] = {
-    {start_limits, NULL},            /* descriptors: as many as the kernel allows */
-    {start_paths, NULL},             /* the directories are there and are ours */
-    {start_store, stop_store},       /* locked, checked, rolled back */
-    {start_loop, stop_loop},         /* signals, tick and watchdog */
-    {start_brake, NULL},             /* waited, when starts follow each other too fast */
-    {start_pipeline, stop_pipeline}, /* our own metrics are declared before any producer's */
-    {start_watch, stop_watch},       /* health goes on from what the store has */
-    {start_ports, stop_ports},       /* HTTP and the control socket answer */
-    {start_intake, stop_intake},     /* producers connect */
-    {start_otlp, stop_otlp},         /* and OTLP's, which may be told to come back later */
-    {start_serving, NULL},           /* READY=1 */
+    {start_limits, NULL},                /* descriptors: as many as the kernel allows */
+    {start_paths, NULL},                 /* the directories are there and are ours */
+    {start_helper, stop_helper},         /* the process that may block, without any of the below */
+    {start_store, stop_store},           /* locked, checked, rolled back */
+    {start_loop, stop_loop},             /* signals, tick and watchdog */
+    {start_brake, NULL},                 /* waited, when starts follow each other too fast */
+    {start_pipeline, stop_pipeline},     /* our own metrics are declared before any producer's */
+    {start_watch, stop_watch},           /* health goes on from what the store has */
+    {start_forwarding, stop_forwarding}, /* destinations are sent what they have not had */
+    {start_ports, stop_ports},           /* HTTP and the control socket answer */
+    {start_intake, stop_intake},         /* producers connect */
+    {start_otlp, stop_otlp},             /* and OTLP's, which may be told to come back later */
+    {start_serving, NULL},               /* READY=1 */
 };
 
 enum { STEPS = sizeof steps / sizeof *steps };

@@ -2,20 +2,21 @@
  *
  * The order in which things start, and in reverse stop, is the table `steps` in
  * daemon.c; nothing else starts or stops them. One thread, one loop; all of this
- * is touched by its callbacks only. Nothing in the loop blocks, so there is no
- * helper process yet: what would block (name service, certificates, fsync) is
- * either not there or done before the first accept. */
+ * is touched by its callbacks only. Nothing in the loop blocks: names, certificates and
+ * disks are asked for from the helper process. */
 #ifndef MCPTALLY_DAEMON_DAEMON_H
 #define MCPTALLY_DAEMON_DAEMON_H
 
 #include <event2/event.h>
 
 #include "daemon/config.h"
+#include "daemon/forwarding.h"
 #include "daemon/load.h"
 #include "daemon/notify.h"
 #include "daemon/otlp_ports.h"
 #include "daemon/paths.h"
 #include "daemon/ports.h"
+#include "daemon/resource.h"
 #include "daemon/sockets.h"
 #include "daemon/storefile.h"
 #include "intake/intake.h"
@@ -71,7 +72,10 @@ struct daemon {
     struct socket_place events;
     struct intake intake;
     struct otlp_ports otlp;
-    unsigned undrained; /* of these two */
+    unsigned undrained; /* of the intakes */
+    struct resource resource;
+    struct helper *helper;
+    struct forwarding *forwarding; /* NULL: not yet */
 };
 
 /* Runs until a signal ends it; takes the configuration. Returns the exit status. */

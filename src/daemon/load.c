@@ -1,6 +1,7 @@
 #include "daemon/load.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static bool override_path(struct config *c, const char *key, const char *path, struct faults *f)
@@ -10,6 +11,11 @@ static bool override_path(struct config *c, const char *key, const char *path, s
         return true;
     snprintf(assignment, sizeof assignment, "%s=%s", key, path);
     return config_override(c, assignment, f);
+}
+
+static const char *lookup(const char *name)
+{
+    return getenv(name);
 }
 
 bool load_config(struct load *l, struct config *c, struct faults *f)
@@ -23,6 +29,7 @@ bool load_config(struct load *l, struct config *c, struct faults *f)
         good &= config_override(c, l->overrides[i], f);
     good &= override_path(c, "runtime_dir", l->runtime_dir, f);
     good &= override_path(c, "state_dir", l->state_dir, f);
+    good &= config_environment(c, lookup, f);
     good = good && config_finish(c, f);
     if (!good)
         config_fini(c);

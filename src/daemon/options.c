@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/hash.h"
 #include "daemon/domains.h"
 #include "pipeline/rules.h"
 
@@ -14,6 +16,7 @@ static unsigned labels_of(const struct config_list *list, struct str *labels)
         labels[i] = str_of(list->items[i]);
     return (unsigned)list->n;
 }
+enum { SEGMENT_MOST = 16 << 20 }; /* bytes of one file of a spool */
 
 void options_pipeline(struct config *c, struct pipeline_options *o)
 {
@@ -95,6 +98,95 @@ static uint32_t rules_off(const struct config_list *names)
     for (size_t i = 0; i < names->n; i++)
         off |= UINT32_C(1) << secret_rule_of(str_of(names->items[i]));
     return off;
+}
+
+/* ---- destinations ---- */
+
+void options_lane(const struct config *c, const struct config_destination *d,
+                  struct lane_options *o)
+{
+    lane_defaults(o);
+    o->batch_items = (unsigned)c->export_batch_items;
+    o->batch_bytes = c->export_batch_bytes;
+    o->batch_delay = c->export_batch_delay;
+    o->queue_bytes = c->export_queue_bytes;
+    o->concurrent = d->concurrent;
+    o->spool = d->spool;
+    o->spool_after = c->export_spool_after;
+    o->replay_rate = c->export_replay_rate;
+    o->breaker.failures = (unsigned)c->export_failures;
+    o->breaker.first = c->export_retry_first;
+    o->breaker.most = c->export_retry_most;
+}
+
+void options_spool(const struct config *c, const struct config_destination *d,
+                   struct spool_options *o)
+{
+    const uint64_t bytes = d->spool_size ? d->spool_size : c->spool_size;
+    *o = (struct spool_options){
+        .bytes = bytes,
+        .age = d->spool_age ? d->spool_age : c->spool_age,
+        .segment = bytes / 8 < SEGMENT_MOST ? bytes / 8 : SEGMENT_MOST,
+    };
+}
+
+static const char *text_or_null(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+bool options_transport(const struct config_destination *d, struct transport_options *o)
+{
+    struct transport_header *headers = calloc(d->nheaders ? d->nheaders : 1, sizeof *headers);
+    *o = (struct transport_options){
+        .protocol = d->grpc ? TRANSPORT_GRPC : TRANSPORT_HTTP,
+        .name = d->name,
+        .plain = d->plain,
+        .gzip = d->gzip,
+        .timeout = d->timeout,
+        .keepalive = d->keepalive,
+        .concurrent = d->concurrent,
+        .ca_file = text_or_null(d->ca_file),
+        .cert_file = text_or_null(d->cert_file),
+        .key_file = text_or_null(d->key_file),
+        .insecure_skip_verify = d->insecure_skip_verify,
+        .nheaders = (unsigned)d->nheaders,
+        .headers = headers,
+    };
+    for (unsigned s = 0; s < OTLP_SIGNALS; s++)
+        o->endpoint[s] = d->signals & 1u << s ? d->endpoints[s] : NULL;
+    for (size_t i = 0; headers && i < d->nheaders; i++)
+        headers[i] = (struct transport_header){d->headers[i].name, d->headers[i].value};
+    return headers != NULL;
+}
+
+void options_transport_fini(struct transport_options *o)
+{
+    free((void *)(uintptr_t)o->headers);
+    o->headers = NULL;
+}
+
+static uint64_t mix(uint64_t h, const char *text)
+{
+    return hash_bytes(text, strlen(text) + 1, h);
+}
+
+uint64_t options_identity(const struct config_destination *d)
+{
+    const uint64_t numbers[] = {d->grpc,
+                                d->plain,
+                                d->gzip,
+                                d->timeout,
+                                d->keepalive,
+                                d->concurrent,
+                                d->insecure_skip_verify,
+                                d->signals};
+    uint64_t h = hash_bytes(numbers, sizeof numbers, 0);
+    for (unsigned s = 0; s < OTLP_SIGNALS; s++)
+        h = mix(h, d->endpoints[s]);
+    for (size_t i = 0; i < d->nheaders; i++)
+        h = mix(mix(h, d->headers[i].name), d->headers[i].value);
+    return mix(mix(mix(h, d->ca_file), d->cert_file), d->key_file);
 }
 
 struct redact *options_redact(const struct config *c)

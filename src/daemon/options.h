@@ -4,6 +4,8 @@
 #define MCPTALLY_DAEMON_OPTIONS_H
 
 #include "daemon/config.h"
+#include "export/transport.h"
+#include "forward/lane.h"
 #include "intake/intake.h"
 #include "intake/otlp_intake.h"
 #include "pipeline/pipeline.h"
@@ -25,6 +27,20 @@ bool options_health(const struct config *c, struct str **required, struct health
 
 /* Its rules stay c's. */
 void options_sampling(const struct config *c, struct sampling_options *o);
+
+/* ---- destinations ---- */
+
+void options_lane(const struct config *c, const struct config_destination *d,
+                  struct lane_options *o);
+void options_spool(const struct config *c, const struct config_destination *d,
+                   struct spool_options *o);
+
+/* Borrows from d, but for the headers' array, which _fini frees. False: no memory. */
+bool options_transport(const struct config_destination *d, struct transport_options *o);
+void options_transport_fini(struct transport_options *o);
+
+/* The same number for what makes the same transport. */
+uint64_t options_identity(const struct config_destination *d);
 
 /* NULL when memory is out. */
 struct redact *options_redact(const struct config *c);

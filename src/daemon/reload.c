@@ -65,6 +65,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     options_intake(d->config, d->connections, &intake);
     intake.left_out = d->left_out;
     intake_configure(&d->intake, &intake);
+    forwarding_configure(d->forwarding, d->config);
     ports_configure(&d->ports, d->config);
     otlp_ports_configure(&d->otlp, d->config);
     health_watch_configure(&d->health, &health);

@@ -99,6 +99,18 @@ bool value_duration(const char *text, uint64_t *out)
     return with_unit(text, durations, out);
 }
 
+bool value_metrics(const char *text, uint64_t *out)
+{
+    static const char *const words[] = {"forward", "cumulative", "delta", "off"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool value_f64(const char *text, double *out)
 {
     /* strtod also takes hexadecimal, infinities and leading blanks. */

@@ -53,6 +53,39 @@ static void put_store(struct json_writer *j, const struct store *st, const struc
     json_end_object(j);
 }
 
+static void put_lane(struct json_writer *j, const struct status_lane *l, struct when now)
+{
+    const uint64_t age =
+        l->spool_oldest && now.wall > l->spool_oldest ? now.wall - l->spool_oldest : 0;
+    json_put_object(j, NULL);
+    json_put_text(j, "destination", l->destination);
+    json_put_text(j, "signal", l->signal);
+    json_put_text(j, "breaker", l->breaker);
+    json_put_text(j, "error", *l->error ? l->error : NULL);
+    json_put_u64(j, "waiting", l->waiting);
+    json_put_u64(j, "queued", l->queued);
+    json_put_u64(j, "retries", l->retries);
+    json_put_object(j, "items");
+    for (unsigned i = 0; i < OWN_OUTCOMES; i++)
+        json_put_u64(j, own_outcome_name(i), l->outcomes[i]);
+    json_end_object(j);
+    json_put_object(j, "spool");
+    json_put_u64(j, "records", l->spool_records);
+    json_put_u64(j, "items", l->spool_items);
+    json_put_u64(j, "bytes", l->spool_bytes);
+    json_put_f64(j, "age_seconds", (double)(age / NS_PER_MS) / 1000);
+    json_end_object(j);
+    json_end_object(j);
+}
+
+static void put_lanes(struct json_writer *j, const struct status_info *info, struct when now)
+{
+    json_put_array(j, "export");
+    for (unsigned i = 0; i < info->nlanes; i++)
+        put_lane(j, &info->lanes[i], now);
+    json_end_array(j);
+}
+
 void status_document(struct buf *to, const struct store *st, const struct status_info *info,
                      struct when now)
 {
@@ -67,6 +100,7 @@ void status_document(struct buf *to, const struct store *st, const struct status
     ledger_put_account(&j, "accounting", &ledger.all);
     ledger_put_lost(&j, "producer_lost", &ledger);
     ledger_put_consumers(&j, "consumers", st);
+    put_lanes(&j, info, now);
     census_put(&j, "sessions", &census);
     json_put_u64(&j, "series", series_count(st));
     json_put_u64(&j, "metrics", st->head->table[TABLE_METRICS].live);

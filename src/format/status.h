@@ -4,12 +4,21 @@
 
 #include "base/clock.h"
 #include "format/verdict.h"
+#include "pipeline/own.h"
 #include "store/store.h"
 
 struct buf;
 struct sampling;
 
 enum { STATUS_PORTS_MAX = 8 };
+
+/* One signal on its way to one destination. */
+struct status_lane {
+    const char *destination, *signal, *breaker, *error; /* error: empty when all is well */
+    uint64_t waiting, queued, retries;
+    uint64_t outcomes[OWN_OUTCOMES];
+    uint64_t spool_records, spool_items, spool_bytes, spool_oldest; /* oldest: wall ns, 0: none */
+};
 
 /* What the store does not know. Strings are borrowed; NULL becomes null. */
 struct status_info {
@@ -25,6 +34,8 @@ struct status_info {
     } ports[STATUS_PORTS_MAX];
     const struct verdict *verdict;
     const struct sampling *sampling; /* NULL: left out */
+    unsigned nlanes;
+    struct status_lane lanes[OWN_LANES];
 };
 
 /* Appends one JSON object, without a line end. */

@@ -59,7 +59,7 @@ bool lane_init(struct lane *l, struct store *st, struct own *own, unsigned slot,
     if (ring != RING_MAX)
         follow_init(&l->follow, st, ring, consumer);
     l->closed = l->follow;
-    batches_init(&l->queue);
+    bundles_init(&l->queue);
     buf_init(&l->scratch, SCRATCH);
     lane_spool_init(l);
     return otlp_batch_init(&l->request, signal, o->batch_items, o->batch_bytes) == 0;
@@ -67,7 +67,7 @@ bool lane_init(struct lane *l, struct store *st, struct own *own, unsigned slot,
 
 void lane_fini(struct lane *l)
 {
-    batches_fini(&l->queue);
+    bundles_fini(&l->queue);
     lane_spool_fini(l);
     otlp_batch_fini(&l->request);
     buf_fini(&l->scratch);
@@ -83,7 +83,7 @@ void lane_configure(struct lane *l, const struct lane_options *o)
 
 unsigned lane_under_way(const struct lane *l)
 {
-    return batches_count(&l->queue, BATCH_SENT) + batches_count(&l->spool.replay, BATCH_SENT);
+    return bundles_count(&l->queue, BUNDLE_SENT) + bundles_count(&l->spool.replay, BUNDLE_SENT);
 }
 
 /* ---- settling ---- */
@@ -94,7 +94,7 @@ static void count(struct lane *l, enum own_outcome outcome, uint64_t n)
         own_add(l->own, OWN_EXPORT_ITEMS, l->index * OWN_OUTCOMES + outcome, n);
 }
 
-void lane_count(struct lane *l, const struct batch *b)
+void lane_count(struct lane *l, const struct bundle *b)
 {
     count(l, OWN_OUT_DELIVERED, b->delivered);
     count(l, OWN_OUT_SAMPLED, b->sampled);
@@ -104,7 +104,7 @@ void lane_count(struct lane *l, const struct batch *b)
     count(l, OWN_OUT_REJECTED, b->rejected);
 }
 
-static void move_cursor(struct lane *l, const struct batch *b)
+static void move_cursor(struct lane *l, const struct bundle *b)
 {
     const struct follow_done done = {
         .position = b->position,
@@ -119,19 +119,19 @@ static void move_cursor(struct lane *l, const struct batch *b)
 /* In order: what is done behind something that is not has to wait. */
 void lane_settle(struct lane *l)
 {
-    for (struct batch *b; (b = l->queue.head) && b->state == BATCH_DONE;) {
+    for (struct bundle *b; (b = l->queue.head) && b->state == BUNDLE_DONE;) {
         lane_count(l, b);
         if (b->spooled) {
             own_add(l->own, OWN_EXPORT_SPOOLED, l->index, b->spooled);
             own_set(l->own, OWN_EXPORT_SPOOL_ITEMS, l->index,
                     own_get(l->own, OWN_EXPORT_SPOOL_ITEMS, l->index) + b->spooled);
         }
-        if (b->source == BATCH_RING)
+        if (b->source == BUNDLE_RING)
             move_cursor(l, b);
         else
             own_add(l->own, OWN_EXPORT_PUSHED, l->index, b->items);
         store_commit(l->st);
-        batches_pop(&l->queue);
+        bundles_pop(&l->queue);
     }
 }
 
@@ -142,7 +142,7 @@ static void start_over(struct lane *l)
 {
     otlp_batch_reset(&l->request);
     l->follow = l->closed;
-    l->open = (struct batch){0};
+    l->open = (struct bundle){0};
     l->open_since = 0;
 }
 
@@ -153,12 +153,12 @@ static bool close_open(struct lane *l)
     size_t items = 0;
     if (otlp_batch_end(&l->request, &bytes, &items) < 0)
         return false;
-    struct batch *b = batches_add(&l->queue, BATCH_RING, bytes);
+    struct bundle *b = bundles_add(&l->queue, BUNDLE_RING, bytes);
     if (!b) {
         start_over(l);
         return false;
     }
-    const struct batch filled = l->open;
+    const struct bundle filled = l->open;
     b->id = l->next_id++;
     b->position = filled.position;
     b->ring_seq = filled.ring_seq;
@@ -167,8 +167,8 @@ static bool close_open(struct lane *l)
     b->unreadable = filled.unreadable;
     b->items = (uint32_t)items;
     if (b->items == 0)
-        batch_set_state(b, BATCH_DONE);
-    l->open = (struct batch){0};
+        bundle_set_state(b, BUNDLE_DONE);
+    l->open = (struct bundle){0};
     l->open_since = 0;
     l->closed = l->follow;
     if (l->resize)
@@ -187,7 +187,7 @@ static bool is_due(const struct lane *l, struct when now)
            (is_full(l) || l->flushing || now.mono - l->open_since >= l->options.batch_delay);
 }
 
-static bool has_room(const struct lane *l)
+bool lane_has_room(const struct lane *l)
 {
     return l->queue.count < l->options.queue_batches &&
            l->queue.bytes + l->request.bytes < l->options.queue_bytes;
@@ -206,8 +206,15 @@ static void decide(struct lane *l, const struct ring_view *v, struct when now,
     if (!l->io.decide || !is_span(v->kind))
         return;
     buf_reset(&l->scratch);
-    if (record_event(v->kind, v->body, &l->event, &l->scratch) == 0)
-        l->io.decide(l->io.arg, &l->event, v->received, l->pressed || l->flushing, now, out);
+    if (record_event(v->kind, v->body, &l->event, &l->scratch) < 0)
+        return;
+    const struct sample_span span = {
+        .event = &l->event,
+        .service = v->service,
+        .domain = v->domain,
+        .local_root = sampling_local_root(&l->event),
+    };
+    l->io.decide(l->io.arg, &span, v->received, l->pressed || l->flushing, now, out);
 }
 
 static struct str instance_of(const struct lane *l, const struct ring_view *v)
@@ -227,7 +234,7 @@ static bool add(struct lane *l, const struct ring_view *v, const struct sample_d
         .threshold = decision->threshold,
     };
     int r = otlp_batch_add(&l->request, v, &how);
-    if (r == 0 && has_room(l) && close_open(l))
+    if (r == 0 && lane_has_room(l) && close_open(l))
         r = otlp_batch_add(&l->request, v, &how);
     if (r == -ERR_NOTFOUND)
         l->open.skipped++;
@@ -268,9 +275,9 @@ static bool read_ring(struct lane *l, unsigned records, struct when now)
         return false;
     for (; records > 0; records--) {
         l->pressed = follow_pressure(&l->follow, l->st) >= l->options.pressed;
-        if (is_full(l) && has_room(l))
+        if (is_full(l) && lane_has_room(l))
             (void)close_open(l);
-        if (is_full(l) || !has_room(l) || !read_one(l, now))
+        if (is_full(l) || !lane_has_room(l) || !read_one(l, now))
             return false;
     }
     return true;
@@ -278,21 +285,21 @@ static bool read_ring(struct lane *l, unsigned records, struct when now)
 
 /* ---- sending ---- */
 
-static struct batch *next_to_send(struct lane *l, struct when now)
+static struct bundle *next_to_send(struct lane *l, struct when now)
 {
-    struct batch *b = lane_spool_next(l, now);
-    if (!b && !batches_first(&l->spool.replay, BATCH_READY) && lane_spool_lets_pass(l) &&
+    struct bundle *b = lane_spool_next(l, now);
+    if (!b && !bundles_first(&l->spool.replay, BUNDLE_READY) && lane_spool_lets_pass(l) &&
         !lane_spool_takes(l, now))
-        b = batches_first(&l->queue, BATCH_READY);
+        b = bundles_first(&l->queue, BUNDLE_READY);
     return b;
 }
 
-static void send_one(struct lane *l, struct batch *b, struct when now)
+static void send_one(struct lane *l, struct bundle *b, struct when now)
 {
-    batch_set_state(b, BATCH_SENT);
+    bundle_set_state(b, BUNDLE_SENT);
     b->began = now.mono;
     l->sent_bytes += b->n;
-    if (b->source == BATCH_SPOOL)
+    if (b->source == BUNDLE_SPOOL)
         l->spool.tokens -= b->items;
     l->io.send(l->io.arg, l->signal, b->id, (struct str){b->bytes, b->n});
 }
@@ -303,7 +310,7 @@ static void send_ready(struct lane *l, struct when now)
         const unsigned under_way = lane_under_way(l);
         if (under_way >= l->options.concurrent || !l->io.ready(l->io.arg))
             return;
-        struct batch *b = next_to_send(l, now);
+        struct bundle *b = next_to_send(l, now);
         if (!b || !breaker_may(&l->breaker, under_way, now.mono))
             return;
         send_one(l, b, now);
@@ -325,7 +332,7 @@ static void note_error(struct lane *l, const struct outcome *o)
             *p = ' ';
 }
 
-static void taken(struct lane *l, struct batch *b, const struct outcome *o)
+static void taken(struct lane *l, struct bundle *b, const struct outcome *o)
 {
     b->rejected = o->rejected < b->items ? o->rejected : b->items;
     b->delivered = b->items - b->rejected;
@@ -345,7 +352,7 @@ static void taken(struct lane *l, struct batch *b, const struct outcome *o)
         l->spool.window++;
 }
 
-static void refused(struct lane *l, struct batch *b, const struct outcome *o)
+static void refused(struct lane *l, struct bundle *b, const struct outcome *o)
 {
     b->refused = b->items;
     note_error(l, o);
@@ -355,7 +362,7 @@ static void refused(struct lane *l, struct batch *b, const struct outcome *o)
     l->refusing = true;
 }
 
-static void failed(struct lane *l, const struct batch *b, const struct outcome *o, struct when now)
+static void failed(struct lane *l, const struct bundle *b, const struct outcome *o, struct when now)
 {
     l->retries++;
     l->spool.window = 1;
@@ -376,23 +383,23 @@ void lane_answer(struct lane *l, uint64_t id, const struct outcome *o, struct wh
         [OUTCOME_RETRY] = OWN_ANSWER_RETRY,
         [OUTCOME_REFUSED] = OWN_ANSWER_REFUSED,
     };
-    struct batches *q = &l->queue;
-    struct batch *b = batches_find(q, id);
+    struct bundles *q = &l->queue;
+    struct bundle *b = bundles_find(q, id);
     if (!b)
-        b = batches_find(q = &l->spool.replay, id);
-    if (!b || b->state != BATCH_SENT)
+        b = bundles_find(q = &l->spool.replay, id);
+    if (!b || b->state != BUNDLE_SENT)
         return;
     own_add(l->own, OWN_EXPORT_REQUESTS, l->index * OWN_ANSWERS + answers[o->kind], 1);
     if (o->kind == OUTCOME_RETRY) {
         failed(l, b, o, now);
-        batch_set_state(b, BATCH_READY);
+        bundle_set_state(b, BUNDLE_READY);
     } else {
         if (o->kind == OUTCOME_OK)
             taken(l, b, o);
         else
             refused(l, b, o);
-        batch_set_state(b, BATCH_DONE);
-        batches_drop_bytes(q, b);
+        bundle_set_state(b, BUNDLE_DONE);
+        bundles_drop_bytes(q, b);
     }
     store_commit(l->st);
     lane_settle(l);
@@ -409,7 +416,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 static uint64_t wakes(const struct lane *l, struct when now)
 {
     uint64_t at = UINT64_MAX;
-    if (l->open_since && has_room(l))
+    if (l->open_since && lane_has_room(l))
         at = sooner(at, l->open_since + l->options.batch_delay);
     if (l->waits)
         at = sooner(at, now.mono + WAIT_NS);
@@ -423,7 +430,7 @@ static uint64_t wakes(const struct lane *l, struct when now)
 uint64_t lane_turn(struct lane *l, unsigned records, struct when now)
 {
     const bool more = read_ring(l, records, now);
-    if (is_due(l, now) && has_room(l))
+    if (is_due(l, now) && lane_has_room(l))
         (void)close_open(l);
     lane_settle(l);
     lane_spool_turn(l, now);
@@ -435,9 +442,7 @@ uint64_t lane_turn(struct lane *l, unsigned records, struct when now)
 bool lane_push(struct lane *l, uint32_t items, struct str request, struct when now)
 {
     (void)now;
-    if (!has_room(l))
-        return false;
-    struct batch *b = batches_add(&l->queue, BATCH_PUSH, request);
+    struct bundle *b = bundles_add(&l->queue, BUNDLE_PUSH, request);
     if (!b)
         return false;
     b->id = l->next_id++;
@@ -455,11 +460,39 @@ bool lane_idle(const struct lane *l)
     return !l->open_since && !l->queue.head && !l->spool.appending && lane_under_way(l) == 0;
 }
 
+static void retract(struct bundles *q)
+{
+    for (struct bundle *b; (b = bundles_first(q, BUNDLE_SENT));)
+        bundle_set_state(b, BUNDLE_READY);
+}
+
+void lane_retract(struct lane *l)
+{
+    retract(&l->queue);
+    retract(&l->spool.replay);
+    l->breaker = (struct breaker){0}; /* the other side is another one */
+}
+
+const char *lane_trouble(const struct lane *l)
+{
+    if (l->spool.dropping)
+        return "the spool drops what it has no room for";
+    if (l->options.spool && l->spool.breakers[LANE_SPOOL_WRITES].state != BREAKER_CLOSED)
+        return "the spool cannot be written";
+    if (l->spool.breakers[LANE_SPOOL_READS].state != BREAKER_CLOSED)
+        return "the spool cannot be read";
+    if (l->breaker.since)
+        return l->spool.stats.records ? "requests fail, the spool keeps them" : "requests fail";
+    if (l->refusing)
+        return "requests are refused for good";
+    return l->rejecting ? "items are rejected" : NULL;
+}
+
 void lane_report(struct lane *l, struct when now)
 {
     uint64_t items = l->request.items;
-    for (const struct batch *b = l->queue.head; b; b = b->next)
-        items += b->state == BATCH_DONE ? 0 : b->items;
+    for (const struct bundle *b = l->queue.head; b; b = b->next)
+        items += b->state == BUNDLE_DONE ? 0 : b->items;
     own_set(l->own, OWN_EXPORT_QUEUED, l->index, items);
     own_set(l->own, OWN_EXPORT_QUEUED_BYTES, l->index,
             l->queue.bytes + l->spool.replay.bytes + l->request.bytes);

@@ -13,7 +13,7 @@
 #ifndef MCPTALLY_FORWARD_LANE_H
 #define MCPTALLY_FORWARD_LANE_H
 
-#include "forward/batch.h"
+#include "forward/bundle.h"
 #include "forward/breaker.h"
 #include "forward/outcome.h"
 #include "format/otlp_batch.h"
@@ -50,7 +50,7 @@ struct lane_io {
     void (*spool_finish)(void *arg, enum otlp_signal signal, uint64_t seq);
     uint64_t (*random)(void *arg);
     /* As sampling_decide(); NULL: everything is kept. */
-    void (*decide)(void *arg, const struct event *span, uint64_t received, bool pressed,
+    void (*decide)(void *arg, const struct sample_span *span, uint64_t received, bool pressed,
                    struct when now, struct sample_decision *out);
 };
 
@@ -72,7 +72,7 @@ struct lane_spool {
     uint64_t read_at;                   /* number of the next record to read */
     uint64_t finish_at;                 /* what was asked for last */
     uint64_t dropped[3];                /* items, as told last: to see what is new */
-    struct batches replay;              /* read and not removed from it yet */
+    struct bundles replay;              /* read and not removed from it yet */
     unsigned window;                    /* of replay that may be under way */
     double tokens;                      /* items that may be sent from it now */
     uint64_t tokens_at;                 /* mono ns */
@@ -95,9 +95,9 @@ struct lane {
     bool flushing;
     struct otlp_batch request; /* being filled */
     bool resize;               /* it is to have other bounds when it is empty */
-    struct batch open;         /* its counts and place */
+    struct bundle open;        /* its counts and place */
     uint64_t open_since;       /* mono ns of its first record; 0: none */
-    struct batches queue;
+    struct bundles queue;
     uint64_t next_id;
     struct breaker breaker;
     bool refusing, rejecting; /* as the log last said */
@@ -124,7 +124,10 @@ void lane_configure(struct lane *l, const struct lane_options *o);
  * (at most `now`: at once), UINT64_MAX: when something happens. */
 uint64_t lane_turn(struct lane *l, unsigned records, struct when now);
 
-/* Our own metrics. False when the queue has no room for them. */
+/* Whether the queue has room for a request that is pushed. */
+bool lane_has_room(const struct lane *l);
+
+/* Our own metrics. False when memory is out. */
 bool lane_push(struct lane *l, uint32_t items, struct str request, struct when now);
 
 /* From here on nothing waits for others: what is read is sent, or put into the spool. */
@@ -132,6 +135,12 @@ void lane_flush(struct lane *l);
 
 /* Whether nothing is in memory that is not delivered or durable. */
 bool lane_idle(const struct lane *l);
+
+/* Requests that were sent will not be answered: they are sent again. */
+void lane_retract(struct lane *l);
+
+/* What is not well, in a few words, or NULL. */
+const char *lane_trouble(const struct lane *l);
 
 /* Gauges, once a second. */
 void lane_report(struct lane *l, struct when now);

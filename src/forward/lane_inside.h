@@ -5,7 +5,7 @@
 #include "forward/lane.h"
 
 unsigned lane_under_way(const struct lane *l); /* requests */
-void lane_count(struct lane *l, const struct batch *b);
+void lane_count(struct lane *l, const struct bundle *b);
 void lane_settle(struct lane *l);
 
 void lane_spool_init(struct lane *l);
@@ -19,7 +19,7 @@ bool lane_spool_lets_pass(const struct lane *l);
 bool lane_spool_takes(const struct lane *l, struct when now);
 
 /* The batch of it that may be sent now, or NULL. */
-struct batch *lane_spool_next(struct lane *l, struct when now);
+struct bundle *lane_spool_next(struct lane *l, struct when now);
 
 /* Opens, writes, reads and removes, as far as nothing is under way. */
 void lane_spool_turn(struct lane *l, struct when now);

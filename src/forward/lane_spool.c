@@ -12,13 +12,13 @@ static const struct breaker_options disk = {
 void lane_spool_init(struct lane *l)
 {
     struct lane_spool *s = &l->spool;
-    batches_init(&s->replay);
+    bundles_init(&s->replay);
     s->window = 1;
 }
 
 void lane_spool_fini(struct lane *l)
 {
-    batches_fini(&l->spool.replay);
+    bundles_fini(&l->spool.replay);
 }
 
 static bool fails(const struct lane_spool *s, enum lane_spool_part part)
@@ -68,7 +68,7 @@ static void count(struct lane *l, enum own_outcome outcome, uint64_t n)
 static uint64_t still_there(struct lane_spool *s, const struct spool_stats *now)
 {
     uint64_t done = 0, held = 0;
-    for (struct batch *b = s->replay.head; b; b = b->next) {
+    for (struct bundle *b = s->replay.head; b; b = b->next) {
         b->orphan = b->orphan || b->seq < now->first || b->seq >= now->next;
         if (b->counted && !b->orphan)
             done += b->items;
@@ -162,20 +162,20 @@ static void refill(struct lane *l, struct when now)
     s->tokens_at = now.mono;
 }
 
-struct batch *lane_spool_next(struct lane *l, struct when now)
+struct bundle *lane_spool_next(struct lane *l, struct when now)
 {
     struct lane_spool *s = &l->spool;
     refill(l, now);
-    if (batches_count(&s->replay, BATCH_SENT) >= s->window ||
+    if (bundles_count(&s->replay, BUNDLE_SENT) >= s->window ||
         (l->options.replay_rate && s->tokens <= 0))
         return NULL;
-    return batches_first(&s->replay, BATCH_READY);
+    return bundles_first(&s->replay, BUNDLE_READY);
 }
 
 void lane_spool_settle(struct lane *l)
 {
-    for (struct batch *b = l->spool.replay.head; b; b = b->next) {
-        if (b->state != BATCH_DONE || b->counted)
+    for (struct bundle *b = l->spool.replay.head; b; b = b->next) {
+        if (b->state != BUNDLE_DONE || b->counted)
             continue;
         lane_count(l, b);
         const uint64_t have = in_spool(l);
@@ -206,12 +206,12 @@ static bool is_wanted(const struct lane *l, struct when now)
 }
 
 /* The first that waits, when it is known what became of those before it. */
-static struct batch *next_to_keep(const struct lane *l)
+static struct bundle *next_to_keep(const struct lane *l)
 {
-    struct batch *b = l->queue.head;
-    while (b && b->state == BATCH_DONE)
+    struct bundle *b = l->queue.head;
+    while (b && b->state == BUNDLE_DONE)
         b = b->next;
-    return b && b->state == BATCH_READY ? b : NULL;
+    return b && b->state == BUNDLE_READY ? b : NULL;
 }
 
 bool lane_spool_takes(const struct lane *l, struct when now)
@@ -223,10 +223,10 @@ bool lane_spool_takes(const struct lane *l, struct when now)
 static void append(struct lane *l, struct when now)
 {
     struct lane_spool *s = &l->spool;
-    struct batch *b = s->appending || !is_wanted(l, now) ? NULL : next_to_keep(l);
+    struct bundle *b = s->appending || !is_wanted(l, now) ? NULL : next_to_keep(l);
     if (!b || !breaker_may(&s->breakers[LANE_SPOOL_WRITES], 0, now.mono))
         return;
-    batch_set_state(b, BATCH_KEEPING);
+    bundle_set_state(b, BUNDLE_KEEPING);
     s->appending = true;
     l->io.spool_append(l->io.arg, l->signal, b->items, (struct str){b->bytes, b->n});
 }
@@ -236,7 +236,7 @@ static bool wants_more(const struct lane *l)
     const struct lane_spool *s = &l->spool;
     return has_unread(s) && !s->reading && s->replay.count < REPLAY_BATCHES &&
            s->replay.bytes < l->options.queue_bytes &&
-           batches_count(&s->replay, BATCH_READY) + batches_count(&s->replay, BATCH_SENT) <=
+           bundles_count(&s->replay, BUNDLE_READY) + bundles_count(&s->replay, BUNDLE_SENT) <=
                s->window;
 }
 
@@ -254,9 +254,9 @@ static void finish(struct lane *l, struct when now)
 {
     struct lane_spool *s = &l->spool;
     while (s->replay.head && s->replay.head->counted && s->replay.head->orphan)
-        batches_pop(&s->replay);
+        bundles_pop(&s->replay);
     uint64_t to = 0;
-    for (const struct batch *b = s->replay.head; b && b->counted && !b->orphan; b = b->next)
+    for (const struct bundle *b = s->replay.head; b && b->counted && !b->orphan; b = b->next)
         to = b->seq + 1;
     if (!to || s->finishing || !breaker_may(&s->breakers[LANE_SPOOL_MARKS], 0, now.mono))
         return;
@@ -292,7 +292,7 @@ uint64_t lane_spool_wakes(const struct lane *l, struct when now)
     for (unsigned i = 0; i < LANE_SPOOL_PARTS; i++)
         if (s->breakers[i].until > now.mono)
             at = sooner(at, s->breakers[i].until);
-    if (l->options.replay_rate && s->tokens <= 0 && batches_first(&s->replay, BATCH_READY))
+    if (l->options.replay_rate && s->tokens <= 0 && bundles_first(&s->replay, BUNDLE_READY))
         at = sooner(at, now.mono + TOKEN_WAIT_NS);
     return at;
 }
@@ -325,18 +325,18 @@ void lane_spool_opened(struct lane *l, int error, const struct spool_stats *stat
 
 void lane_spool_kept(struct lane *l, int error, const struct spool_stats *stats, struct when now)
 {
-    struct batch *b = batches_first(&l->queue, BATCH_KEEPING);
+    struct bundle *b = bundles_first(&l->queue, BUNDLE_KEEPING);
     l->spool.appending = false;
     if (error) {
-        batch_set_state(b, BATCH_READY);
+        bundle_set_state(b, BUNDLE_READY);
         bad(l, LANE_SPOOL_WRITES, error, now);
     } else {
         good(l, LANE_SPOOL_WRITES);
         b->spooled = b->items;
         if (!l->breaker.since)
             l->spool.tokens += b->items; /* replay is paced beside what comes in */
-        batch_set_state(b, BATCH_DONE);
-        batches_drop_bytes(&l->queue, b);
+        bundle_set_state(b, BUNDLE_DONE);
+        bundles_drop_bytes(&l->queue, b);
     }
     lane_settle(l);
     if (!error)
@@ -351,7 +351,7 @@ static int keep_read(struct lane *l, const struct spool_record *r)
         s->read_at = s->stats.next;
         return 0;
     }
-    struct batch *b = batches_add(&s->replay, BATCH_SPOOL, r->payload);
+    struct bundle *b = bundles_add(&s->replay, BUNDLE_SPOOL, r->payload);
     if (!b)
         return -ERR_NOMEM;
     b->id = l->next_id++;
@@ -386,7 +386,7 @@ void lane_spool_finished(struct lane *l, int error, const struct spool_stats *st
     } else {
         good(l, LANE_SPOOL_MARKS);
         while (s->replay.head && s->replay.head->counted && s->replay.head->seq < s->finish_at)
-            batches_pop(&s->replay);
+            bundles_pop(&s->replay);
         note_stats(l, stats);
     }
     store_commit(l->st);

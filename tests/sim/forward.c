@@ -262,7 +262,7 @@ static bool is_left_out(uint64_t received)
     return received / NS_PER_MS % 5 == 0;
 }
 
-static void on_decide(void *arg, const struct event *span, uint64_t received, bool pressed,
+static void on_decide(void *arg, const struct sample_span *span, uint64_t received, bool pressed,
                       struct when now, struct sample_decision *out)
 {
     (void)arg;
