@@ -74,7 +74,7 @@ def say(daemon, *numbers):
 
 
 def test_what_comes_goes_on(new_daemon, collector):
-    daemon = set_destinations(new_daemon(), destination(collector)).start()
+    daemon = set_destinations(new_daemon(), destination(collector, concurrent=1)).start()
     say(daemon, 1, 2, 3)
     emit(daemon, "span", "tools/call x", "2s", "--service", "one")
     until(lambda: len(log_bodies(collector)) == 3, "three lines")
