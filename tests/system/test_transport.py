@@ -311,7 +311,8 @@ def test_goaway_without_end_is_no_loop(raw_sender):
         peer.until_closed()
     s, server = raw_sender(script)
     assert outcome(s.send(1)) == (OK, 0)
-    assert outcome(s.send(2)) == (RETRY, 0)
+    # Which of the two comes first, the GOAWAY or the request, is not ours to say.
+    assert outcome(s.send(2)) in ((RETRY, 0), (RETRY, 14))
     assert server.accepted == 2
 
 
