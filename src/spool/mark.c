@@ -62,7 +62,9 @@ static int walk(struct spool *s, const struct segment *g, uint64_t seq, struct s
     int r = scan_begin(&c, s, g, g->tail);
     while (r >= 0 && (r = next_of(&c)) > 0) {
         if (c.h.at.seq >= seq) {
-            to->mark = (struct point){seq, c.h.at.records, c.h.at.items};
+            to->mark = c.h.at;
+            to->tail = c.found;
+            to->low = c.h.at.seq;
             return 1;
         }
         to->tail = c.at;
@@ -73,6 +75,8 @@ static int walk(struct spool *s, const struct segment *g, uint64_t seq, struct s
     return r;
 }
 
+/* The mark comes to lie before a record that is there: numbers between that were given up
+ * lie behind it, should they come back. */
 static int plan(struct spool *s, uint64_t seq, struct step *to)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -83,7 +87,7 @@ static int plan(struct spool *s, uint64_t seq, struct step *to)
         if (r != 0)
             return r < 0 ? r : 0;
     }
-    *to = (struct step){.mark = {seq, s->next.records, s->next.items}, .i = s->n};
+    *to = (struct step){.mark = s->next, .i = s->n};
     return 0;
 }
 
