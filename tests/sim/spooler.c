@@ -122,8 +122,8 @@ void spooler_work(struct spooler *s, struct lane *l, struct when now)
         return;
     const struct spooler_ask a = first_asked(s);
     const int error = perform(s, &a, now);
+    free(a.bytes); /* the answer may be the end of the daemon */
     answer(s, l, &a, error, now);
-    free(a.bytes);
 }
 
 void spooler_die(struct spooler *s, struct lane *l, struct when now)
