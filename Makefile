@@ -187,10 +187,11 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(RUN) tests/demo/demo
 
-# Against the real peers, which npm fetches into build/interop; status 77: it cannot.
+# Against the real peers, which npm, PyPI and Go fetch into build/interop; status 77: they cannot.
 interop: deps
 	@$(MAKE) --no-print-directory all
 	@$(RUN) tests/interop/run
+	@$(RUN) tests/interop/otlp/run
 
 bench: deps
 	@$(MAKE) --no-print-directory all bench-programs
