@@ -207,8 +207,9 @@
       "Whether a span is slow, too, when it is above the 99th percentile of its service and "      \
       "name, as every hundredth is.")                                                              \
     X(COUNT, sampling_traces, "sampling.traces", "16384", 16, 1 << 24, RELOAD,                     \
-      "Traces that are held or remembered. Above them, new ones are decided at once. A change "    \
-      "forgets those that are held.")                                                              \
+      "Traces that are held or remembered. One domain has at most as many as are free, half of "   \
+      "them when it is alone; above that its new ones are decided at once. A change forgets "      \
+      "those that are held.")                                                                      \
     X(COUNT, sampling_spans_per_second, "sampling.spans_per_second", "50000", 0, 1000000000,       \
       RELOAD,                                                                                      \
       "Spans a second above which the rates fall by themselves, debug before normal; critical "    \

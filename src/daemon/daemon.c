@@ -20,7 +20,7 @@
 enum {
     SPARE_DESCRIPTORS = 64, /* beside producers' and HTTP connections */
     SWEEP_UNITS = 8192,     /* records that one tick looks at */
-    RECOVER_RECORDS = 2048, /* span records looked at before serving; the others by ticks */
+    RECOVER_RECORDS = 1024, /* span records of before that are looked at in one turn */
     WATCH_RECORDS = 256,    /* ring records that the watchers read at once */
 
     /* What is large, a page of metrics above all, is short-lived; without a fixed
@@ -289,7 +289,7 @@ static int start_brake(struct daemon *d)
 
 /* ---- the pipeline ---- */
 
-/* What is remembered of traces comes from the span ring, some of it each tick. */
+/* What is remembered of traces comes from the span ring, some of it each turn. */
 static int start_sampling(struct daemon *d, struct when now)
 {
     struct sampling_options o;
@@ -350,7 +350,9 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     d->watched = d->file.store.head->ring[RING_EVENTS].head_seq;
-    if (health_watch_step(&d->health, WATCH_RECORDS, now))
+    const bool more = health_watch_step(&d->health, WATCH_RECORDS, now);
+    /* Spans of before a crash are not decided on until all of them are remembered. */
+    if (sampling_recover(d->sampling, RECOVER_RECORDS, now) || more)
         arm_watch(d, 0);
     else
         checks_make(d);

@@ -335,14 +335,15 @@ static void advance(struct sampling *s, unsigned steps, uint64_t wall)
 
 /* A new entry; when the table is full, in the place of the oldest if that was decided or
  * can be. */
-static struct trace_entry *enter(struct sampling *s, const uint8_t id[16], uint64_t received,
-                                 uint64_t wall)
+/* A domain that has its share gives up a trace of its own, or gets no further one. */
+static struct trace_entry *enter(struct sampling *s, const uint8_t id[16], unsigned domain,
+                                 uint64_t received, uint64_t wall)
 {
-    struct trace_entry *e = trace_table_add(&s->traces, id, received);
+    struct trace_entry *e = trace_table_add(&s->traces, id, domain, received);
     struct trace_entry *oldest = e ? NULL : trace_table_oldest(&s->traces);
-    if (oldest && (oldest->decided || due(s, oldest, wall))) {
+    if (oldest && oldest->domain == domain && (oldest->decided || due(s, oldest, wall))) {
         drop_entry(s, oldest, wall);
-        e = trace_table_add(&s->traces, id, received);
+        e = trace_table_add(&s->traces, id, domain, received);
     }
     if (e && !s->held)
         s->held = e;
@@ -385,7 +386,7 @@ static struct trace_entry *remember(struct sampling *s, const struct sample_span
         e = NULL;
     }
     if (!e)
-        e = enter(s, id, wall, wall);
+        e = enter(s, id, span->domain, wall, wall);
     else if (!e->decided && due(s, e, wall))
         decide_entry(s, e, wall);
     if (!e)
@@ -496,7 +497,7 @@ static void recover_span(struct sampling *s, const struct ring_view *v, uint64_t
     listen(s, &span, &said);
     struct trace_entry *e = trace_table_find(&s->traces, r->event->trace.trace_id);
     if (!e && has_trace(r->event))
-        e = enter(s, r->event->trace.trace_id, v->received, wall);
+        e = enter(s, r->event->trace.trace_id, v->domain, v->received, wall);
     if (!e)
         return;
     e->first = v->received < e->first ? v->received : e->first;

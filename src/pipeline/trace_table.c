@@ -1,5 +1,6 @@
 #include "pipeline/trace_table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,16 +58,19 @@ static uint32_t take(struct trace_table *t)
     return i ? i : t->used < t->most ? ++t->used : 0;
 }
 
-struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16], uint64_t first)
+struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16], unsigned domain,
+                                    uint64_t first)
 {
-    if (!t->buckets && !allocate(t))
+    assert(domain < STORE_DOMAINS);
+    if (t->domain_entries[domain] >= t->most - t->n || (!t->buckets && !allocate(t)))
         return NULL;
     const uint32_t i = take(t);
     if (i == 0)
         return NULL;
     struct trace_entry *e = &t->entries[i - 1];
     uint32_t *bucket = bucket_of(t, id);
-    *e = (struct trace_entry){.first = first, .chain = *bucket, .before = t->newest};
+    *e = (struct trace_entry){
+        .first = first, .domain = (uint8_t)domain, .chain = *bucket, .before = t->newest};
     memcpy(e->id, id, sizeof e->id);
     *bucket = i;
     if (t->newest)
@@ -75,6 +79,7 @@ struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16],
         t->oldest = i;
     t->newest = i;
     t->n++;
+    t->domain_entries[domain]++;
     return e;
 }
 
@@ -90,6 +95,7 @@ void trace_table_remove(struct trace_table *t, struct trace_entry *e)
     e->chain = t->unused;
     t->unused = i;
     t->n--;
+    t->domain_entries[e->domain]--;
 }
 
 struct trace_entry *trace_table_oldest(const struct trace_table *t)

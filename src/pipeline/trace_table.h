@@ -3,12 +3,17 @@
  *
  * Bounded: a hash table over a pool of entries, in the order in which the traces
  * were first seen. A trace id is a peer's choice, so the hash is seeded with the
- * store's secret. Memory is taken at the first trace and follows use. */
+ * store's secret. Memory is taken at the first trace and follows use.
+ *
+ * A domain has at most as many entries as are free: alone it gets half of them, and
+ * n domains that flood leave an n+1st to those that do not. */
 #ifndef MCPTALLY_PIPELINE_TRACE_TABLE_H
 #define MCPTALLY_PIPELINE_TRACE_TABLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "store/store.h"
 
 enum trace_flag { TRACE_ERROR = 1, TRACE_SLOW = 2, TRACE_FORCED = 4 };
 
@@ -22,6 +27,7 @@ struct trace_entry {
     uint8_t flags;      /* enum trace_flag */
     bool has_random, kept;
     bool rooted;                   /* its tier is that of a local root */
+    uint8_t domain;                /* that it counts for: of its first span */
     uint32_t chain, before, after; /* indexes + 1; the order is by `first` */
 };
 
@@ -34,6 +40,7 @@ struct trace_table {
     struct trace_entry *entries;
     uint32_t oldest, newest; /* index + 1; 0: none */
     uint32_t unused;         /* list of entries given back, by `chain` */
+    uint32_t domain_entries[STORE_DOMAINS];
 };
 
 void trace_table_init(struct trace_table *t, unsigned most, uint64_t seed);
@@ -42,9 +49,10 @@ void trace_table_fini(struct trace_table *t);
 /* The entry of a trace; NULL when it is not known. */
 struct trace_entry *trace_table_find(const struct trace_table *t, const uint8_t id[16]);
 
-/* A new entry of a trace that is not known, the newest of all; NULL when the table is
- * full or memory is out. */
-struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16], uint64_t first);
+/* A new entry of a trace that is not known, the newest of all; NULL when the domain
+ * has its share or memory is out. */
+struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16], unsigned domain,
+                                    uint64_t first);
 
 void trace_table_remove(struct trace_table *t, struct trace_entry *e);
 

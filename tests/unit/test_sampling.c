@@ -108,6 +108,7 @@ START_TEST(share)
     static const double rates[] = {0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.9, 1};
     enum { N = 16000 };
     const double p = o.rate[TIER_NORMAL] = rates[_i];
+    o.traces = 2 * N; /* a domain has half of them */
     configure();
     unsigned n = 0;
     const uint64_t received = w.now.wall;
@@ -368,7 +369,7 @@ END_TEST
 
 START_TEST(table_full)
 {
-    o.traces = 4;
+    o.traces = 8;
     configure();
     const uint64_t out = trace_where(false), in = trace_where(true), received = w.now.wall;
     for (uint64_t i = 0; i < 4; i++) {
@@ -394,6 +395,27 @@ START_TEST(table_full)
     ck_assert_int_eq(note(&span), SAMPLE_ENTER);
     ck_assert_int_eq(decide(&span, w.now.wall).verdict, SAMPLE_WAIT);
     ck_assert_uint_eq(sampling_traces(s), 4);
+}
+END_TEST
+
+/* A flood in two domains leaves the others room to hold their traces. */
+START_TEST(table_shared)
+{
+    o.traces = 300;
+    configure();
+    for (uint64_t i = 0; i < 2000; i++) {
+        struct sample_span span = span_of(i);
+        span.domain = 1 + i % 2;
+        (void)note(&span);
+    }
+    ck_assert_uint_eq(sampling_traces(s), 200);
+    for (uint64_t i = 0; i < 40; i++) { /* none of these would be kept by its id */
+        struct sample_span span = span_of(trace_where(false));
+        span.domain = 3;
+        ck_assert_int_eq(note(&span), SAMPLE_ENTER);
+        ck_assert_int_eq(decide(&span, w.now.wall).verdict, SAMPLE_WAIT);
+    }
+    ck_assert_uint_eq(sampling_traces(s), 240);
 }
 END_TEST
 
@@ -684,6 +706,7 @@ int main(void)
     tcase_add_loop_test(t, incoming, 0, 7);
     tcase_add_test(t, honest);
     tcase_add_test(t, table_full);
+    tcase_add_test(t, table_shared);
     tcase_add_test(t, many);
     tcase_add_test(t, pressed);
     tcase_add_test(t, no_window);
