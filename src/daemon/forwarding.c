@@ -113,7 +113,7 @@ static void push_free(struct push *p)
     free(p);
 }
 
-static struct push *push_new(const struct store *st, bool delta, const struct lane_options *o,
+static struct push *push_new(const struct pipeline *pl, bool delta, const struct lane_options *o,
                              struct when now)
 {
     struct push *p = calloc(1, sizeof *p);
@@ -121,7 +121,8 @@ static struct push *push_new(const struct store *st, bool delta, const struct la
         free(p);
         return NULL;
     }
-    otlp_series_init(&p->series, st);
+    otlp_series_init(&p->series, pl->st);
+    p->series.exemplars = &pl->exemplars;
     p->delta = delta;
     if (delta)
         otlp_sent_init(&p->sent, now.wall);
@@ -525,7 +526,7 @@ static void set_push(struct destination *d, const struct config *c,
     if (!d->push) {
         struct lane_options o;
         options_lane(c, e, &o);
-        d->push = push_new(d->forwarding->env.pl->st, delta, &o, now);
+        d->push = push_new(d->forwarding->env.pl, delta, &o, now);
     }
     if (d->push)
         d->push->next = now.mono + d->forwarding->push_interval;

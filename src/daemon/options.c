@@ -18,6 +18,15 @@ static unsigned labels_of(const struct config_list *list, struct str *labels)
 }
 enum { SEGMENT_MOST = 16 << 20 }; /* bytes of one file of a spool */
 
+/* Points are kept for exporters only where there is one that sends them on. */
+static bool forwards_points(const struct config *c)
+{
+    unsigned signals = 0;
+    for (size_t i = 0; i < c->export_destinations.n; i++)
+        signals |= c->export_destinations.all[i].signals;
+    return c->export_metrics == METRICS_FORWARD && signals & 1u << OTLP_METRICS;
+}
+
 void options_pipeline(struct config *c, struct pipeline_options *o)
 {
     pipeline_defaults(o);
@@ -35,6 +44,7 @@ void options_pipeline(struct config *c, struct pipeline_options *o)
     o->nresource_labels = labels_of(&c->metrics_resource_labels, o->resource_labels);
     o->span_metrics = c->spans_metrics;
     o->nspan_dimensions = labels_of(&c->spans_dimensions, o->span_dimensions);
+    o->forward_points = forwards_points(c);
     o->choose_domain = domains_choose;
     o->choose_arg = c;
 }

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 
+import otlp
 import pytest
 
 from collector import Answer, GrpcCollector, HttpCollector
@@ -204,6 +205,62 @@ def test_push(new_daemon, collector, kind):
                       for r in collector.requests), "a push")
     until(lambda: lane(daemon, "metrics")["items"]["delivered"] > 0, "the ledger")
     assert daemon.stop() == 0
+
+
+def points_of(collector):
+    """The values of the metric `fed.things` that came, in order."""
+    return [m for request in collector.requests if request.signal == "metrics"
+            for m in re.findall(rb"fed\.things..(\d+);", request.body, re.DOTALL)]
+
+
+def test_received_metrics_go_on(new_daemon, tmp_path, collector):
+    """As they came, from the first moment on and over a reload; not when nobody wants them."""
+    daemon = set_destinations(new_daemon())
+    del daemon.options["export.destinations"]
+    daemon.config = tmp_path / "reload.yaml"
+
+    def put(**more):
+        daemon.config.write_text(json.dumps(
+            {"export.destinations": [destination(collector, **more)]}))
+
+    def feed(number):
+        metric = otlp.counter("fed.things", [otlp.point(number)], cumulative=True,
+                              unit=f"{number};")
+        assert otlp.post(daemon, "metrics", otlp.request(metric)).status == 200
+
+    def appended():
+        return daemon.metrics()["mcptally_ring_records_appended_total", (("ring", "points"),)]
+
+    put()
+    daemon.start()
+    feed(1)
+    until(lambda: points_of(collector) == [b"1"], "the first")
+    daemon.kill()
+    daemon.start()
+    feed(2)
+    until(lambda: points_of(collector)[-1:] == [b"2"], "the second")
+    until(lambda: lane(daemon, "metrics")["items"]["delivered"] >= 2, "the ledger")
+    check_ledger(daemon, "metrics", "points")
+    before = appended()
+    put(signals=["logs", "traces"])
+    daemon.reload()
+    feed(3)
+    assert appended() == before
+    put()
+    daemon.reload()
+    feed(4)
+    until(lambda: points_of(collector)[-1:] == [b"4"], "the fourth")
+    assert list(dict.fromkeys(points_of(collector))) == [b"1", b"2", b"4"]
+
+
+def test_pushed_histograms_have_exemplars(new_daemon, collector):
+    """What spans are counted into names one of their traces."""
+    daemon = set_destinations(new_daemon(), destination(collector, signals=["metrics"]))
+    daemon.options.update({"export.metrics": "cumulative", "export.metrics_interval": "1s"})
+    daemon.start()
+    trace = bytes(range(0xa0, 0xb0))
+    assert otlp.post(daemon, "traces", otlp.request(otlp.span(trace=trace))).status == 200
+    until(lambda: any(trace in r.body for r in collector.requests), "an exemplar")
 
 
 def test_environment(new_daemon, collector):
