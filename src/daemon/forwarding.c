@@ -488,12 +488,17 @@ static void replace_transport(struct destination *d, const struct config_destina
             lane_retract(&d->lines[s]->lane);
 }
 
+static bool wants(const struct config *c, const struct config_destination *e, unsigned signal)
+{
+    return e->signals & 1u << signal &&
+           !(signal == OTLP_METRICS && c->export_metrics == METRICS_OFF);
+}
+
 static void set_lines(struct destination *d, const struct config *c,
                       const struct config_destination *e, enum store_consumer consumer)
 {
     for (unsigned s = 0; s < OTLP_SIGNALS; s++) {
-        const bool wanted =
-            e->signals & 1u << s && !(s == OTLP_METRICS && c->export_metrics == METRICS_OFF);
+        const bool wanted = wants(c, e, s);
         const enum store_ring_id ring = ring_of(c, s);
         struct lane_options o;
         options_lane(c, e, &o);
@@ -597,6 +602,30 @@ static int claim(struct forwarding *f, const struct config_destinations *all, co
     return consumer_claim(f->env.pl->st, str_of(mine), keep, (unsigned)all->n);
 }
 
+static unsigned rings_of(const struct config *c, struct str consumer)
+{
+    char name[CONSUMER_NAME + 1];
+    unsigned rings = 0;
+    for (size_t i = 0; i < c->export_destinations.n; i++) {
+        const struct config_destination *e = &c->export_destinations.all[i];
+        snprintf(name, sizeof name, "export/%s", e->name);
+        for (unsigned s = 0; s < OTLP_SIGNALS && str_eq(consumer, str_of(name)); s++)
+            rings |= wants(c, e, s) ? 1u << ring_of(c, s) : 0;
+    }
+    return rings;
+}
+
+/* A ring that nobody reads for a destination must not look as if it waited for it: the
+ * sampling would take it for a flood. Rows of destinations that are gone keep their names.
+ * The lines that go with it are made and freed next. */
+static void set_rings(struct forwarding *f, const struct config *c, unsigned row)
+{
+    struct store *st = f->env.pl->st;
+    const unsigned rings = rings_of(c, consumer_name(st, row));
+    for (unsigned k = 0; k < RING_MAX; k++)
+        consumer_follow(st, (enum store_consumer)row, (enum store_ring_id)k, rings & 1u << k);
+}
+
 static void set_destination(struct forwarding *f, const struct config *c, size_t i, struct when now)
 {
     const struct config_destination *e = &c->export_destinations.all[i];
@@ -604,6 +633,8 @@ static void set_destination(struct forwarding *f, const struct config *c, size_t
     const int row = claim(f, &c->export_destinations, e->name);
     if (!d)
         d = destination_new(f, e->name);
+    if (row >= 0)
+        set_rings(f, c, (unsigned)row);
     if (!d || row < 0 || own_consumers(&f->env.pl->own, now) < 0 ||
         own_destination(&f->env.pl->own, d->slot, str_of(e->name), e->signals, now) < 0)
         log_error("export", "%s: %s", e->name, row < 0 ? err_help(row) : "the store is full");
@@ -622,6 +653,9 @@ void forwarding_configure(struct forwarding *f, const struct config *c)
     const struct when now = clock_now();
     f->push_interval = c->export_metrics_interval;
     remove_others(f, &c->export_destinations);
+    for (unsigned row = CONSUMER_EXPORT; row < CONSUMER_MAX; row++)
+        set_rings(f, c, row);
+    (void)own_consumers(&f->env.pl->own, now); /* those that are gone have none */
     for (size_t i = 0; i < c->export_destinations.n; i++)
         set_destination(f, c, i, now);
 }

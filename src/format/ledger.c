@@ -164,8 +164,8 @@ void ledger_put_consumers(struct json_writer *j, const char *key, const struct s
 {
     json_put_array(j, key);
     for (unsigned i = 0; i < CONSUMER_MAX; i++)
-        for (int ring = 0; ring < RING_MAX && consumer_name(st, i).n; ring++)
-            if (consumer_reads(i, (enum store_ring_id)ring))
+        for (int ring = 0; ring < RING_MAX; ring++)
+            if (consumer_reads(st, i, (enum store_ring_id)ring))
                 put_consumer(j, st, i, (enum store_ring_id)ring);
     json_end_array(j);
 }

@@ -439,19 +439,22 @@ void own_forget_destination(struct own *o, unsigned slot)
 
 /* ---- consumers ---- */
 
-/* The row of a consumer has gone to another: the series of the one before ends. */
+/* The row of a consumer has gone to another, or the ring is not read any more: the series
+ * ends at once, since a gauge would go on showing what waited last. */
 static void leave_series(struct own *o, uint64_t cells)
 {
-    if (cells)
-        series_pin(o->st, (uint32_t)(store_get(o->st, cells) >> 32), false);
+    if (!cells)
+        return;
+    const uint32_t series = (uint32_t)(store_get(o->st, cells) >> 32);
+    series_pin(o->st, series, false);
+    (void)series_expire(o->st, series);
 }
 
 static int own_consumer(struct own *o, enum own_metric m, unsigned i, struct when now)
 {
     const uint64_t before = o->cells[m][i];
-    const bool named = consumer_name(o->st, i / RING_MAX).n > 0;
     o->cells[m][i] = 0;
-    if (named && consumer_reads(i / RING_MAX, (enum store_ring_id)(i % RING_MAX))) {
+    if (consumer_reads(o->st, i / RING_MAX, (enum store_ring_id)(i % RING_MAX))) {
         const int r = declare_series(o, m, i, 1, now);
         if (r < 0)
             return r;

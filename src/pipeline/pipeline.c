@@ -109,7 +109,7 @@ double pipeline_pressure(const struct pipeline *pl)
     uint64_t behind = 0;
     for (unsigned c = CONSUMER_EXPORT; c < CONSUMER_MAX; c++) {
         const uint64_t n = ring->head - ring->consumer[c].cursor;
-        if (n > behind && consumer_name(pl->st, c).n > 0)
+        if (n > behind && consumer_reads(pl->st, c, RING_SPANS))
             behind = n;
     }
     return (double)behind < size ? (double)behind / size : 1;

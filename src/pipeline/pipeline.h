@@ -85,7 +85,7 @@ void pipeline_fini(struct pipeline *pl);
 unsigned pipeline_domain(const struct pipeline *pl, const struct peer *peer, struct str service,
                          struct str asked);
 
-/* How full the span ring is of what an exporter has not read, 0 to 1. */
+/* How full the span ring is of what an exporter that reads it has not read, 0 to 1. */
 double pipeline_pressure(const struct pipeline *pl);
 
 /* A bounded step of the idle clock: expires series, sessions and gauge parts.

@@ -447,6 +447,7 @@ static int copy_all(struct copying *c)
         STORE_SET(c->to, h->tier_rate[t], c->head.tier_rate[t]);
     for (int w = 0; w < STREAM_PARTS; w++)
         STORE_SET(c->to, h->stream_horizon[w], c->head.stream_horizon[w]);
+    STORE_SET(c->to, h->unread, c->head.unread);
     for (int w = 0; w < STORE_SPARE; w++)
         STORE_SET(c->to, h->spare[w], c->head.spare[w]);
     store_commit(c->to);

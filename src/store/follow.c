@@ -1,5 +1,6 @@
 #include "store/follow.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "store/space.h"
@@ -30,6 +31,7 @@ static void begin(struct store *st, unsigned row, struct str name)
         STORE_SET(st, st->head->consumer[row][w], words[w]);
     for (int k = 0; k < RING_MAX; k++) {
         struct ring_head *h = &st->head->ring[k];
+        STORE_SET(st, st->head->unread, st->head->unread & ~UNREAD(row, k));
         const struct ring_consumer_head fresh = {.cursor = h->head, .begun = h->head_seq};
         const uint64_t *from = &fresh.cursor, at = store_off(st, &h->consumer[row]);
         for (size_t w = 0; w < sizeof fresh / sizeof *from; w++)
@@ -59,6 +61,24 @@ int consumer_claim(struct store *st, struct str name, const struct str *keep, un
     store_commit(st);
     begin(st, (unsigned)unused, name);
     return unused;
+}
+
+void consumer_follow(struct store *st, enum store_consumer row, enum store_ring_id ring, bool reads)
+{
+    const struct ring_head *h = &st->head->ring[ring];
+    struct ring_consumer_head *me = &st->head->ring[ring].consumer[row];
+    const uint64_t passed = me->read + me->overrun;
+    if (consumer_name(st, row).n == 0 || consumer_reads(st, row, ring) == reads)
+        return;
+    assert(row >= CONSUMER_EXPORT && row < CONSUMER_MAX);
+    store_commit(st);
+    if (reads)
+        STORE_SET(st, me->begun, h->head_seq - passed);
+    else
+        STORE_SET(st, me->overrun, h->head_seq - me->begun - me->read);
+    STORE_SET(st, me->cursor, h->head);
+    STORE_SET(st, st->head->unread, st->head->unread ^ UNREAD(row, ring));
+    store_commit(st);
 }
 
 /* ---- reading ---- */

@@ -27,6 +27,12 @@ struct follow {
  * its ledger come with own_consumers(). */
 int consumer_claim(struct store *st, struct str name, const struct str *keep, unsigned nkeep);
 
+/* Whether the row reads a ring; a row that is claimed anew reads all. What waits for one
+ * that no longer does counts as overrun, and one that does again begins at the head: what
+ * came meanwhile was not for it. Its follow is over before and made after. Commits. */
+void consumer_follow(struct store *st, enum store_consumer row, enum store_ring_id ring,
+                     bool reads);
+
 /* Begins at the consumer's cursor. */
 void follow_init(struct follow *f, const struct store *st, enum store_ring_id ring,
                  enum store_consumer consumer);

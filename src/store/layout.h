@@ -49,7 +49,7 @@ enum store_ring_id { RING_EVENTS, RING_SPANS, RING_POINTS, RING_MAX };
 enum { SECTION_ROOM = 24, TABLE_ROOM = 8, RING_ROOM = 4 };
 
 /* Who reads the rings: rows with a name in the head. Health reads events; the
- * others are given out by consumer_claim() and read all rings. */
+ * others are given out by consumer_claim() and read what consumer_follow() says. */
 enum store_consumer {
     CONSUMER_HEALTH = 0,
     CONSUMER_EXPORT = 1, /* the first of those */
@@ -57,7 +57,10 @@ enum store_consumer {
     CONSUMER_ROOM = 16, /* rows that the layout has space for */
 };
 
-enum { CONSUMER_NAME = 32, TIERS = 4, STREAM_PARTS = 8, STORE_SPARE = 8 };
+_Static_assert(CONSUMER_ROOM *RING_ROOM <= 64, "the bits of a word");
+#define UNREAD(row, ring) (UINT64_C(1) << ((unsigned)(row)*RING_ROOM + (unsigned)(ring)))
+
+enum { CONSUMER_NAME = 32, TIERS = 4, STREAM_PARTS = 8, STORE_SPARE = 7 };
 
 struct section_place {
     uint64_t offset, size; /* bytes */
@@ -128,6 +131,7 @@ struct store_head {
     uint64_t
         tier_rate[TIERS]; /* sampling rates set at run time: bits of a double + 1; 0: not set */
     uint64_t stream_horizon[STREAM_PARTS]; /* newest start of expired streams: STREAM_PART() */
+    uint64_t unread;             /* rings that rows do not read: bit row * RING_ROOM + ring */
     uint64_t spare[STORE_SPARE]; /* 0 until something needs one: no new version for that */
 
     /* Written once. Seed of the hash indexes, which no producer may know: it could

@@ -136,6 +136,6 @@ void consumer_read(const struct store *st, enum store_ring_id ring, enum store_c
 
 /* A consumer's name, empty when the row is free; and whether it reads a ring. */
 struct str consumer_name(const struct store *st, unsigned consumer);
-bool consumer_reads(unsigned consumer, enum store_ring_id ring);
+bool consumer_reads(const struct store *st, unsigned consumer, enum store_ring_id ring);
 
 #endif

@@ -266,7 +266,9 @@ struct str consumer_name(const struct store *st, unsigned consumer)
     return (struct str){name, strnlen(name, CONSUMER_NAME)};
 }
 
-bool consumer_reads(unsigned consumer, enum store_ring_id ring)
+bool consumer_reads(const struct store *st, unsigned consumer, enum store_ring_id ring)
 {
-    return consumer != CONSUMER_HEALTH || ring == RING_EVENTS;
+    return consumer_name(st, consumer).n > 0 &&
+           (consumer == CONSUMER_HEALTH ? ring == RING_EVENTS
+                                        : !(st->head->unread & UNREAD(consumer, ring)));
 }

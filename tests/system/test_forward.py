@@ -253,6 +253,46 @@ def test_received_metrics_go_on(new_daemon, tmp_path, collector):
     assert list(dict.fromkeys(points_of(collector))) == [b"1", b"2", b"4"]
 
 
+def test_only_what_is_read_waits(new_daemon, tmp_path, collector):
+    """A signal that a destination does not want, and one that is gone, count nowhere."""
+    daemon = set_destinations(new_daemon())
+    del daemon.options["export.destinations"]
+    daemon.config = tmp_path / "reload.yaml"
+
+    def put(*all_of_them):
+        daemon.config.write_text(json.dumps({"export.destinations": all_of_them}))
+
+    def rings():
+        from_page = {dict(labels)["ring"] for (name, labels), value in daemon.metrics().items()
+                     if name == "mcptally_ring_records_waiting"
+                     and dict(labels)["consumer"] == "export/up"}
+        shown = {c["ring"] for c in daemon.status()["consumers"] if c["consumer"] == "export/up"}
+        assert shown == from_page
+        return shown
+
+    put(destination(collector))
+    daemon.start()
+    assert rings() == {"events", "spans", "points"}
+    put(destination(collector, signals=["logs"]))
+    daemon.reload()
+    assert rings() == {"events"}
+    emit(daemon, "span", "unwanted", "2s", "--service", "one")
+    put()
+    daemon.reload()
+    assert rings() == set()
+    say(daemon, 1)
+    daemon.kill()
+    put(destination(collector, signals=["logs", "traces"]))
+    daemon.start()
+    assert rings() == {"events", "spans"}
+    say(daemon, 2)
+    emit(daemon, "span", "wanted", "2s", "--service", "one")
+    until(lambda: lane(daemon, "traces")["items"]["delivered"] == 1, "the span")
+    until(lambda: log_bodies(collector) == ["line 2"], "the line")
+    check_ledger(daemon, "traces", "spans")
+    assert not any(b"unwanted" in r.body for r in collector.requests)
+
+
 def test_pushed_histograms_have_exemplars(new_daemon, collector):
     """What spans are counted into names one of their traces."""
     daemon = set_destinations(new_daemon(), destination(collector, signals=["metrics"]))

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "pipeline/pipeline.h"
 #include "store/copy.h"
 #include "store/follow.h"
 
@@ -209,6 +210,61 @@ START_TEST(goes_along_into_another_size)
 }
 END_TEST
 
+/* What a row does not read does not wait for it, and its ledger goes on balanced. */
+START_TEST(a_ring_is_not_read)
+{
+    const int row = claim("x");
+    const enum store_consumer c = (enum store_consumer)row;
+    append(5, 100);
+    consumer_follow(&w.st, c, RING_SPANS, false);
+    ck_assert(!consumer_reads(&w.st, (unsigned)row, RING_SPANS));
+    ck_assert(consumer_reads(&w.st, (unsigned)row, RING_EVENTS));
+    ck_assert_uint_eq(ledger(row).waiting, 0);
+    ck_assert_uint_eq(ledger(row).overrun, 5);
+    append(7, 100);
+    consumer_follow(&w.st, c, RING_SPANS, false);
+    consumer_follow(&w.st, c, RING_SPANS, true);
+    consumer_follow(&w.st, c, RING_SPANS, true);
+    append(2, 100);
+    ck_assert_uint_eq(ledger(row).appended, 7);
+    ck_assert_uint_eq(ledger(row).overrun, 5);
+    ck_assert_uint_eq(ledger(row).waiting, 2);
+    struct follow f;
+    struct ring_view v;
+    follow_init(&f, &w.st, RING_SPANS, c);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(follow_next(&f, &w.st, copy, sizeof copy, &v), 1);
+    ck_assert_int_eq(follow_next(&f, &w.st, copy, sizeof copy, &v), 0);
+    follow_settle(&w.st, RING_SPANS, c, &(struct follow_done){f.position, f.seq, .delivered = 2});
+    store_commit(&w.st);
+    ck_assert_uint_eq(ledger(row).appended, 7);
+    ck_assert_uint_eq(ledger(row).delivered, 2);
+    ck_assert_uint_eq(ledger(row).waiting, 0);
+    consumer_follow(&w.st, c, RING_SPANS, false);
+    const struct str others[] = {str_of("b"), str_of("c")};
+    for (unsigned i = 0; i < 2; i++) /* whoever claims a row reads all */
+        ck_assert(consumer_reads(&w.st, (unsigned)consumer_claim(&w.st, others[i], others, 2),
+                                 RING_SPANS));
+}
+END_TEST
+
+/* Rates fall when one that reads spans is behind, and for no other. */
+START_TEST(pressure_is_of_those_that_read)
+{
+    const struct pipeline pl = {.st = &w.st};
+    const enum store_consumer c = (enum store_consumer)claim("x");
+    ck_assert_double_eq(pipeline_pressure(&pl), 0);
+    append(800, 2000);
+    ck_assert_double_eq(pipeline_pressure(&pl), 1);
+    consumer_follow(&w.st, c, RING_SPANS, false);
+    ck_assert_double_eq(pipeline_pressure(&pl), 0);
+    consumer_follow(&w.st, c, RING_SPANS, true);
+    ck_assert_double_eq(pipeline_pressure(&pl), 0);
+    append(1, 2000);
+    ck_assert(pipeline_pressure(&pl) > 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("follow");
@@ -221,6 +277,8 @@ int main(void)
     tcase_add_test(t, what_was_overwritten_is_overrun);
     tcase_add_test(t, pressure_comes_before_the_loss);
     tcase_add_test(t, goes_along_into_another_size);
+    tcase_add_test(t, a_ring_is_not_read);
+    tcase_add_test(t, pressure_is_of_those_that_read);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
