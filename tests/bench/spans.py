@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -23,7 +24,10 @@ COLLECTOR = ROOT / "build" / "interop" / "otlp" / "otelcol"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SPANS = 500  # of one request
 RATE = 0.1   # that is kept
+SEED = 7     # of the spans: both get the same
 LIMIT = 120
+CONNECTIONS = 4
+PACE = 400  # requests a second, of all: what both can send on, or the cheaper one drops more
 
 
 # ---- requests ----
@@ -95,7 +99,8 @@ def wait_for_port(port, process):
 
 
 class Sink:
-    """Takes OTLP/gRPC and forgets it; its process prints its port."""
+    """Takes OTLP/gRPC, counts the spans and forgets them: `spans`, once it has ended. Its process
+    prints its port, and at its end how many they were."""
 
     def __enter__(self):
         self.process = subprocess.Popen(["/usr/bin/python3", __file__, "sink"],
@@ -106,29 +111,62 @@ class Sink:
 
     def __exit__(self, *_):
         self.process.terminate()
+        self.spans = int(self.process.stdout.readline())
         self.process.wait(30)
         self.process.stdout.close()
 
 
+def children(message, number):
+    """The fields of that number, all of them messages, in a message of known make."""
+    at = 0
+
+    def varint_at():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (message[at] & 127) << shift
+            shift += 7
+            at += 1
+            if message[at - 1] < 128:
+                return value
+
+    while at < len(message):
+        tag = varint_at()
+        size = varint_at() if tag & 7 == 2 else {1: 8, 5: 4}[tag & 7]
+        if tag == number << 3 | 2:
+            yield message[at:at + size]
+        at += size
+
+
+def count_spans(request):
+    return sum(1 for resource in children(memoryview(request), 1)
+               for scope in children(resource, 2) for _ in children(scope, 2))
+
+
 def sink():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     import grpc
+    taken = []
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4),
                          options=[("grpc.max_receive_message_length", -1)])
 
     class Forget(grpc.GenericRpcHandler):
         def service(self, _details):
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+            def take(request, _context):
+                taken.append(count_spans(request))
+                return b""
+            return grpc.unary_unary_rpc_method_handler(take)
 
     server.add_generic_rpc_handlers((Forget(),))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
-    server.wait_for_termination()
+    signal.sigwait({signal.SIGTERM})
+    print(sum(taken), flush=True)
+    server.stop(None)
 
 
 class Collector:
     """The Collector: OTLP in, probabilistic sampler, batches, OTLP out."""
-
-    version = "0.138.0"
 
     def __init__(self, sink_port):
         self.port = free_port()
@@ -180,11 +218,11 @@ def cpu_seconds(pid):
 def load(port, pid, requests, private_bytes, settle):
     """Sends so many requests and lets the last of them go on: figures of the one who took them."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as body:
-        body.write(request(port))
+        body.write(request(SEED))
         body.flush()
         before, began = cpu_seconds(pid), time.monotonic()
-        line = ["h2load", "-n", str(requests), "-c", "4", "-m", "4", "-w", "20", "-W", "20",
-                "-d", body.name, "-H", "content-type: application/grpc", "-H", "te: trailers",
+        line = ["h2load", "-n", str(requests), "-c", str(CONNECTIONS), "-m", "4", "-w", "20", "-W", "20",
+                "--rps", str(PACE // CONNECTIONS), "-d", body.name, "-H", "content-type: application/grpc", "-H", "te: trailers",
                 f"http://127.0.0.1:{port}{EXPORT}"]
         done = subprocess.run(["taskset", "-c", "1", *line], capture_output=True, text=True,
                               timeout=LIMIT, check=True)
