@@ -221,8 +221,9 @@ def load(port, pid, requests, private_bytes, settle):
         body.write(request(SEED))
         body.flush()
         before, began = cpu_seconds(pid), time.monotonic()
-        line = ["h2load", "-n", str(requests), "-c", str(CONNECTIONS), "-m", "4", "-w", "20", "-W", "20",
-                "--rps", str(PACE // CONNECTIONS), "-d", body.name, "-H", "content-type: application/grpc", "-H", "te: trailers",
+        line = ["h2load", "-n", str(requests), "-c", str(CONNECTIONS), "-m", "4",
+                "-w", "20", "-W", "20", "--rps", str(PACE // CONNECTIONS), "-d", body.name,
+                "-H", "content-type: application/grpc", "-H", "te: trailers",
                 f"http://127.0.0.1:{port}{EXPORT}"]
         done = subprocess.run(["taskset", "-c", "1", *line], capture_output=True, text=True,
                               timeout=LIMIT, check=True)
