@@ -11,7 +11,9 @@ import pytest
 import items
 import otlp
 import wire
+from collector import GrpcCollector, HttpCollector
 from command import at, ok
+from conftest import until
 
 GITHUB = "ghp_" + "Ab3dEf6hIj" * 4
 WEB = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyb290In0.c2lnbmF0dXJlLW9mLWl0"
@@ -135,9 +137,41 @@ def metrics_with(secret, i):
     ][i // 2 % 3]
 
 
-def test_secrets_in_otlp(daemon):
-    """1,200 of them, in every place of every signal, over both ports: none is
-    in the store, on the page, in the log or in what tail shows."""
+@pytest.fixture
+def collectors():
+    both = GrpcCollector(), HttpCollector()
+    yield both
+    for one in both:
+        one.stop()
+
+
+def forwarding(daemon, collectors):
+    """To a collector of each kind, and to one that is away, whose spool takes all."""
+    grpc, http = collectors
+    daemon.options["export.destinations"] = json.dumps([
+        {"name": "grpc", "protocol": "grpc", "endpoint": getattr(grpc, "base", grpc.endpoint)},
+        {"name": "http", "endpoint": getattr(http, "base", http.endpoint)},
+        {"name": "away", "endpoint": "http://127.0.0.1:1"}])
+    daemon.options.update({"export.batch_delay": "20ms", "export.retry_first": "50ms",
+                           "export.retry_most": "200ms", "export.spool_after": "0",
+                           "sampling.enabled": "no"})
+    return daemon.start()
+
+
+def have_all(daemon):
+    """Whether every destination was sent, or its spool has, what came."""
+    lanes = daemon.status()["export"]
+    assert len(lanes) == 9
+    return all(one["waiting"] == one["queued"] == 0
+               and (one["items"]["delivered"] if one["destination"] != "away"
+                    else one["spool"]["items"]) > 300 for one in lanes)
+
+
+def test_secrets_in_otlp(new_daemon, collectors):
+    """1,200 of them, in every place of every signal, over both ports: none is in the store,
+    on the page, in the log, in what tail and trace show, in what collectors of either
+    kind are sent, or in the spool of one that is away."""
+    daemon = forwarding(new_daemon(), collectors)
     seed = int(os.environ.get("MCPTALLY_SEED", random.randrange(2**32)))
     print(f"MCPTALLY_SEED={seed}")
     chance = random.Random(seed)
@@ -159,6 +193,15 @@ def test_secrets_in_otlp(daemon):
     shown = stored + daemon.get("/metrics").body + daemon.log().encode()
     for what in ("--spans", "--logs"):
         shown += ok("tail", what, "--json", "--all", "--no-follow", *at(daemon)).encode()
+    shown += ok("trace", "01" * 16, *at(daemon)).encode()
+    until(lambda: have_all(daemon), "what is sent")
+    for collector in collectors:
+        sent = b"".join(r.body for r in collector.requests)
+        assert sent.count(b"[REDACTED]") > 1200
+        shown += sent
+    spooled = b"".join(f.read_bytes() for f in daemon.state.rglob("*") if f.is_file())
+    assert spooled.count(b"[REDACTED]") > 1200
+    shown += spooled + daemon.log().encode()
     left = [s for s in secrets if s.encode() in shown]
     assert left == []
     rules = {rule for rule, n in redactions(daemon, "rule").items() if n}
