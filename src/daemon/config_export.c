@@ -314,26 +314,26 @@ static bool fault(struct faults *f, const char *what, const char *expected)
     return false;
 }
 
-/* One connection has one of each of these, so the signals have to agree. */
-static const char *agreed(config_lookup *lookup, unsigned signals, const char *what,
-                          struct faults *f, bool *good)
+/* What a signal has of a variable: its own, else the general one. */
+static const char *setting(config_lookup *lookup, unsigned signal, const char *what)
 {
-    const char *value = NULL;
-    bool first = true;
-    for (unsigned s = 0; s < OTLP_SIGNALS; s++) {
-        if (!(signals & 1u << s))
-            continue;
-        const char *own = variable(lookup, s, what);
-        if (!own)
-            own = variable(lookup, OTLP_SIGNALS, what);
-        if (!first && (!own != !value || (own && strcmp(own, value) != 0)))
-            *good = fault(f, what,
-                          "the same for all signals; destinations of their own "
-                          "(export.destinations) may differ");
-        value = own;
-        first = false;
+    const char *own = variable(lookup, signal, what);
+    return own ? own : variable(lookup, OTLP_SIGNALS, what);
+}
+
+/* What a destination has one of each of, for all its signals. */
+static const char *const settings[] = {"PROTOCOL",   "COMPRESSION", "HEADERS",
+                                       "TIMEOUT",    "CERTIFICATE", "CLIENT_CERTIFICATE",
+                                       "CLIENT_KEY", "INSECURE"};
+
+static bool is_like(config_lookup *lookup, unsigned a, unsigned b)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const char *x = setting(lookup, a, settings[i]), *y = setting(lookup, b, settings[i]);
+        if (!x != !y || (x && strcmp(x, y) != 0))
+            return false;
     }
-    return value;
+    return true;
 }
 
 static bool is_true(const char *text)
@@ -388,17 +388,18 @@ static bool read_headers(struct config_destination *d, const char *text, struct 
     return true;
 }
 
-static bool read_environment(struct config_destination *d, config_lookup *lookup, struct faults *f)
+static bool read_environment(struct config_destination *d, config_lookup *lookup, unsigned signal,
+                             struct faults *f)
 {
     bool good = true;
-    const char *protocol = agreed(lookup, d->signals, "PROTOCOL", f, &good);
-    const char *compression = agreed(lookup, d->signals, "COMPRESSION", f, &good);
-    const char *headers = agreed(lookup, d->signals, "HEADERS", f, &good);
-    const char *timeout = agreed(lookup, d->signals, "TIMEOUT", f, &good);
-    const char *ca = agreed(lookup, d->signals, "CERTIFICATE", f, &good);
-    const char *cert = agreed(lookup, d->signals, "CLIENT_CERTIFICATE", f, &good);
-    const char *key = agreed(lookup, d->signals, "CLIENT_KEY", f, &good);
-    d->plain = is_true(agreed(lookup, d->signals, "INSECURE", f, &good));
+    const char *protocol = setting(lookup, signal, "PROTOCOL");
+    const char *compression = setting(lookup, signal, "COMPRESSION");
+    const char *headers = setting(lookup, signal, "HEADERS");
+    const char *timeout = setting(lookup, signal, "TIMEOUT");
+    const char *ca = setting(lookup, signal, "CERTIFICATE");
+    const char *cert = setting(lookup, signal, "CLIENT_CERTIFICATE");
+    const char *key = setting(lookup, signal, "CLIENT_KEY");
+    d->plain = is_true(setting(lookup, signal, "INSECURE"));
     d->gzip = false; /* what the specification says, unlike our own keys */
     if (protocol && !read_protocol(d, protocol))
         good = fault(f, "PROTOCOL", "grpc or http/protobuf");
@@ -414,26 +415,47 @@ static bool read_environment(struct config_destination *d, config_lookup *lookup
            set_text(&d->key_file, key ? key : "");
 }
 
-bool config_destinations_environment(struct config_destinations *d, config_lookup *lookup,
-                                     struct faults *f)
+/* The destination of some signals, which agree on everything but the endpoint. */
+static bool add_environment(struct config_destinations *d, config_lookup *lookup, const char *name,
+                            unsigned signals, struct faults *f)
 {
     const char *general = variable(lookup, OTLP_SIGNALS, "ENDPOINT");
-    unsigned signals = 0;
-    for (unsigned s = 0; s < OTLP_SIGNALS; s++)
-        if (general || variable(lookup, s, "ENDPOINT"))
-            signals |= 1u << s;
-    if (!signals || is_true(lookup("OTEL_SDK_DISABLED")))
-        return true;
     struct config_destination *e = append(d, environment);
     if (!e)
         return false;
     e->signals = signals;
-    bool good = set_text(&e->name, "otel") && set_text(&e->endpoint, general ? general : "");
+    bool good = set_text(&e->name, name) && set_text(&e->endpoint, general ? general : "");
     for (unsigned s = 0; s < OTLP_SIGNALS; s++) {
-        const char *own = variable(lookup, s, "ENDPOINT");
+        const char *own = signals & 1u << s ? variable(lookup, s, "ENDPOINT") : NULL;
         good &= !own || set_text(&e->endpoints[s], own);
     }
-    return read_environment(e, lookup, f) && good;
+    return read_environment(e, lookup, (unsigned)__builtin_ctz(signals), f) && good;
+}
+
+/* "otel" when all signals agree, else one destination for each group of those that do,
+ * called after the first of them. */
+bool config_destinations_environment(struct config_destinations *d, config_lookup *lookup,
+                                     struct faults *f)
+{
+    unsigned signals = 0;
+    char name[OWN_NAME];
+    for (unsigned s = 0; s < OTLP_SIGNALS; s++)
+        if (setting(lookup, s, "ENDPOINT"))
+            signals |= 1u << s;
+    if (is_true(lookup("OTEL_SDK_DISABLED")))
+        return true;
+    for (unsigned left = signals; left != 0;) {
+        const unsigned first = (unsigned)__builtin_ctz(left);
+        unsigned group = 0;
+        for (unsigned s = first; s < OTLP_SIGNALS; s++)
+            if (left & 1u << s && is_like(lookup, first, s))
+                group |= 1u << s;
+        snprintf(name, sizeof name, group == signals ? "otel" : "otel-%s", otlp_signal_name(first));
+        if (!add_environment(d, lookup, name, group, f))
+            return false;
+        left &= ~group;
+    }
+    return true;
 }
 
 /* ---- as a whole ---- */

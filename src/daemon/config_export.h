@@ -46,8 +46,8 @@ bool config_destinations_read(struct config_destinations *d, const struct tree_n
 bool config_destinations_parse(struct config_destinations *d, const char *file, const char *text,
                                struct faults *f);
 
-/* The destination "otel" of the environment, when that names an endpoint. `lookup` is
- * getenv(). */
+/* The destination "otel" of the environment, when that names an endpoint; several when
+ * the signals differ in more than that. `lookup` is getenv(). */
 typedef const char *config_lookup(const char *name);
 bool config_destinations_environment(struct config_destinations *d, config_lookup *lookup,
                                      struct faults *f);

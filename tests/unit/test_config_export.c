@@ -198,6 +198,34 @@ START_TEST(environment_of_one_signal)
 }
 END_TEST
 
+/* What one connection cannot serve gets one of its own. */
+START_TEST(environment_of_signals_that_differ)
+{
+    static const char *const all[][2] = {
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:4318"},
+        {"OTEL_EXPORTER_OTLP_HEADERS", "key=general"},
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m:4317"},
+        {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"},
+        {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "key=own"},
+        {NULL, NULL},
+    };
+    variables = all;
+    ck_assert_msg(config_environment(&c, lookup, &f) && config_finish(&c, &f), "%s",
+                  faults_text(&f));
+    ck_assert_uint_eq(c.export_destinations.n, 2);
+    const struct config_destination *t = &c.export_destinations.all[0], *m = t + 1;
+    ck_assert_str_eq(t->name, "otel-traces");
+    ck_assert_str_eq(m->name, "otel-metrics");
+    ck_assert_uint_eq(t->signals, 1u << OTLP_TRACES | 1u << OTLP_LOGS);
+    ck_assert_uint_eq(m->signals, 1u << OTLP_METRICS);
+    ck_assert(!t->grpc && m->grpc);
+    ck_assert_str_eq(t->endpoints[OTLP_LOGS], "http://h:4318/v1/logs");
+    ck_assert_str_eq(m->endpoints[OTLP_METRICS], "http://m:4317");
+    ck_assert_str_eq(t->headers[0].value, "general");
+    ck_assert_str_eq(m->headers[0].value, "own");
+}
+END_TEST
+
 static const struct {
     const char *name, *value, *line;
 } wrong[] = {
@@ -206,7 +234,7 @@ static const struct {
     {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "OTEL_EXPORTER_OTLP_TIMEOUT: expected milliseconds"},
     {"OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "expected gzip or none"},
     {"OTEL_EXPORTER_OTLP_HEADERS", "s3cr3t", "OTEL_EXPORTER_OTLP_HEADERS: expected name=value"},
-    {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc", "the same for all signals"},
+    {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "udp", "PROTOCOL: expected grpc or http/protobuf"},
 };
 
 START_TEST(environment_faults)
@@ -291,6 +319,7 @@ int main(void)
     tcase_add_test(t, too_many);
     tcase_add_test(t, environment);
     tcase_add_test(t, environment_of_one_signal);
+    tcase_add_test(t, environment_of_signals_that_differ);
     tcase_add_loop_test(t, environment_faults, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(t, disabled);
     tcase_add_loop_test(t, precedence, 0, 8);
