@@ -22,11 +22,6 @@ enum {
     LIMIT_CORRELATION = 128,  /* bytes of a correlation id */
     LIMIT_TRACESTATE = 512,   /* bytes of a W3C tracestate */
     LIMIT_ITEM = 32768,       /* bytes of one span, event, log or health item */
-    LIMIT_RECORD = 131072,    /* bytes of one ring record's body: an OTLP item and its origin */
-    LIMIT_ORIGIN = 32768,     /* bytes of an OTLP resource, and of a scope, around an item */
-    LIMIT_OTLP_DEPTH = 32,    /* nesting of OTLP attribute values */
-    LIMIT_OTLP_BUCKETS = 320, /* buckets of one OTLP histogram point */
-    LIMIT_OTLP_QUANTILES = 16,
 };
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "model/event.h"
 #include "model/limits.h"
+#include "otlp/limits.h"
 
 enum otlp_signal { OTLP_TRACES, OTLP_METRICS, OTLP_LOGS, OTLP_SIGNALS };
 

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "model/event.h"
 #include "otlp/field.h"
+#include "otlp/limits.h"
 
 /* Text, and what of it an event may show: at most max bytes, and nothing from a NUL on,
  * which OTLP allows and an event does not. */

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "model/metric.h"
+#include "otlp/limits.h"
 #include "store/store.h"
 
 struct metric_view {

@@ -47,3 +47,12 @@ def test_the_page_gives_the_limits():
     given = set(re.findall(r" Ta (\d+)", section))
     assert len(limits) >= 18
     assert [name for name, value in limits if value not in given] == []
+
+
+def test_the_daemons_page_gives_the_limits_of_otlp():
+    limits = re.findall(r"LIMIT_(\w+) = (\d+)", (ROOT / "src/otlp/limits.h").read_text())
+    page = (ROOT / "man/mcptallyd.8").read_text()
+    section = page[page.index(".Ss Receiving OTLP"):page.index(".Ss Forwarding")]
+    given = set(re.findall(r" Ta (\d+)", section))
+    assert len(limits) >= 5
+    assert [name for name, value in limits if value not in given] == []
