@@ -120,7 +120,7 @@ static void command(struct sender *s, const char *line)
     else if (strcmp(line, "stats") == 0)
         print_stats(s);
     else
-        assert(!"a command");
+        assert(0 && "a command");
     send_queued(s);
 }
 
