@@ -82,7 +82,7 @@ bool sim_store_logs(const struct store *st, uint64_t offset)
 /* ---- life and death ---- */
 
 /* A killed process frees nothing: what it held at that moment is no leak. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
