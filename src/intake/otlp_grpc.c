@@ -86,8 +86,10 @@ static void count_answer(struct grpc_call *c, enum rpc_code code)
         otlp_intake_count(c->session->in, OTLP_GRPC, (enum otlp_signal)c->method, code);
 }
 
+/* A peer that opens no window for its answer would hold stream and connection for ever. */
 static void submitted(struct grpc_call *c, int r)
 {
+    c->deadline = c->session->now + c->session->in->options.receive_timeout;
     if (r < 0)
         (void)nghttp2_submit_rst_stream(c->session->h2, NGHTTP2_FLAG_NONE, c->id,
                                         NGHTTP2_INTERNAL_ERROR);
@@ -186,7 +188,7 @@ static void on_answered(void *arg, const struct otlp_answer *a)
 {
     struct grpc_call *c = arg;
     c->job = NULL;
-    c->deadline = 0;
+    c->session->now = clock_now().mono;
     if (a->code == RPC_OK) {
         const uint8_t prefix[GRPC_PREFIX] = {0};
         buf_add(&c->reply, prefix, sizeof prefix);
@@ -547,16 +549,23 @@ uint64_t grpc_session_deadline(const struct grpc_session *s)
     if (!s->ncalls)
         first = sooner(first, s->idle_since + s->in->options.idle_timeout);
     TAILQ_FOREACH(c, &s->calls, link)
-    if (c->deadline && c->state != CALL_ANSWERED)
+    if (c->deadline)
         first = sooner(first, c->deadline);
     return first;
 }
 
-/* What is being applied is answered; the peer has given up, or will hear of it. */
+/* What is being applied is answered; the peer has given up, or will hear of it. An answer
+ * that is not fetched is taken back. */
 static void expire_call(struct grpc_call *c)
 {
     if (c->job && otlp_job_begun(c->job)) {
         c->deadline = 0;
+        return;
+    }
+    if (c->state == CALL_ANSWERED) {
+        c->deadline = 0;
+        otlp_refused(c->session->in, OWN_LIMIT_SLOW);
+        (void)nghttp2_submit_rst_stream(c->session->h2, NGHTTP2_FLAG_NONE, c->id, NGHTTP2_CANCEL);
         return;
     }
     if (c->job)
@@ -572,7 +581,7 @@ void grpc_session_expire(struct grpc_session *s, uint64_t now)
     if (s->ended)
         return;
     TAILQ_FOREACH(c, &s->calls, link)
-    if (c->deadline && c->deadline <= now && c->state != CALL_ANSWERED)
+    if (c->deadline && c->deadline <= now)
         expire_call(c);
     const bool slow = (!s->greeted && now - s->began >= GRPC_GREETING_NS) ||
                       (s->in_headers && now - s->headers_since >= GRPC_HEADERS_NS);

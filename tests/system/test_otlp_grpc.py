@@ -221,6 +221,19 @@ def test_a_slow_body_has_a_deadline(start):
     settled(daemon)
 
 
+def test_an_answer_that_is_not_fetched_has_a_deadline(start):
+    daemon = start(otlp_receive_timeout="200ms", otlp_connections=1)
+    p = peer(daemon, greet=False)
+    p.send(h2.PREFACE + h2.frame(h2.SETTINGS, payload=struct.pack(">HI", 4, 0)))  # no window
+    stream = p.open(h2.call(TRACES))
+    p.send(h2.frame(h2.DATA, h2.END_STREAM, stream, h2.message(SPANS)))
+    assert p.until(h2.HEADERS, stream)
+    assert p.until(h2.RST_STREAM, stream)[3] == struct.pack(">I", 8)
+    assert refused(daemon)["time"] == 1
+    assert settled(daemon)["applied"] == 10  # so the one place is free for another
+    p.close()
+
+
 def test_the_callers_deadline(daemon):
     p = peer(daemon)
     stream = p.open(h2.call(TRACES, ("grpc-timeout", "50m")))
