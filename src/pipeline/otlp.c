@@ -11,6 +11,7 @@
 enum {
     RECORD_HEADS = 32, /* bytes of tags and lengths that otlp_join() adds, at most */
     ITEM_COST = 64,    /* bytes that an item counts beside its own */
+    COPY_SHARE = 8,    /* of what lies around an item, which is copied but not read again */
     ORIGIN_TEXT = 2 * LIMIT_ORIGIN,
 };
 
@@ -196,6 +197,14 @@ static int apply_item(struct otlp_request *r)
     return r->signal == OTLP_TRACES ? otlp_apply_span(r) : otlp_apply_log(r);
 }
 
+/* What an item costs beside its own bytes: one large resource around many small scopes is
+ * read again with each, so that a turn would last as long as the sender likes. */
+static size_t cost_around(const struct otlp_item *i)
+{
+    const size_t around = i->resource.n + i->scope.n;
+    return ITEM_COST + (i->new_resource || i->new_scope ? around : around / COPY_SHARE);
+}
+
 /* The next item of the walk; how many bytes it was. */
 static size_t next_item(struct otlp_request *r)
 {
@@ -212,7 +221,7 @@ static size_t next_item(struct otlp_request *r)
     const int why = apply_item(r);
     if (!r->hand.open)
         finish(r, why);
-    return r->item.bytes.n * !r->hand.open + ITEM_COST;
+    return r->item.bytes.n * !r->hand.open + cost_around(&r->item);
 }
 
 /* The next point of the metric in hand. */

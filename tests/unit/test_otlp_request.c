@@ -281,6 +281,34 @@ START_TEST(a_request_may_be_cut_anywhere)
 }
 END_TEST
 
+/* A resource is read with each scope: those that a turn gets to are fewer when it is large. */
+START_TEST(a_large_resource_around_many_scopes_takes_many_steps)
+{
+    enum { SCOPES = 400, LARGE = 30000, STEP = 65536 };
+    static char large[LARGE];
+    memset(large, 'x', sizeof large);
+    buf_init(&req, 1 << 22);
+    at_resource = put_open(&req, 1);
+    const size_t resource = put_open(&req, 1);
+    put_attr_text(&req, 1, STR("service.name"), STR("svc"));
+    put_attr_text(&req, 1, STR("large"), (struct str){large, sizeof large});
+    put_close(&req, resource);
+    for (int i = 0; i < SCOPES; i++) {
+        at_scope = put_open(&req, 2);
+        put_span("work", SPAN_SERVER, 1);
+        put_close(&req, at_scope);
+    }
+    put_close(&req, at_resource);
+    struct otlp_request *r = otlp_request_new(&pl, OTLP_TRACES, (uint8_t *)req.p, req.n);
+    unsigned steps = 1;
+    req = (struct buf){0};
+    while (otlp_request_step(r, STEP, w.now))
+        steps++;
+    otlp_request_free(r);
+    ck_assert_uint_ge(steps, SCOPES / (STEP / LARGE + 1));
+}
+END_TEST
+
 int main(void)
 {
     const struct fixture_test tests[] = {
@@ -294,6 +322,7 @@ int main(void)
         {"bad span", a_bad_span_is_dropped_alone},
         {"forwarding", metrics_are_kept_for_sending_on},
         {"splitting", a_metric_larger_than_a_record_becomes_several},
+        {"large resource", a_large_resource_around_many_scopes_takes_many_steps},
         {"cuts", a_request_may_be_cut_anywhere},
     };
     return fixture_run("otlp_request", tests, sizeof tests / sizeof *tests);
