@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/options.h"
+#include "pipeline/span_metrics.h"
 
 /* One log line a fault. */
 static void log_faults(struct faults *f)
@@ -56,6 +57,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     log_set_level((enum log_level)d->config->log_level);
     options_pipeline(d->config, &pipeline);
     d->pipeline.options = pipeline;
+    span_metrics_forget(&d->pipeline);
     d->pipeline.redact = redact;
     d->pipeline.rules = rules;
     redact_free(d->redact);

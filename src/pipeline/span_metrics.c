@@ -147,6 +147,13 @@ void span_metrics_sweep(struct pipeline *pl)
     }
 }
 
+void span_metrics_forget(struct pipeline *pl)
+{
+    for (unsigned i = 0; pl->spots && i < SPOTS; i++)
+        let_go(pl, &pl->spots[i]);
+    store_commit(pl->st);
+}
+
 void span_metrics_fini(struct pipeline *pl)
 {
     free(pl->spots);

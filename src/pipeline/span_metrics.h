@@ -34,6 +34,9 @@ void span_metrics_note(struct pipeline *pl, const struct event *span,
  * overflow series, since there may be room again. */
 void span_metrics_sweep(struct pipeline *pl);
 
+/* When the options have changed: the same values may be of other dimensions now. Commits. */
+void span_metrics_forget(struct pipeline *pl);
+
 /* Frees the cache; the store is not told. */
 void span_metrics_fini(struct pipeline *pl);
 

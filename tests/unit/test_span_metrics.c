@@ -122,6 +122,21 @@ START_TEST(dimensions_come_from_the_span_or_its_resource)
 }
 END_TEST
 
+START_TEST(the_same_value_of_another_dimension)
+{
+    pl.options.nspan_dimensions = 1;
+    pl.options.span_dimensions[0] = STR("tenant");
+    attr("tenant", "x");
+    attr("region", "x");
+    note();
+    pl.options.span_dimensions[0] = STR("region");
+    span_metrics_forget(&pl); /* as a reload does */
+    note();
+    ck_assert_uint_eq(sample_of(CALLS, LABELS ",tenant=\"x\"").u, 1);
+    ck_assert_uint_eq(sample_of(CALLS, "region=\"x\"," LABELS).u, 1);
+}
+END_TEST
+
 START_TEST(values_do_not_run_into_each_other)
 {
     pl.options.nspan_dimensions = 2;
@@ -296,6 +311,7 @@ int main(void)
         {"calls", calls_and_durations},
         {"off", off_is_off},
         {"dimensions", dimensions_come_from_the_span_or_its_resource},
+        {"reload", the_same_value_of_another_dimension},
         {"apart", values_do_not_run_into_each_other},
         {"redaction", secrets_do_not_become_labels},
         {"idle", idle_series_end_and_begin_again},
