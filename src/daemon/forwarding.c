@@ -10,6 +10,7 @@
 #include "daemon/options.h"
 #include "export/transport.h"
 #include "format/otlp_series.h"
+#include "model/text.h"
 
 enum {
     RECORDS = 256, /* of a ring that one callback reads */
@@ -725,9 +726,11 @@ static void check_line(const struct line *l, struct check *c)
     if (!why)
         return;
     const size_t n = strlen(c->message);
+    const struct str error = text_cut(str_of(lane->error), 100);
     c->status = CHECK_WARN;
-    snprintf(c->message + n, sizeof c->message - n, "%s%s: %s%s%.100s", n ? "; " : "",
-             otlp_signal_name(lane->signal), why, *lane->error ? ": " : "", lane->error);
+    snprintf(c->message + n, sizeof c->message - n, "%s%s: %s%s%.*s", n ? "; " : "",
+             otlp_signal_name(lane->signal), why, error.n ? ": " : "", STR_ARG(error));
+    c->message[text_cut(str_of(c->message), strlen(c->message)).n] = '\0';
 }
 
 void forwarding_checks(const struct forwarding *f, struct verdict *v)

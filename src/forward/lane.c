@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "forward/lane_inside.h"
+#include "model/text.h"
 #include "otlp/record.h"
 
 enum {
@@ -320,13 +321,13 @@ static void send_ready(struct lane *l, struct when now)
 static void note_error(struct lane *l, const struct outcome *o)
 {
     const char *kind = o->grpc ? "gRPC status" : "HTTP status";
+    const struct str why = text_cut(o->message, o->status ? 120 : 160);
     if (o->status)
-        snprintf(l->error, sizeof l->error, "%s %u%s%.*s", kind, o->status,
-                 o->message.n ? ": " : "", (int)(o->message.n < 120 ? o->message.n : 120),
-                 o->message.n ? o->message.p : "");
+        snprintf(l->error, sizeof l->error, "%s %u%s%.*s", kind, o->status, why.n ? ": " : "",
+                 (int)why.n, why.n ? why.p : "");
     else
-        snprintf(l->error, sizeof l->error, "%.*s", (int)(o->message.n < 160 ? o->message.n : 160),
-                 o->message.n ? o->message.p : "no connection");
+        snprintf(l->error, sizeof l->error, "%.*s", why.n ? (int)why.n : 64,
+                 why.n ? why.p : "no connection");
     for (char *p = l->error; *p; p++)
         if ((unsigned char)*p < ' ')
             *p = ' ';

@@ -296,6 +296,10 @@ START_TEST(messages)
     char text[CALL_MESSAGE + 50];
     call_outcome(&c, true, 3, OUTCOME_REFUSED, STR("a\nb\033[31m\177"));
     ck_assert(str_eq(c.outcome.message, STR("a b [31m ")));
+    call_outcome(&c, true, 3, OUTCOME_REFUSED,
+                 STR("\xff\xc3\xa9\xc2\x9b"
+                     "1m\xe2\x82"));
+    ck_assert(str_eq(c.outcome.message, STR("?\xc3\xa9 1m??")));
     for (unsigned i = 0; i + 1 < sizeof text; i += 2)
         memcpy(text + i, "\xc3\xa4", 2);
     call_outcome(&c, true, 3, OUTCOME_REFUSED, (struct str){text, sizeof text});
