@@ -148,7 +148,8 @@
     X(COUNT, otlp_streams, "otlp.streams", "16", 1, 1000, RELOAD,                                  \
       "Requests that one gRPC connection may have open, from the next connection on.")             \
     X(DURATION, otlp_receive_timeout, "otlp.receive_timeout", "10s", 100 * NS_PER_MS, CONFIG_HOUR, \
-      RESTART, "Time from the head of an OTLP request to its last byte.")                          \
+      RESTART,                                                                                     \
+      "Time from the head of an OTLP request to its last byte, and to fetch a gRPC answer.")       \
     X(DURATION, otlp_idle_timeout, "otlp.idle_timeout", "5m", NS_PER_S, CONFIG_DAY, RESTART,       \
       "Time without a request after which a connection to an OTLP port is closed.")                \
     X(COUNT, health_connections, "health.connections", "32", 1, 1000, RESTART,                     \
