@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import re
 import signal
 
@@ -12,6 +11,8 @@ import pytest
 from collector import Answer, GrpcCollector, HttpCollector
 from command import emit
 from conftest import until
+from destinations import (check_ledger, check_of, destination, endpoint, helpers, lane, log_bodies,
+                          protocol, say, set_destinations)
 
 
 @pytest.fixture(params=[GrpcCollector, HttpCollector], ids=["grpc", "http"])
@@ -19,59 +20,6 @@ def collector(request):
     one = request.param()
     yield one
     one.stop()
-
-
-def protocol(collector):
-    return "grpc" if isinstance(collector, GrpcCollector) else "http/protobuf"
-
-
-def endpoint(collector):
-    return getattr(collector, "base", None) or collector.endpoint
-
-
-def destination(collector, **more):
-    return {"name": "up", "protocol": protocol(collector), "endpoint": endpoint(collector), **more}
-
-
-def set_destinations(daemon, *all_of_them):
-    daemon.options["export.destinations"] = json.dumps(all_of_them)
-    daemon.options.update({"export.batch_delay": "20ms", "export.retry_first": "50ms",
-                           "export.retry_most": "200ms", "export.spool_after": "0",
-                           "sampling.window": "0"})
-    return daemon
-
-
-def lane(daemon, name="logs", destination="up"):
-    return next(one for one in daemon.status()["export"]
-                if one["signal"] == name and one["destination"] == destination)
-
-
-def check_ledger(daemon, name="logs", ring="events"):
-    """read + found + pushed = what became of items + what is in the spool."""
-    m = {(key, labels.get("outcome")): value for (key, pairs), value in daemon.metrics().items()
-         for labels in [dict(pairs)] if labels.get("signal") == name}
-    done = sum(v for (key, _), v in m.items() if key == "mcptally_export_items_total")
-    found = m["mcptally_export_spool_found_items_total", None]
-    in_spool = m["mcptally_export_spool_items", None]
-    read = next(c["read"] for c in daemon.status()["consumers"]
-                if c["consumer"] == "export/up" and c["ring"] == ring)
-    assert read + found == done + in_spool
-
-
-def check_of(daemon):
-    detailed = daemon.get("/health/detailed", "health").json()
-    return next(c for c in detailed["checks"] if c["name"] == "export/up")
-
-
-def log_bodies(collector):
-    """The texts of all log records that came, in order."""
-    return [text for request in collector.requests if request.signal == "logs"
-            for text in re.findall(r"<(line \d+)>", request.body.decode("latin-1"))]
-
-
-def say(daemon, *numbers):
-    for number in numbers:
-        emit(daemon, "log", "info", f"<line {number}>")
 
 
 def test_what_comes_goes_on(new_daemon, collector):
@@ -328,7 +276,7 @@ def test_helper_dies(new_daemon, collector):
     daemon = set_destinations(new_daemon(), destination(collector)).start()
     say(daemon, 1)
     until(lambda: lane(daemon)["spool"]["items"] == 1, "the spool")
-    for child in children(daemon.pid):
+    for child in helpers(daemon.pid):
         os.kill(child, signal.SIGKILL)
     say(daemon, 2)
     until(lambda: lane(daemon)["spool"]["items"] == 2, "the spool again")
@@ -339,15 +287,3 @@ def test_helper_dies(new_daemon, collector):
         check_ledger(daemon)
     finally:
         again.stop()
-
-
-def children(pid):
-    out = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            out.append(int(path.parent.name))
-    return out
