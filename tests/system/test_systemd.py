@@ -43,15 +43,19 @@ class Machine:
              f"--machine=mcptally-test-{os.getpid()}", "--console=pipe",
              "--kill-signal=SIGRTMIN+4", "--private-network", f"--bind-ro={source}:/src", "--boot"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def boot(self):
         self.leader = until(self.find_leader, "the container")
         until(lambda: self.run("systemctl", "is-system-running").stdout.strip()
               in ("running", "degraded"), "its systemd")
 
     def find_leader(self):
+        """Its first process, once that is systemd: before it nspawn has other children, which
+        make the container and end."""
         if self.nspawn.poll() is not None:
             pytest.skip("systemd-nspawn cannot make a container here")
-        found = subprocess.run(["pgrep", "-P", str(self.nspawn.pid)], capture_output=True,
-                               text=True, timeout=DEADLINE, check=False)
+        found = subprocess.run(["pgrep", "-P", str(self.nspawn.pid), "-x", "systemd"],
+                               capture_output=True, text=True, timeout=DEADLINE, check=False)
         return found.stdout.split()[0] if found.stdout else None
 
     def run(self, *line):
@@ -85,6 +89,7 @@ class Machine:
 def machine(tmp_path_factory):
     one = Machine(tmp_path_factory.mktemp("machine"))
     try:
+        one.boot()
         one.must("sh", "-c", SETUP)
         yield one
         print(one.run("journalctl", "--no-pager", "-u", "mcptallyd").stdout)
