@@ -74,6 +74,7 @@ struct forwarding {
     struct event *wake;
     uint64_t armed;       /* mono ns that it is set for; 0: it is not */
     unsigned at;          /* line whose turn it is, over all destinations */
+    uint32_t made;        /* lines, ever */
     uint64_t drain_began; /* mono ns; 0: not yet */
     void (*drained)(void *arg);
     void *drained_arg;
@@ -460,8 +461,11 @@ static struct line *line_new(struct destination *d, enum otlp_signal signal,
         .decide = io_decide,
     };
     if (lane_init(&l->lane, f->env.pl->st, &f->env.pl->own, d->slot, signal, ring, consumer, o, &io,
-                  d->name))
+                  d->name)) {
+        /* The transport may still answer what another line of this signal has sent. */
+        l->lane.next_id = (uint64_t)++f->made << 32;
         return l;
+    }
     line_free(l);
     return NULL;
 }
@@ -477,10 +481,8 @@ static void replace_transport(struct destination *d, const struct config_destina
     struct transport *fresh = transport_new(d->forwarding->env.base, d->forwarding->env.helper, &o,
                                             on_answer, d, why, sizeof why);
     options_transport_fini(&o);
-    if (!fresh) {
+    if (!fresh) /* the old one may not know all signals: then there is none */
         log_error("export", "%s: %s", d->name, why);
-        return;
-    }
     transport_free(d->transport);
     d->transport = fresh;
     d->identity = options_identity(c);
