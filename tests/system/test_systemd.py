@@ -145,6 +145,19 @@ def test_store_outlives_stop_and_start(service):
     assert service.status()["store"]["id"] == before["store"]["id"]
 
 
+def test_its_other_processes_end_with_it(service):
+    """Those that do what may block: as few as they are, in the same user, and gone after a kill."""
+    def processes():
+        return set(service.run("pgrep", "-x", "-u", "mcptally", "mcptally.*").stdout.split())
+    until(lambda: len(processes()) == 3, "itself and two others")
+    before = processes()
+    assert service.show()["MainPID"] in before
+    service.must("kill", "-KILL", service.show()["MainPID"])
+    until(lambda: len(processes()) == 3 and not before & processes(), "others in their place")
+    service.must("systemctl", "stop", "mcptallyd.service")
+    assert processes() == set()
+
+
 def test_reload(service):
     service.must("systemctl", "reload", "mcptallyd.service")
     assert service.show()["ActiveState"] == "active"
