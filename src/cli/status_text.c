@@ -244,6 +244,58 @@ static void add_consumers(struct buf *to, const json_t *s, bool colour)
     }
 }
 
+/* What became of items; zeros are left out. */
+static void add_outcomes(struct buf *to, const json_t *items)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)items, key, value) if (json_integer_value(value))
+    {
+        buf_adds(to, ", ");
+        plain_add(to, str_of(key));
+        buf_addf(to, " %llu", (unsigned long long)json_integer_value(value));
+    }
+}
+
+static void add_spool(struct buf *to, const json_t *spool)
+{
+    if (number(spool, "records") == 0)
+        return;
+    const double age = json_number_value(json_object_get(spool, "age_seconds"));
+    buf_addf(to, ", spool %llu items %llu bytes ", (unsigned long long)number(spool, "items"),
+             (unsigned long long)number(spool, "bytes"));
+    duration_add(to, age > 0 ? (uint64_t)(age * (double)NS_PER_S) : 0);
+    buf_adds(to, " old");
+}
+
+/* One line for each signal of each destination. */
+static void add_export(struct buf *to, const json_t *s, bool colour)
+{
+    const json_t *row, *all = json_object_get(s, "export");
+    size_t i;
+    if (json_array_size(all) == 0)
+        return;
+    static const char *const none[] = {NULL};
+    add_head(to, colour, "export", none);
+    json_array_foreach(all, i, row)
+    {
+        plain_add(to, text(row, "destination"));
+        buf_addc(to, ' ');
+        plain_add(to, text(row, "signal"));
+        buf_adds(to, ": ");
+        plain_add(to, text(row, "breaker"));
+        buf_addf(to, ", waiting %llu, queued %llu", (unsigned long long)number(row, "waiting"),
+                 (unsigned long long)number(row, "queued"));
+        add_outcomes(to, json_object_get(row, "items"));
+        add_spool(to, json_object_get(row, "spool"));
+        if (json_is_string(json_object_get(row, "error"))) {
+            buf_adds(to, "; ");
+            plain_add(to, text(row, "error"));
+        }
+        buf_addc(to, '\n');
+    }
+}
+
 void status_text(struct buf *to, const json_t *status, bool colour)
 {
     add_process(to, status, colour);
@@ -253,4 +305,5 @@ void status_text(struct buf *to, const json_t *status, bool colour)
     add_sampling(to, status);
     add_items(to, status, colour);
     add_consumers(to, status, colour);
+    add_export(to, status, colour);
 }

@@ -5,8 +5,8 @@ import json
 import pathlib
 import re
 
+import otlp
 from collector import GrpcCollector
-from command import emit
 
 
 def protocol(collector):
@@ -58,8 +58,10 @@ def log_bodies(collector):
 
 
 def say(daemon, *numbers):
+    """Of one resource: a request has its items by resource, and in order only within one."""
     for number in numbers:
-        emit(daemon, "log", "info", f"<line {number}>")
+        line = otlp.request(otlp.log(f"<line {number}>"))
+        assert otlp.post(daemon, "logs", line).status == 200
 
 
 def children(pid):

@@ -12,6 +12,7 @@ import pytest
 
 import otlp
 from collector import HttpCollector
+from command import at, ok
 from conftest import until
 from destinations import (check_ledger, check_of, destination, helpers, lane, log_bodies, say,
                           set_destinations)
@@ -70,9 +71,7 @@ def test_kills_of_both(new_daemon, away):
     for _ in range(12):
         for _ in range(chance.randint(1, 4)):
             said += 1
-            # Of one resource: a request has its items by resource.
-            line = otlp.request(otlp.log(f"<line {said}>"))
-            assert otlp.post(daemon, "logs", line).status == 200
+            say(daemon, said)
         if chance.random() < 0.5:
             until(lambda: lane(daemon)["spool"]["items"] > 0, "the spool")
         victim = chance.choice(("daemon", "helper", "both", "none"))
@@ -163,6 +162,9 @@ def test_damaged_and_foreign_files(new_daemon, away):
     """One damaged record is lost and counted; what is not ours is left alone; the rest comes."""
     daemon = start(new_daemon(), away)
     keep(daemon, 1, 2, 3, 4)
+    shown = next(line for line in ok("status", *at(daemon)).splitlines()
+                 if line.startswith("up logs: "))
+    assert ", spool 4 items " in shown and shown.partition("; ")[2]
     assert daemon.stop() == 0
     folder = daemon.state / SPOOL
     segment = next(f for f in sorted(folder.glob("*.spool")) if b"<line 2>" in f.read_bytes())
