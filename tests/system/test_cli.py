@@ -409,7 +409,10 @@ def test_bench(daemon, kind):
                            *at(daemon)))
     assert result["emitted"] == result["acknowledged"] == 10000
     assert result["rejected"] == result["lost"] == 0
-    assert daemon.check_accounting()["applied"] == 10000
+    account = daemon.check_accounting()
+    # One domain's share of the traces that are held is less than this many.
+    sampled = account["dropped"].get("sampled", 0) if kind in ("span", "mixed") else 0
+    assert account["applied"] + sampled == 10000
     if kind == "counter":
         assert sum(v for (name, _), v in daemon.metrics().items()
                    if name == "mcptally_bench_items_total") == 10000
