@@ -95,33 +95,35 @@ static bool key_char(unsigned char c)
     return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '\'';
 }
 
-/* 0x80 in each byte of the word that equals c (and perhaps in later ones). */
-static uint64_t equals(uint64_t w, unsigned char c)
+/* Sixteen characters that are judged at once; compilers have these without intrinsics. */
+typedef uint8_t block __attribute__((vector_size(16)));
+
+static bool key_block_ok(uint64_t first, uint64_t second)
 {
-    const uint64_t x = w ^ EACH_BYTE(c);
-    return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+    const uint64_t words[2] = {first, second};
+    uint64_t bad[2];
+    block w;
+    memcpy(&w, words, sizeof w);
+    const block not_key = (block)((w <= ' ') | (w > '~') | (w == '"') | (w == '\\') | (w == '\''));
+    memcpy(bad, &not_key, sizeof bad);
+    return (bad[0] | bad[1]) == 0;
 }
 
-/* Non-zero when a byte of the word is no character of a key. */
-static uint64_t not_key(uint64_t w)
-{
-    const uint64_t low = (w - EACH_BYTE(' ' + 1)) & ~w, high = w | (w + EACH_BYTE(1));
-    return ((low | high) & EACH_BYTE(0x80)) | equals(w, '"') | equals(w, '\\') | equals(w, '\'');
-}
-
+/* The last sixteen may overlap those before, and of fewer the two halves each other. */
 bool text_key_ok(struct str key)
 {
-    uint64_t bad = 0;
+    bool ok = true;
     if (key.n == 0 || key.n > LIMIT_KEY)
         return false;
     if (key.n < 8) {
         for (size_t i = 0; i < key.n; i++)
-            bad |= !key_char((unsigned char)key.p[i]);
-        return bad == 0;
+            ok &= key_char((unsigned char)key.p[i]);
+        return ok;
     }
-    for (size_t i = 0; i + 8 < key.n; i += 8)
-        bad |= not_key(load_word(key.p + i));
-    return (bad | not_key(load_word(key.p + key.n - 8))) == 0;
+    for (size_t i = 0; i + 16 < key.n; i += 16)
+        ok &= key_block_ok(load_word(key.p + i), load_word(key.p + i + 8));
+    const char *last = key.p + key.n - 8;
+    return ok && key_block_ok(load_word(key.n < 16 ? key.p : last - 8), load_word(last));
 }
 
 bool text_name_ok(struct str name)

@@ -97,25 +97,45 @@ static struct str text_attr(const struct event *e, struct str key)
     return a && a->type == ATTR_STRING ? a->s : (struct str){0};
 }
 
-static void begin(struct span_labels *l, const struct pipeline *pl, const struct span_source *from)
+static uint64_t hash_of(const struct pipeline *pl, const struct span_source *from)
 {
-    l->n = 0;
-    l->hash = hash_bytes(from->service.p, from->service.n, pl->st->head->secret + from->domain);
+    return hash_bytes(from->service.p, from->service.n, pl->st->head->secret + from->domain);
 }
 
-static void span_labels(struct span_labels *l, const struct pipeline *pl, const struct event *e,
-                        const struct span_source *from)
+static void begin(struct span_labels *l, uint64_t source)
 {
-    static const char *const kinds[] = {
-        "SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
-        "SPAN_KIND_CLIENT",      "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER",
+    l->n = 0;
+    l->hash = source;
+}
+
+/* One of a few texts; `which` of them tells the hash as much as the text would. */
+static void add_choice(struct span_labels *l, struct str key, struct str text, unsigned which)
+{
+    l->hash = (l->hash ^ (which + 1)) * UINT64_C(0x9e3779b97f4a7c15);
+    l->all[l->n++] = (struct label){key, text};
+}
+
+#define TEXT(literal)                                                                              \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    } /* STR() is no constant */
+
+static void span_labels(struct span_labels *l, const struct pipeline *pl, const struct event *e,
+                        const struct span_source *from, uint64_t source)
+{
+    static const struct str kinds[] = {
+        TEXT("SPAN_KIND_UNSPECIFIED"), TEXT("SPAN_KIND_INTERNAL"), TEXT("SPAN_KIND_SERVER"),
+        TEXT("SPAN_KIND_CLIENT"),      TEXT("SPAN_KIND_PRODUCER"), TEXT("SPAN_KIND_CONSUMER"),
     };
-    static const char *const codes[] = {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"};
+    static const struct str codes[] = {TEXT("STATUS_CODE_UNSET"), TEXT("STATUS_CODE_OK"),
+                                       TEXT("STATUS_CODE_ERROR")};
+    const unsigned kind = e->span_kind <= SPAN_CONSUMER ? e->span_kind : 0;
+    const unsigned code = e->status <= SPAN_ERROR ? e->status : 0;
     const struct pipeline_options *o = &pl->options;
-    begin(l, pl, from);
+    begin(l, source);
     add(l, STR("span.name"), e->name);
-    add(l, STR("span.kind"), str_of(kinds[e->span_kind <= SPAN_CONSUMER ? e->span_kind : 0]));
-    add(l, STR("status.code"), str_of(codes[e->status <= SPAN_ERROR ? e->status : 0]));
+    add_choice(l, STR("span.kind"), kinds[kind], kind);
+    add_choice(l, STR("status.code"), codes[code], code);
     for (unsigned i = 0; i < o->nspan_dimensions; i++) {
         const struct attr *a = find(e->attrs, e->nattrs, o->span_dimensions[i]);
         if (!a)
@@ -284,13 +304,13 @@ static void mcp_labels(struct span_labels *l, const struct event *e, struct str 
 }
 
 static void note_mcp(struct pipeline *pl, const struct event *e, const struct span_source *from,
-                     struct when now)
+                     uint64_t source, struct when now)
 {
     struct span_labels l;
     const struct str method = text_attr(e, STR("mcp.method.name"));
     if (method.n == 0 || (e->span_kind != SPAN_SERVER && e->span_kind != SPAN_CLIENT))
         return;
-    begin(&l, pl, from);
+    begin(&l, source);
     mcp_labels(&l, e, method);
     observe(pl, e->span_kind == SPAN_SERVER ? MCP_SERVER_DURATION : MCP_CLIENT_DURATION, &l, from,
             e, now);
@@ -302,9 +322,10 @@ void span_metrics_note(struct pipeline *pl, const struct event *span,
     struct span_labels l;
     if (!pl->options.span_metrics)
         return;
-    span_labels(&l, pl, span, from);
+    const uint64_t source = hash_of(pl, from);
+    span_labels(&l, pl, span, from, source);
     (void)apply(pl, SPAN_CALLS, &l, from, 1, now);
     observe(pl, SPAN_DURATION, &l, from, span, now);
     if (from->otlp)
-        note_mcp(pl, span, from, now);
+        note_mcp(pl, span, from, source, now);
 }
