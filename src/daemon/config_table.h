@@ -142,7 +142,7 @@
     X(SIZE, otlp_message_bytes, "otlp.message_bytes", "4MiB", 64 << 10, 256 << 20, RELOAD,         \
       "Size of one OTLP message, before and after decompression.")                                 \
     X(SIZE, otlp_json_bytes, "otlp.json_bytes", "1MiB", 64 << 10, 64 << 20, RELOAD,                \
-      "The same of one in JSON, which is converted at one go.")                                    \
+      "The same of one in JSON.")                                                                  \
     X(COUNT, otlp_connections, "otlp.connections", "256", 1, 100000, RESTART,                      \
       "Connections to each of the OTLP ports at one time.")                                        \
     X(COUNT, otlp_streams, "otlp.streams", "16", 1, 1000, RELOAD,                                  \

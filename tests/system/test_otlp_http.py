@@ -103,6 +103,25 @@ def test_json_is_taken(daemon, kind, squeeze):
     assert settled(daemon)["applied"] == 3
 
 
+def callbacks(daemon):
+    return daemon.metrics()[("mcptally_callback_duration_seconds_count", ())]
+
+
+def test_a_large_text_in_json_is_taken_in_steps(daemon):
+    body = json_spans(5000)
+    scope = body["resourceSpans"][0]["scopeSpans"][0]
+    scope["spans"][7]["name"] = "long \u20ac" * 4000
+    scope["scope"] = {"name": "behind its spans"}
+    text = json.dumps(body).encode()
+    assert 900_000 < len(text) < 1 << 20
+    before = callbacks(daemon)
+    assert post(daemon, "traces", text, "application/json").body == b"{}"
+    assert callbacks(daemon) - before >= len(text) // (24 << 10)
+    got = post(daemon, "traces", text[:-1] + b",}", "application/json")
+    assert got.status == 400 and b"a key expected" in got.body
+    assert settled(daemon)["applied"] == 5000
+
+
 def test_what_is_dropped_is_a_partial_success(daemon):
     bad = span(span_id=b"\x02" * 7)
     got = post(daemon, "traces", request([span(), bad, bad]))

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "otlp/grpc.h"
-#include "otlp/json.h"
 #include "otlp/logs.pb-c.h"
 #include "otlp/metrics.pb-c.h"
 #include "otlp/trace.pb-c.h"
+#include "otlp_json_whole.h"
 #include "otlp_random.h"
 
 static struct buf text, out;
@@ -24,6 +24,25 @@ static void teardown(void)
 {
     buf_fini(&text);
     buf_fini(&out);
+}
+
+/* Converts it in steps of many sizes, which all come to the same. */
+static int otlp_json(struct buf *to, enum otlp_signal signal, struct str json, char *line,
+                     size_t line_size)
+{
+    static const size_t sizes[] = {1, 2, 7, 40, 300, 4096};
+    const int whole = convert_json(to, signal, json, SIZE_MAX, line, line_size);
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char other[200];
+        struct buf b;
+        buf_init(&b, to->max);
+        const int e = convert_json(&b, signal, json, sizes[i], other, sizeof other);
+        ck_assert_msg(e == whole, "steps of %zu: %d (%s), not %d (%s)", sizes[i], e, other, whole,
+                      line);
+        ck_assert(e != 0 || str_eq(buf_str(&b), buf_str(to)));
+        buf_fini(&b);
+    }
+    return whole;
 }
 
 static void write_message(const ProtobufCMessage *m);
