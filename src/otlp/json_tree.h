@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "model/limits.h"
+#include "otlp/limits.h"
 
 enum {
     /* Levels of messages: those around an attribute, and three for each level of its value
