@@ -115,14 +115,14 @@ def test_disk_that_takes_nothing(new_daemon, away, before, after):
     start(daemon, away, **{"spool.size": "16MiB"})
     remount(daemon, before)
     say(daemon, 1, 2)
-    until(lambda: "cannot be written" in check_of(daemon).get("message", ""), "the check")
+    until(lambda: "the spool cannot be" in check_of(daemon).get("message", ""), "the check")
     assert check_of(daemon)["status"] == "warn"
     assert daemon.get("/health/ready", "health").status == 200
     say(daemon, 3)
     assert lane(daemon)["spool"]["items"] == 0
     daemon.check_accounting()
     check_ledger_of_what_waits(daemon, 3)
-    assert daemon.log().count("the spool cannot be written") == 1
+    assert daemon.log().count("logs: the spool cannot be") == 1
     remount(daemon, after)
     until(lambda: lane(daemon)["spool"]["items"] == 3, "the spool", deadline=90)
     until(lambda: "cannot" not in check_of(daemon)["message"], "the check")
@@ -147,7 +147,7 @@ def test_disk_that_takes_nothing_and_a_collector(new_daemon, away):
     tmpfs(daemon, "256k")
     start(daemon, away, **{"spool.size": "16MiB"})
     say(daemon, 1, 2)
-    until(lambda: "cannot be written" in check_of(daemon).get("message", ""), "the check")
+    until(lambda: "the spool cannot be" in check_of(daemon).get("message", ""), "the check")
     daemon.kill()
     daemon.start()
     say(daemon, 3)
