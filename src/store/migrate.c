@@ -93,8 +93,9 @@ static const struct {
 
 static uint64_t version_of(const void *mem)
 {
-    const struct store_head *h = mem;
-    return h->version <= STORE_VERSION ? h->version : STORE_VERSION;
+    uint64_t version; /* mem may be a few bytes read from a file, without a head's alignment */
+    memcpy(&version, (const uint8_t *)mem + offsetof(struct store_head, version), sizeof version);
+    return version <= STORE_VERSION ? version : STORE_VERSION;
 }
 
 static uint64_t word_at(const void *mem, uint64_t offset)
