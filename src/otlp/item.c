@@ -212,6 +212,18 @@ static void take_span(struct fields *r, const struct field *f, struct event *out
     }
 }
 
+static int finish_span(const struct fields *r, struct event *out)
+{
+    if (r->err != 0)
+        return r->err;
+    if (all_zero(out->trace.trace_id, sizeof out->trace.trace_id) ||
+        all_zero(out->trace.span_id, sizeof out->trace.span_id))
+        return -ERR_SYNTAX;
+    if (out->end < out->time)
+        out->end = out->time; /* a clock that was set back, or a span that has not ended */
+    return 0;
+}
+
 int otlp_span(struct str bytes, struct event *out)
 {
     struct fields r = fields_of(bytes);
@@ -225,14 +237,36 @@ int otlp_span(struct str bytes, struct event *out)
         r.err = take_inner(bytes, FIELD(11, BYTES), out);
     if (r.err == 0 && seen.link)
         r.err = take_inner(bytes, FIELD(13, BYTES), out);
-    if (r.err != 0)
-        return r.err;
-    if (all_zero(out->trace.trace_id, sizeof out->trace.trace_id) ||
-        all_zero(out->trace.span_id, sizeof out->trace.span_id))
-        return -ERR_SYNTAX;
-    if (out->end < out->time)
-        out->end = out->time; /* a clock that was set back, or a span that has not ended */
-    return 0;
+    return finish_span(&r, out);
+}
+
+/* Whether a KeyValue has one of the keys, or may have: only the usual order of its fields
+ * is looked at. */
+static bool may_have_key(struct str pair, const struct str *keys, unsigned nkeys)
+{
+    const uint8_t *p = (const uint8_t *)pair.p;
+    if (pair.n < 2 || p[0] != FIELD(1, BYTES) || p[1] >= 0x80 || (size_t)p[1] + 2 > pair.n)
+        return true;
+    for (unsigned i = 0; i < nkeys; i++)
+        if (keys[i].n == p[1] && memcmp(keys[i].p, p + 2, p[1]) == 0)
+            return true;
+    return false;
+}
+
+int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, struct event *out)
+{
+    struct fields r = fields_of(bytes);
+    struct field f;
+    struct span_seen seen = {0};
+    begin_span(out);
+    while (fields_next(&r, &f)) {
+        const bool passed = f.tag == FIELD(11, BYTES) || f.tag == FIELD(13, BYTES) ||
+                            (f.tag == FIELD(9, BYTES) && !may_have_key(f.s, keys, nkeys));
+        if (!passed)
+            take_span(&r, &f, out, &seen);
+    }
+    out->all_attrs = out->nattrs;
+    return finish_span(&r, out);
 }
 
 /* ---- log records ---- */

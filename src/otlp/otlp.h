@@ -73,6 +73,12 @@ int otlp_part(struct str joined, struct str *resource, struct str *scope, struct
  * the start). Strings are borrowed from the bytes. 0, or an error for drop_of_error(). */
 int otlp_span(struct str bytes, struct event *out);
 
+/* A part of that, for whoever leaves most spans out and must not pay for all of them:
+ * ids, times, flags, name, tracestate, status, and the attributes with one of `keys`, as
+ * otlp_span() would read them if LIMIT_ATTRS were not. The rest is passed over unchecked: 0 does
+ * not mean that otlp_span() takes the span, but an error means that it does not. */
+int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, struct event *out);
+
 /* A log record: its time is the observed one when it has no other, its severity comes
  * from the text when it has no number, else "info", its name is its event_name (empty:
  * none). A body that is no string is written as JSON into scratch, which is emptied

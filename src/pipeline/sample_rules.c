@@ -4,9 +4,13 @@
 
 #include "base/num.h"
 
+static const struct str forcing[] = {{"sampling.priority", 17}, {"mcptally.keep", 13}};
+enum { FORCING = sizeof forcing / sizeof *forcing };
+
 struct sample_rules {
-    unsigned n;
+    unsigned n, nkeys;
     struct sample_rule *rules;
+    struct str *keys; /* of the rules that name one, and those that force */
     char *text;
 };
 
@@ -32,9 +36,10 @@ struct sample_rules *sample_rules_new(const struct sample_rule *rules, unsigned 
     if (r) {
         r->n = n;
         r->rules = calloc(n ? n : 1, sizeof *r->rules);
+        r->keys = calloc(n + FORCING, sizeof *r->keys);
         r->text = malloc(text);
     }
-    if (!r || !r->rules || !r->text) {
+    if (!r || !r->rules || !r->keys || !r->text) {
         sample_rules_free(r);
         return NULL;
     }
@@ -45,8 +50,18 @@ struct sample_rules *sample_rules_new(const struct sample_rule *rules, unsigned 
         keep(&at, &r->rules[i].key);
         keep(&at, &r->rules[i].value);
         keep(&at, &r->rules[i].service);
+        if (r->rules[i].key.n > 0)
+            r->keys[r->nkeys++] = r->rules[i].key;
     }
+    for (unsigned i = 0; i < FORCING; i++)
+        r->keys[r->nkeys++] = forcing[i];
     return r;
+}
+
+const struct str *sample_rules_keys(const struct sample_rules *r, unsigned *n)
+{
+    *n = r->nkeys;
+    return r->keys;
 }
 
 void sample_rules_free(struct sample_rules *r)
@@ -54,6 +69,7 @@ void sample_rules_free(struct sample_rules *r)
     if (!r)
         return;
     free(r->rules);
+    free(r->keys);
     free(r->text);
     free(r);
 }
@@ -126,8 +142,7 @@ bool sample_forced(const struct event *e)
 {
     for (unsigned i = 0; i < e->nattrs; i++) {
         const struct attr *a = &e->attrs[i];
-        if ((str_eq(a->key, STR("sampling.priority")) && positive(a)) ||
-            (str_eq(a->key, STR("mcptally.keep")) && yes(a)))
+        if ((str_eq(a->key, forcing[0]) && positive(a)) || (str_eq(a->key, forcing[1]) && yes(a)))
             return true;
     }
     return false;

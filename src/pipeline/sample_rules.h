@@ -13,6 +13,9 @@ void sample_rules_free(struct sample_rules *r);
 /* The tier of the first rule that the span matches, TIER_MAX when there is none. */
 enum sample_tier sample_rules_match(const struct sample_rules *r, const struct sample_span *span);
 
+/* The keys of all attributes that decide anything, here or in sample_forced(). */
+const struct str *sample_rules_keys(const struct sample_rules *r, unsigned *n);
+
 /* Whether one of its attributes asks for it to be kept: sampling.priority of 1 or
  * more, mcptally.keep = true. */
 bool sample_forced(const struct event *e);

@@ -401,6 +401,16 @@ static struct trace_entry *remember(struct sampling *s, const struct sample_span
     return e;
 }
 
+bool sampling_at_door(const struct sampling *s)
+{
+    return s && s->o.enabled && s->o.window == 0;
+}
+
+const struct str *sampling_keys(const struct sampling *s, unsigned *n)
+{
+    return sample_rules_keys(s->rules, n);
+}
+
 enum sample_door sampling_note(struct sampling *s, const struct sample_span *span, double pressure,
                                struct when now)
 {

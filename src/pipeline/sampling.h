@@ -90,6 +90,11 @@ bool sampling_local_root(const struct event *span);
 
 enum sample_door { SAMPLE_ENTER, SAMPLE_DROP /* DROP_SAMPLED */ };
 
+/* Whether most spans are left out at the door, because no trace is held; and which
+ * attributes sampling_note() then looks at. s may be NULL in the first. */
+bool sampling_at_door(const struct sampling *s);
+const struct str *sampling_keys(const struct sampling *s, unsigned *n);
+
 /* At the door, before redaction; `pressure` 0 to 1 says how full the ring is of what
  * nobody has read. s may be NULL: nothing is sampled. */
 enum sample_door sampling_note(struct sampling *s, const struct sample_span *span, double pressure,
