@@ -135,6 +135,31 @@ START_TEST(random_spans)
 }
 END_TEST
 
+/* What is read of a span that most likely is left out is what all of it would have said. */
+START_TEST(random_heads)
+{
+    static struct event head;
+    struct rng rng = {(uint64_t)_i};
+    ProtobufCMessage *m = random_message(&rng, &otlp__span__descriptor, 6);
+    const struct str bytes = packed(m);
+    ck_assert_int_eq(otlp_span(bytes, &e), 0);
+    struct str key = e.nattrs ? e.attrs[e.nattrs / 2].key : STR("none");
+    ck_assert_int_eq(otlp_span_head(bytes, &key, 1, &head), 0);
+    ck_assert_mem_eq(&head.trace, &e.trace, sizeof e.trace);
+    ck_assert_mem_eq(head.parent_id, e.parent_id, sizeof e.parent_id);
+    ck_assert(str_eq(head.name, e.name) && str_eq(head.tracestate, e.tracestate));
+    ck_assert(head.time == e.time && head.end == e.end);
+    ck_assert(head.status == e.status && head.span_flags == e.span_flags);
+    unsigned found = 0;
+    for (unsigned i = 0; i < head.nattrs; i++)
+        found += str_eq(head.attrs[i].key, key);
+    for (unsigned i = 0; i < e.nattrs; i++)
+        found -= str_eq(e.attrs[i].key, key);
+    ck_assert_uint_eq(found, 0);
+    protobuf_c_message_free_unpacked(m, NULL);
+}
+END_TEST
+
 /* Cut anywhere, a span is refused or is another whole one; nothing behind it is read. */
 START_TEST(random_spans_cut)
 {
@@ -431,6 +456,7 @@ int main(void)
     Suite *s = suite_create("otlp_item");
     TCase *t = tcase_create("items");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, random_heads, 0, 400);
     tcase_add_loop_test(t, random_spans, 0, 300);
     tcase_add_loop_test(t, random_spans_cut, 0, 20);
     tcase_add_loop_test(t, random_logs, 0, 200);
