@@ -184,16 +184,16 @@ START_TEST(random_requests)
 }
 END_TEST
 
-/* The specification's own example, more or less. */
+/* A request as an exporter writes it. */
 START_TEST(an_example)
 {
     static const char example[] =
         "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":"
-        "{\"stringValue\":\"my.service\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"my.library\","
+        "{\"stringValue\":\"orders\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"orders-client\","
         "\"version\":\"1.0.0\"},\"spans\":[{\"traceId\":\"5B8EFFF798038103D269B633813FC60C\","
         "\"spanId\":\"EEE19B7EC3C1B174\",\"parentSpanId\":\"EEE19B7EC3C1B173\",\"name\":"
-        "\"I'm a server span\",\"startTimeUnixNano\":\"1544712660000000000\",\"endTimeUnixNano\":"
-        "\"1544712661000000000\",\"kind\":2,\"attributes\":[{\"key\":\"my.span.attr\",\"value\":"
+        "\"place order\",\"startTimeUnixNano\":\"1544712660000000000\",\"endTimeUnixNano\":"
+        "\"1544712661000000000\",\"kind\":2,\"attributes\":[{\"key\":\"order.kind\",\"value\":"
         "{\"stringValue\":\"some value\"}}]}]}]}]}";
     struct otlp_walk w;
     struct otlp_item item;
