@@ -293,30 +293,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- connecting ---- */
 
-static struct bufferevent *make_bev(struct link *l)
-{
-    struct client *c = l->client;
-    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-    if (!c->to.tls)
-        return bufferevent_socket_new(c->setup->base, -1, options);
-    SSL *ssl = tls_session(c->setup->tls, c->to.host, c->to.literal, true);
-    if (!ssl)
-        return NULL;
-    struct bufferevent *bev = bufferevent_openssl_socket_new(c->setup->base, -1, ssl,
-                                                             BUFFEREVENT_SSL_CONNECTING, options);
-    if (!bev) {
-        SSL_free(ssl);
-        return NULL;
-    }
-    bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    l->ssl = ssl;
-    return bev;
-}
-
 static bool start(struct link *l, struct sockaddr_storage *a)
 {
     const struct timeval limit = setup_connect_time(l->client->setup);
-    l->bev = make_bev(l);
+    l->bev = setup_bufferevent(l->client->setup, &l->client->to, true, &l->ssl);
     l->timer = event_new(l->client->setup->base, -1, 0, on_timer, l);
     if (!l->bev || !l->timer)
         return false;

@@ -318,26 +318,6 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
         no_answer(s);
 }
 
-static struct bufferevent *make_bev(struct slot *s)
-{
-    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-    struct client *c = s->client;
-    if (!c->to.tls)
-        return bufferevent_socket_new(c->setup->base, -1, options);
-    SSL *ssl = tls_session(c->setup->tls, c->to.host, c->to.literal, false);
-    if (!ssl)
-        return NULL;
-    struct bufferevent *bev = bufferevent_openssl_socket_new(c->setup->base, -1, ssl,
-                                                             BUFFEREVENT_SSL_CONNECTING, options);
-    if (!bev) {
-        SSL_free(ssl);
-        return NULL;
-    }
-    bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    s->ssl = ssl;
-    return bev;
-}
-
 static bool make_connection(struct slot *s, const struct sockaddr_storage *a)
 {
     char host[NI_MAXHOST];
@@ -345,7 +325,7 @@ static bool make_connection(struct slot *s, const struct sockaddr_storage *a)
     if (getnameinfo((const struct sockaddr *)a, (socklen_t)route_size(a), host, sizeof host, NULL,
                     0, NI_NUMERICHOST) != 0)
         return false;
-    s->bev = make_bev(s);
+    s->bev = setup_bufferevent(c->setup, &c->to, false, &s->ssl);
     s->timer = event_new(c->setup->base, -1, 0, on_late, s);
     if (!s->bev || !s->timer)
         return false;

@@ -1,5 +1,6 @@
 #include "export/setup.h"
 
+#include <event2/bufferevent_ssl.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -37,4 +38,24 @@ struct timeval setup_time(uint64_t ns)
 struct timeval setup_connect_time(const struct setup *s)
 {
     return setup_time(setup_connect(s));
+}
+
+struct bufferevent *setup_bufferevent(const struct setup *s, const struct endpoint *to, bool h2,
+                                      SSL **ssl)
+{
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    if (!to->tls)
+        return bufferevent_socket_new(s->base, -1, options);
+    SSL *session = tls_session(s->tls, to->host, to->literal, h2);
+    if (!session)
+        return NULL;
+    struct bufferevent *bev =
+        bufferevent_openssl_socket_new(s->base, -1, session, BUFFEREVENT_SSL_CONNECTING, options);
+    if (!bev) {
+        SSL_free(session);
+        return NULL;
+    }
+    bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    *ssl = session;
+    return bev;
 }

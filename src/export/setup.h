@@ -2,10 +2,11 @@
 #ifndef MCPTALLY_EXPORT_SETUP_H
 #define MCPTALLY_EXPORT_SETUP_H
 
-#include <event2/event.h>
+#include <event2/bufferevent.h>
 
 #include "export/endpoint.h"
 #include "export/fields.h"
+#include "export/tls.h"
 #include "otlp/otlp.h"
 
 #define EXPORT_AGENT "mcptally/" MCPTALLY_BUILD_VERSION
@@ -23,7 +24,6 @@ enum {
 };
 
 struct call;
-struct tls;
 
 struct transport_stats {
     bool connected;
@@ -57,6 +57,11 @@ void setup_failed(struct setup *s, const char *why);
 uint64_t setup_connect(const struct setup *s); /* EXPORT_CONNECT in ns */
 struct timeval setup_connect_time(const struct setup *s);
 struct timeval setup_time(uint64_t ns);
+
+/* A connection to be made to an endpoint, with TLS if it is https (the certificates have to
+ * be there), whose session *ssl then is, borrowed. NULL when memory is out. */
+struct bufferevent *setup_bufferevent(const struct setup *s, const struct endpoint *to, bool h2,
+                                      SSL **ssl);
 
 /* One protocol's way to one host. `send` takes the call until it is answered or `cancel`led. */
 struct client;
