@@ -164,16 +164,10 @@ static int is_blank(struct spool *s, int file, uint64_t size)
 
 static int add_segment(struct spool *s, const struct segment *g)
 {
-    if (s->n == s->room) {
-        const size_t room = s->room ? 2 * s->room : 16;
-        struct segment *more = realloc(s->segments, room * sizeof *more);
-        if (!more)
-            return -ERR_NOMEM;
-        s->segments = more;
-        s->room = room;
-    }
-    s->segments[s->n++] = *g;
-    return 0;
+    const int r = spool_reserve(s);
+    if (r == 0)
+        s->segments[s->n++] = *g;
+    return r;
 }
 
 /* A file that has no head: nothing of it can be told from chance. */

@@ -79,8 +79,7 @@ static uint64_t make_salt(const struct spool *s, uint64_t name)
     return hash_bytes(from, sizeof from, 0);
 }
 
-/* Room in the list for one more, so that nothing can fail once the file is there. */
-static int reserve(struct spool *s)
+int spool_reserve(struct spool *s)
 {
     if (s->n < s->room)
         return 0;
@@ -123,7 +122,7 @@ int spool_start_segment(struct spool *s, uint64_t record, struct point mark)
     char name[SPOOL_NAME];
     struct segment g = {.size = segment_size(s, record), .used = SEGMENT_DATA};
     int file;
-    int r = reserve(s);
+    int r = spool_reserve(s);
     if (r < 0)
         return r;
     /* No two begin at the same number: a number then tells which of two comes later. */

@@ -70,6 +70,10 @@ static inline struct segment *spool_newest(struct spool *s)
     return s->n ? &s->segments[s->n - 1] : NULL;
 }
 
+/* Room in the list for one more segment, so that nothing can fail once its file is there.
+ * 0 or -ERR_NOMEM. */
+int spool_reserve(struct spool *s);
+
 void spool_name(char to[SPOOL_NAME], uint64_t name, bool damaged);
 
 /* ---- scan.c: the records of one segment in order, damage skipped ---- */
