@@ -111,6 +111,10 @@ const char *severity_name(unsigned severity);
 /* The severity number of trace|debug|info|warn|error|fatal, 0 for another word. */
 unsigned severity_of(struct str name);
 
+/* The text of an attribute's value; of a number it is written into `digits`, which has
+ * NUM_F64_MAX bytes. */
+struct str attr_text(const struct attr *a, char *digits);
+
 const char *health_name(unsigned state); /* "healthy" ...; "unknown" outside */
 
 /* The state of a word; -ERR_NOTFOUND. */

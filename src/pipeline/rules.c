@@ -267,25 +267,6 @@ static bool find_measure(const struct event *e, struct str key, double *value)
     return true;
 }
 
-/* The text of an attribute; numbers are written into `digits`. */
-static struct str attr_text(const struct attr *a, char *digits)
-{
-    switch (a->type) {
-    case ATTR_STRING:
-        return text_cut(a->s, LIMIT_LABEL_VALUE);
-    case ATTR_BOOL:
-        return a->i ? STR("true") : STR("false");
-    case ATTR_F64:
-        return (struct str){digits, num_f64(digits, a->d)};
-    case ATTR_I64:
-        break;
-    }
-    const bool negative = a->i < 0;
-    digits[0] = '-';
-    const uint64_t size = negative ? -(uint64_t)a->i : (uint64_t)a->i;
-    return (struct str){digits, negative + num_u64(digits + negative, size)};
-}
-
 static void fill_labels(const struct compiled *c, const struct event *e, struct rule_update *u,
                         char digits[][NUM_F64_MAX])
 {
@@ -294,7 +275,7 @@ static void fill_labels(const struct compiled *c, const struct event *e, struct 
         const struct attr *a = find_attr(e, c->labels[i].key);
         struct str value = {0};
         if (a)
-            value = attr_text(a, digits[i]);
+            value = text_cut(attr_text(a, digits[i]), LIMIT_LABEL_VALUE);
         else if (str_eq(c->labels[i].key, STR("event.name")))
             value = e->name;
         if (value.n > 0)

@@ -87,29 +87,11 @@ static bool takes(struct str pattern, struct str s)
     return s.n >= pattern.n && memcmp(s.p, pattern.p, pattern.n) == 0;
 }
 
-static struct str text_of(const struct attr *a, char digits[NUM_F64_MAX])
-{
-    switch (a->type) {
-    case ATTR_STRING:
-        return a->s;
-    case ATTR_BOOL:
-        return a->i ? STR("true") : STR("false");
-    case ATTR_F64:
-        return (struct str){digits, num_f64(digits, a->d)};
-    case ATTR_I64:
-        break;
-    }
-    const bool negative = a->i < 0;
-    const uint64_t size = negative ? -(uint64_t)a->i : (uint64_t)a->i;
-    digits[0] = '-';
-    return (struct str){digits, negative + num_u64(digits + negative, size)};
-}
-
 static bool has_attr(const struct event *e, struct str key, struct str value)
 {
     char digits[NUM_F64_MAX];
     for (unsigned i = 0; i < e->nattrs; i++)
-        if (str_eq(e->attrs[i].key, key) && takes(value, text_of(&e->attrs[i], digits)))
+        if (str_eq(e->attrs[i].key, key) && takes(value, attr_text(&e->attrs[i], digits)))
             return true;
     return false;
 }
