@@ -77,9 +77,10 @@ static bool make_request(int n, char **words, char *to, size_t size)
         return options_wrong(&options, "a rate is 0%% to 100%%, or 0 to 1, not '%s'", words[2]),
                false;
     if (set)
-        snprintf(to, size, "{\"cmd\":\"sampling\",\"tier\":\"%s\",\"rate\":%.17g}", words[1], rate);
+        snprintf(to, size, "{\"cmd\":\"sampling.set\",\"tier\":\"%s\",\"rate\":%.17g}", words[1],
+                 rate);
     else
-        snprintf(to, size, "{\"cmd\":\"sampling\",\"tier\":\"%s\",\"rate\":null}", words[1]);
+        snprintf(to, size, "{\"cmd\":\"sampling.reset\",\"tier\":\"%s\"}", words[1]);
     return true;
 }
 

@@ -389,15 +389,15 @@ static bool domains_exist(const struct config *c, struct faults *f)
     return true;
 }
 
-static bool choosers_are_uids(const struct config *c, struct faults *f)
+static bool are_ids(const struct config *c, enum config_key key, const struct config_list *list,
+                    struct faults *f)
 {
-    for (size_t i = 0; i < c->domains_choosers.n; i++) {
-        uint64_t uid;
-        const char *text = c->domains_choosers.items[i];
-        if (value_count(text, &uid) && uid < UINT32_MAX)
+    for (size_t i = 0; i < list->n; i++) {
+        uint64_t id;
+        if (value_count(list->items[i], &id) && id < UINT32_MAX)
             continue;
-        fault_add(f, where_set(c, KEY_domains_choosers), "domains.choosers",
-                  "expected uids, not \"%s\"", text);
+        fault_add(f, where_set(c, key), rows[key].key, "expected %cids, not \"%s\"",
+                  key == KEY_control_admin_gids ? 'g' : 'u', list->items[i]);
         return false;
     }
     return true;
@@ -454,7 +454,9 @@ bool config_finish(struct config *c, struct faults *f)
     const char *const own[] = {c->listen_otlp_grpc, c->listen_otlp_http};
     bool good = domains_exist(c, f);
     good = config_destinations_finish(&c->export_destinations, own, 2, f) && good;
-    good = choosers_are_uids(c, f) && good;
+    good = are_ids(c, KEY_domains_choosers, &c->domains_choosers, f) && good;
+    good = are_ids(c, KEY_control_admin_uids, &c->control_admin_uids, f) && good;
+    good = are_ids(c, KEY_control_admin_gids, &c->control_admin_gids, f) && good;
     good = rules_off_exist(c, f) && good;
     good = messages_fit(c, f) && good;
     good = list_fits(c, KEY_metrics_resource_labels, &c->metrics_resource_labels, f) && good;

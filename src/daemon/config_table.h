@@ -62,6 +62,12 @@
     X(MODE, control_mode, "control.mode", "0660", 0, 0777, RESTART, "Its file mode.")              \
     X(TEXT, control_group, "control.group", "", 0, 0, RESTART,                                     \
       "Its group, by name or number. Empty: the daemon's own.")                                    \
+    X(LIST, control_admin_uids, "control.admin_uids", "", 0, 0, RELOAD,                            \
+      "Users, by number, whose requests may change something; root and the daemon's own user may " \
+      "always. What only shows something is for everybody who can connect.")                       \
+    X(LIST, control_admin_gids, "control.admin_gids", "", 0, 0, RELOAD,                            \
+      "Groups, by number, whose members may. With neither of the two: the members of the "         \
+      "socket's group.")                                                                           \
     X(ADDRESS, listen_metrics, "listen.metrics", "127.0.0.1:9090", 0, 0, RESTART,                  \
       "Where /metrics is served. Port 0 picks a free one, which mcptally status shows.")           \
     X(ADDRESS, listen_health, "listen.health", "127.0.0.1:9091", 0, 0, RESTART,                    \

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/audit.h"
 #include "base/log.h"
 #include "daemon/attach.h"
 #include "daemon/checks.h"
@@ -216,8 +217,13 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
     struct daemon *d = arg;
     (void)sig;
     (void)what;
-    if (d->state == DAEMON_SERVING)
-        daemon_reload(d);
+    if (d->state != DAEMON_SERVING)
+        return;
+    const struct audit_act act = {
+        .what = "reload",
+        .object = d->load->used ? d->load->used : "",
+        .outcome = daemon_reload(d) ? "done" : "the configuration stays as it was"};
+    audit_note(&act);
 }
 
 static struct event *add_signal(struct daemon *d, int sig, event_callback_fn callback)

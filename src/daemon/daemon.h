@@ -81,7 +81,8 @@ struct daemon {
 /* Runs until a signal ends it; takes the configuration. Returns the exit status. */
 int daemon_run(struct load *load, struct config *config);
 
-/* SIGHUP: reads the configuration again and applies what can be applied. */
-void daemon_reload(struct daemon *d);
+/* SIGHUP: reads the configuration again and applies what can be applied; false, and the
+ * log says why, when all stays as it was. */
+bool daemon_reload(struct daemon *d);
 
 #endif

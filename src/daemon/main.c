@@ -36,7 +36,7 @@ static const struct option options[] = {
     {0},
 };
 
-struct command {
+struct invocation {
     struct load load;
     bool check;
     const char *print;
@@ -60,7 +60,7 @@ static int print(const char *what)
 }
 
 /* -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, struct command *c)
+static int parse(int argc, char **argv, struct invocation *c)
 {
     int option;
     while ((option = getopt_long(argc, argv, "c:r:s:o:nVh", options, NULL)) != -1) {
@@ -95,7 +95,7 @@ static int parse(int argc, char **argv, struct command *c)
     return optind == argc ? -1 : wrong_usage();
 }
 
-static int run(struct command *c)
+static int run(struct invocation *c)
 {
     struct config config;
     struct faults faults;
@@ -119,7 +119,7 @@ static int run(struct command *c)
 
 int main(int argc, char **argv)
 {
-    struct command c = {0};
+    struct invocation c = {0};
     c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
     if (!c.load.overrides)
         return DAEMON_FAILED;

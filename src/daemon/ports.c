@@ -1,6 +1,11 @@
 #include "daemon/ports.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/log.h"
+#include "daemon/commands.h"
+#include "daemon/value.h"
 #include "serve/metrics_page.h"
 
 static struct pages_options pages_options_of(const struct config *c)
@@ -45,6 +50,29 @@ static struct port *start_health(struct ports *p, const struct config *c, struct
     return port_new(&p->env, &o);
 }
 
+/* The numbers, which config_finish() has checked, into an array of their own; false, and
+ * those of before stay, when memory is out. */
+static bool admins_of(struct ports *p, const struct config *c, struct admins *out)
+{
+    const struct config_list *lists[] = {&c->control_admin_uids, &c->control_admin_gids};
+    uint32_t *ids = calloc(lists[0]->n + lists[1]->n + 1, sizeof *ids), *to = ids;
+    if (!ids)
+        return false;
+    for (int l = 0; l < 2; l++)
+        for (size_t i = 0; i < lists[l]->n; i++) {
+            uint64_t id = ADMIN_NO_GROUP;
+            (void)value_count(lists[l]->items[i], &id);
+            *to++ = (uint32_t)id;
+        }
+    *out = (struct admins){.uids = ids,
+                           .nuids = (unsigned)lists[0]->n,
+                           .gids = ids + lists[0]->n,
+                           .ngids = (unsigned)lists[1]->n};
+    free(p->admins);
+    p->admins = ids;
+    return true;
+}
+
 static int start_control(struct ports *p, const struct config *c, struct passed *passed,
                          const struct ports_about *about)
 {
@@ -59,13 +87,19 @@ static int start_control(struct ports *p, const struct config *c, struct passed 
     const int fd = sockets_listen(&p->control_place);
     if (fd < 0)
         return fd;
-    const struct control_options o = {
+    struct control_options o = {
         .listen_fd = fd,
         .pages = p->pages,
         .health = &p->health_page,
         .describe = about->describe,
         .arg = about->arg,
+        .commands = daemon_commands,
+        .ncommands = daemon_ncommands,
     };
+    if (!admins_of(p, c, &o.admins)) {
+        close(fd);
+        return -ERR_NOMEM;
+    }
     p->control = control_new(&p->env, &o);
     return p->control ? 0 : -ERR_NOMEM;
 }
@@ -91,7 +125,12 @@ int ports_start(struct ports *p, const struct serve_env *env, const struct confi
 void ports_configure(struct ports *p, const struct config *c)
 {
     const struct pages_options o = pages_options_of(c);
+    struct admins admins;
     pages_set_options(p->pages, &o);
+    if (admins_of(p, c, &admins))
+        control_set_admins(p->control, &admins);
+    else
+        log_error("control", "memory is out: control.admin_* stay as they were");
 }
 
 void ports_stop(struct ports *p)
@@ -105,6 +144,7 @@ void ports_stop(struct ports *p)
         sockets_remove(&p->control_place);
         control_free(p->control);
     }
+    free(p->admins);
     if (p->pages)
         pages_free(p->pages);
     health_page_fini(&p->health_page);

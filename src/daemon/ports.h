@@ -14,6 +14,7 @@ struct ports {
     struct health_page health_page;
     struct socket_place control_place;
     struct control *control;
+    uint32_t *admins; /* the uids and, behind them, the gids of control.admin_* */
     struct port *metrics, *health;
 };
 
@@ -23,7 +24,7 @@ struct ports_about {
     const struct verdict *verdict;
     uint64_t started; /* mono ns */
     void (*describe)(void *arg, struct status_info *out);
-    void *arg;
+    void *arg; /* the daemon, which its commands are handed too */
 };
 
 /* 0, or the error of the control socket, or -ERR_NOMEM; has logged why. An HTTP

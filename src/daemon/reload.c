@@ -76,17 +76,19 @@ static bool apply(struct daemon *d, struct config *fresh)
     return true;
 }
 
-void daemon_reload(struct daemon *d)
+bool daemon_reload(struct daemon *d)
 {
     struct config fresh;
     struct faults faults;
+    bool done = false;
     notify_reloading(&d->notify);
     faults_init(&faults);
     if (!load_config(d->load, &fresh, &faults)) {
         log_faults(&faults);
         log_error("config", "the configuration stays as it was");
     } else {
-        if (apply(d, &fresh))
+        done = apply(d, &fresh);
+        if (done)
             log_info("config", "read again");
         else
             log_error("config", "out of memory; the configuration stays as it was");
@@ -94,4 +96,5 @@ void daemon_reload(struct daemon *d)
     }
     faults_fini(&faults);
     notify_send(&d->notify, "READY=1");
+    return done;
 }

@@ -193,6 +193,8 @@ enum own_limit {
       "Watched components by health state.")                                                       \
     X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
       "HTTP requests answered, by port.")                                                          \
+    X(CONTROL_REFUSED, "mcptally_control_refused", COUNTER, U64, "", OWN_NONE,                     \
+      "Requests to the control socket by whom they are not allowed to.")                           \
     X(OTLP_REQUESTS, "mcptally_otlp_requests", COUNTER, U64, "", OWN_OTLP,                         \
       "OTLP requests answered, by protocol, signal and gRPC code.")                                \
     X(OTLP_BYTES, "mcptally_otlp_received_bytes", COUNTER, U64, "By", OWN_PROTOCOL,                \

@@ -2,16 +2,16 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "format/json.h"
 #include "format/sampling_doc.h"
+#include "store/commit.h"
 
 enum {
     REQUEST_MAX = 4096,
@@ -19,12 +19,14 @@ enum {
     CONNECTIONS = 32,
     ACCEPTS = 64,      /* in one turn */
     SEND_STEP = 65536, /* bytes of one send */
+    REFUSALS = 30,     /* that are audited a minute: a peer could fill the disk with them */
     CONTROL_MAGIC = 0x6374726c
 };
 
 #define REQUEST_NS (2 * NS_PER_S)
 #define ANSWER_NS  (30 * NS_PER_S)
 #define REST_NS    (100 * NS_PER_MS) /* of the listener when descriptors are out */
+#define REFUSAL_NS (60 * NS_PER_S)
 
 enum client_state {
     CLIENT_READING, /* the request is not whole */
@@ -55,6 +57,9 @@ struct control {
     struct event *rest;
     unsigned n;
     TAILQ_HEAD(, client) clients;
+    uint32_t group;           /* of the socket's file */
+    uint64_t refused_since;   /* mono ns; the minute that is counted */
+    uint64_t refused, silent; /* in it, and since the last that was audited */
 };
 
 static struct timeval timeval_of(uint64_t ns)
@@ -173,26 +178,77 @@ static void on_page(struct page_wait *w, struct page *page)
 
 /* ---- commands ---- */
 
-static void command_status(struct client *k, const json_t *request)
+static const char *command_status(struct command_call *call)
 {
-    const struct control *c = k->owner;
+    const struct control *c = call->arg;
     struct status_info info = {.running = true};
-    (void)request;
     c->o.describe(c->o.arg, &info);
     pipeline_refresh(c->env.pl);
-    status_document(&k->answer, c->env.pl->st, &info, clock_now());
-    buf_addc(&k->answer, '\n');
-    client_answer(k);
+    status_document(call->answer, c->env.pl->st, &info, clock_now());
+    return NULL;
 }
 
-static void command_health(struct client *k, const json_t *request)
+static const char *command_health(struct command_call *call)
 {
-    (void)request;
-    health_page_detailed(k->owner->o.health, &k->answer);
-    client_answer(k);
+    const struct control *c = call->arg;
+    health_page_detailed(c->o.health, call->answer);
+    return NULL;
 }
 
-static void command_metrics(struct client *k, const json_t *request)
+static const char *command_sampling(struct command_call *call)
+{
+    const struct control *c = call->arg;
+    if (!c->env.pl->sampling)
+        return "there is no sampling";
+    struct json_writer j = json_begin(call->answer);
+    sampling_doc(&j, NULL, c->env.pl->sampling);
+    return NULL;
+}
+
+/* Below 0: the configured rate again. */
+static const char *change_rate(struct command_call *call, double rate)
+{
+    const struct control *c = call->arg;
+    const char *name = json_string_value(json_object_get(call->request, "tier"));
+    const int tier = name ? sample_tier_of(str_of(name)) : -ERR_NOTFOUND;
+    if (!c->env.pl->sampling)
+        return "there is no sampling";
+    if (tier < 0)
+        return "tier is critical, normal or debug";
+    if (rate < 0)
+        snprintf(call->object, sizeof call->object, "%s", name);
+    else
+        snprintf(call->object, sizeof call->object, "%s %g%%", name, rate * 100);
+    if (sampling_set(c->env.pl->sampling, (enum sample_tier)tier, rate) < 0)
+        return "rate is a number from 0 to 1";
+    return command_sampling(call);
+}
+
+static const char *command_sampling_set(struct command_call *call)
+{
+    const json_t *rate = json_object_get(call->request, "rate");
+    if (!json_is_number(rate) || json_number_value(rate) < 0)
+        return "rate is a number from 0 to 1";
+    return change_rate(call, json_number_value(rate));
+}
+
+static const char *command_sampling_reset(struct command_call *call)
+{
+    return change_rate(call, -1);
+}
+
+static const struct command commands[] = {
+    {"status", command_status, false},
+    {"health", command_health, false},
+    {"sampling", command_sampling, false},
+    {"sampling.set", command_sampling_set, true},
+    {"sampling.reset", command_sampling_reset, true},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+/* A page is made in steps, and is no command of the table. */
+static void ask_page(struct client *k, const json_t *request)
 {
     const char *format = json_string_value(json_object_get(request, "format"));
     const bool text = !format || strcmp(format, "text") == 0;
@@ -205,67 +261,90 @@ static void command_metrics(struct client *k, const json_t *request)
     pages_ask(k->owner->o.pages, text ? PROM_TEXT : PROM_OPENMETRICS, false, &k->wait);
 }
 
-/* With a tier, its rate is set; to null, it is the configured one again. */
-static bool change_rate(struct client *k, const json_t *request, struct sampling *s)
+static const struct command *find(const struct control *c, const char *name, void **arg)
 {
-    const char *name = json_string_value(json_object_get(request, "tier"));
-    const json_t *rate = json_object_get(request, "rate");
-    const int tier = name ? sample_tier_of(str_of(name)) : -ERR_NOTFOUND;
-    const bool reset = json_is_null(rate);
-    if (tier < 0) {
-        client_fail(k, "tier is critical, normal or debug");
-        return false;
-    }
-    const double to = reset ? -1 : json_is_number(rate) ? json_number_value(rate) : 2;
-    if ((!reset && to < 0) || sampling_set(s, (enum sample_tier)tier, to) < 0) {
-        client_fail(k, "rate is a number from 0 to 1, or null");
-        return false;
-    }
-    if (reset)
-        log_info("sampling", "the rate of %s is as configured again", name);
-    else
-        log_info("sampling", "the rate of %s is set to %g%%", name, to * 100);
-    return true;
+    *arg = (void *)(uintptr_t)c;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    *arg = c->o.arg;
+    for (unsigned i = 0; i < c->o.ncommands; i++)
+        if (strcmp(name, c->o.commands[i].name) == 0)
+            return &c->o.commands[i];
+    return NULL;
 }
 
-static void command_sampling(struct client *k, const json_t *request)
+static void audit(const struct command *command, const struct command_call *call,
+                  const char *outcome)
 {
-    struct sampling *s = k->owner->env.pl->sampling;
-    if (!s) {
-        client_fail(k, "there is no sampling");
+    const struct audit_act act = {
+        .who = call->who, .what = command->name, .object = call->object, .outcome = outcome};
+    audit_note(&act);
+}
+
+/* What is refused is audited too, up to a limit; what is beyond it is said by how many. */
+static void audit_refusal(struct control *c, const struct command *command,
+                          const struct command_call *call)
+{
+    const uint64_t now = clock_now().mono;
+    char outcome[64] = "refused";
+    own_add(&c->env.pl->own, OWN_CONTROL_REFUSED, 0, 1);
+    store_commit(c->env.pl->st);
+    if (c->refused == 0 || now - c->refused_since >= REFUSAL_NS) {
+        c->refused_since = now;
+        c->refused = 0;
+    }
+    if (++c->refused > REFUSALS) {
+        c->silent++;
         return;
     }
-    if (json_object_get(request, "tier") && !change_rate(k, request, s))
+    if (c->silent)
+        snprintf(outcome, sizeof outcome, "refused, as were %llu before it",
+                 (unsigned long long)c->silent);
+    c->silent = 0;
+    audit(command, call, outcome);
+}
+
+static const char *run(struct client *k, const struct command *command, struct command_call *call)
+{
+    struct control *c = k->owner;
+    const bool known = admin_who(k->fd, &call->who);
+    if (!command->privileged)
+        return command->run(call);
+    if (!known || !admin_may(&c->o.admins, k->fd, &call->who, c->group)) {
+        audit_refusal(c, command, call);
+        return "you are not allowed to do this; control.admin_uids and control.admin_gids of "
+               "the configuration say who is";
+    }
+    const char *why = command->run(call);
+    audit(command, call, why ? why : "done");
+    return why;
+}
+
+static void client_command(struct client *k, const char *name, const json_t *request)
+{
+    struct command_call call = {.request = request, .answer = &k->answer};
+    const struct command *command = find(k->owner, name, &call.arg);
+    const char *why = command ? run(k, command, &call) : "there is no such command";
+    if (why) {
+        buf_reset(&k->answer);
+        client_fail(k, why);
         return;
-    struct json_writer j = json_begin(&k->answer);
-    sampling_doc(&j, NULL, s);
+    }
     buf_addc(&k->answer, '\n');
     client_answer(k);
 }
-
-static const struct {
-    const char *name;
-    void (*run)(struct client *k, const json_t *request);
-} commands[] = {
-    {"status", command_status},
-    {"health", command_health},
-    {"metrics", command_metrics},
-    {"sampling", command_sampling},
-};
 
 static void client_run(struct client *k)
 {
     json_t *request = json_loadb(k->request, k->have, JSON_REJECT_DUPLICATES, NULL);
     const char *cmd = json_string_value(json_object_get(request, "cmd"));
-    size_t i = 0;
-    while (cmd && i < sizeof commands / sizeof *commands && strcmp(cmd, commands[i].name) != 0)
-        i++;
     if (!cmd)
         client_fail(k, "a request is an object with cmd");
-    else if (i == sizeof commands / sizeof *commands)
-        client_fail(k, "cmd is status, health, metrics or sampling");
+    else if (strcmp(cmd, "metrics") == 0)
+        ask_page(k, request);
     else
-        commands[i].run(k, request);
+        client_command(k, cmd, request);
     json_decref(request);
 }
 
@@ -372,6 +451,7 @@ struct control *control_new(const struct serve_env *env, const struct control_op
         c->o.connections = CONNECTIONS;
     if (c->o.deadline == 0)
         c->o.deadline = REQUEST_NS;
+    c->group = admin_group_of(o->listen_fd);
     TAILQ_INIT(&c->clients);
     c->ready = event_new(env->base, o->listen_fd, EV_READ | EV_PERSIST, on_ready, c);
     c->rest = event_new(env->base, -1, 0, on_rest, c);
@@ -379,6 +459,11 @@ struct control *control_new(const struct serve_env *env, const struct control_op
         return c;
     control_free(c);
     return NULL;
+}
+
+void control_set_admins(struct control *c, const struct admins *admins)
+{
+    c->o.admins = *admins;
 }
 
 void control_free(struct control *c)

@@ -8,9 +8,13 @@
  *     {"cmd":"metrics","format":"openmetrics"}  a line of JSON with "type" and "length",
  *                                               and a page of so many bytes; or "text"
  *     {"cmd":"sampling"}                        one JSON object, see format/sampling_doc.h
- *     {"cmd":"sampling","tier":"debug","rate":0.5}   sets it, null resets it; likewise
+ *     {"cmd":"sampling.set","tier":"debug","rate":0.5}   sets a rate; likewise
+ *     {"cmd":"sampling.reset","tier":"debug"}            to what is configured; likewise
  *     anything else                             {"error":"..."}
  *
+ * and what control_options adds to these; command.h says how. Whoever may connect may
+ * ask; what changes something is for root, the daemon's own user, and those whom
+ * control_options.admins names, and is written to the audit log whether it was allowed or not.
  * Requests are answered between two batches, so the numbers of one answer agree.
  * A request has a size limit, a connection an absolute deadline, and there are at
  * most so many connections; one too many is closed at once. */
@@ -18,6 +22,8 @@
 #define MCPTALLY_SERVE_CONTROL_H
 
 #include "format/status.h"
+#include "serve/admin.h"
+#include "serve/command.h"
 #include "serve/health_page.h"
 #include "serve/pages.h"
 
@@ -33,10 +39,16 @@ struct control_options {
     /* Fills in what the status says of the running daemon. */
     void (*describe)(void *arg, struct status_info *out);
     void *arg;
+
+    const struct command *commands; /* beside the built-in ones; arg is handed to them */
+    unsigned ncommands;
+    struct admins admins;
 };
 
 /* NULL when memory or descriptors are out. */
 struct control *control_new(const struct serve_env *env, const struct control_options *o);
+
+void control_set_admins(struct control *c, const struct admins *admins);
 
 /* After pages_stop(). */
 void control_free(struct control *c);

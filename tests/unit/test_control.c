@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "format/census.h"
 #include "loop_client.h"
@@ -149,15 +151,18 @@ START_TEST(sampling_is_shown_and_changed)
     static const struct {
         const char *request, *answer;
     } cases[] = {
-        {"{\"cmd\":\"sampling\",\"tier\":\"high\",\"rate\":1}",
+        {"{\"cmd\":\"sampling.set\",\"tier\":\"high\",\"rate\":1}",
          "tier is critical, normal or debug"},
-        {"{\"cmd\":\"sampling\",\"tier\":7,\"rate\":1}", "tier is critical, normal or debug"},
-        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":1.5}", "rate is a number from 0 to 1"},
-        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":-0.5}", "rate is a number from 0 to 1"},
-        {"{\"cmd\":\"sampling\",\"tier\":\"debug\"}", "rate is a number from 0 to 1"},
-        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":0.25}", "\"set\":0.25,\"now\":0.25"},
+        {"{\"cmd\":\"sampling.set\",\"tier\":7,\"rate\":1}", "tier is critical, normal or debug"},
+        {"{\"cmd\":\"sampling.set\",\"tier\":\"debug\",\"rate\":1.5}",
+         "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling.set\",\"tier\":\"debug\",\"rate\":-0.5}",
+         "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling.set\",\"tier\":\"debug\"}", "rate is a number from 0 to 1"},
+        {"{\"cmd\":\"sampling.set\",\"tier\":\"debug\",\"rate\":0.25}",
+         "\"set\":0.25,\"now\":0.25"},
         {"{\"cmd\":\"sampling\"}", "\"debug\":{\"configured\":0.01,\"set\":0.25,"},
-        {"{\"cmd\":\"sampling\",\"tier\":\"debug\",\"rate\":null}", "\"set\":null,\"now\":0.01"},
+        {"{\"cmd\":\"sampling.reset\",\"tier\":\"debug\"}", "\"set\":null,\"now\":0.01"},
     };
     struct sampling_options o;
     ck_assert_ptr_nonnull(strstr(ask("{\"cmd\":\"sampling\"}\n"), "there is no sampling"));
@@ -170,6 +175,109 @@ START_TEST(sampling_is_shown_and_changed)
     }
     sampling_free(pl.sampling);
     pl.sampling = NULL;
+}
+END_TEST
+
+/* ---- who may ---- */
+
+static struct audit_act noted;
+static char noted_object[64], noted_outcome[128];
+static unsigned notes;
+
+static void note(void *arg, const struct audit_act *act)
+{
+    (void)arg;
+    notes++;
+    noted = *act;
+    snprintf(noted_object, sizeof noted_object, "%s", act->object);
+    snprintf(noted_outcome, sizeof noted_outcome, "%s", act->outcome);
+}
+
+/* As a user that is nobody here: the kernel notes who connects, not who sends. */
+static const char *ask_as(uid_t uid, const char *request)
+{
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(seteuid(uid), 0);
+    const int fd = client_connect(path);
+    ck_assert_int_eq(seteuid(0), 0);
+    client_send(fd, request);
+    client_read_all(env.base, fd, &got);
+    close(fd);
+    return got.p;
+}
+
+static void with_sampling(void)
+{
+    struct sampling_options o;
+    sampling_defaults(&o);
+    pl.sampling = sampling_new(&ms.st, &pl.own, &o, memory_store_now);
+    notes = 0;
+    audit_set_sink(note, NULL);
+}
+
+static void without_sampling(void)
+{
+    audit_set_sink(NULL, NULL);
+    sampling_free(pl.sampling);
+    pl.sampling = NULL;
+}
+
+#define SET "{\"cmd\":\"sampling.set\",\"tier\":\"debug\",\"rate\":0.25}\n"
+
+START_TEST(what_changes_something_is_audited)
+{
+    with_sampling();
+    ask("{\"cmd\":\"sampling\"}\n");
+    ck_assert_uint_eq(notes, 0);
+    ask(SET);
+    ck_assert_uint_eq(notes, 1);
+    ck_assert_str_eq(noted.what, "sampling.set");
+    ck_assert_str_eq(noted_object, "debug 25%");
+    ck_assert_str_eq(noted_outcome, "done");
+    ck_assert(noted.who.peer && noted.who.uid == geteuid() && noted.who.pid == (uint32_t)getpid());
+    ask("{\"cmd\":\"sampling.reset\",\"tier\":\"none\"}\n");
+    ck_assert_uint_eq(notes, 2);
+    ck_assert_str_eq(noted_outcome, "tier is critical, normal or debug");
+    without_sampling();
+}
+END_TEST
+
+START_TEST(not_everybody_may)
+{
+    static const uint32_t stranger = 54321, nobody = 65534, us = 0;
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    with_sampling();
+    control_set_admins(control, &(struct admins){.uids = &stranger, .nuids = 1});
+    ck_assert_ptr_nonnull(strstr(ask_as(nobody, SET), "not allowed"));
+    ck_assert_uint_eq(own_get(&pl.own, OWN_CONTROL_REFUSED, 0), 1);
+    ck_assert_str_eq(noted_outcome, "refused");
+    ck_assert_uint_eq(noted.who.uid, nobody);
+    ck_assert_ptr_nonnull(strstr(ask_as(nobody, "{\"cmd\":\"sampling\"}\n"), "\"set\":null"));
+    ck_assert_ptr_nonnull(strstr(ask_as(0, SET), "0.25"));
+    control_set_admins(control, &(struct admins){.uids = &nobody, .nuids = 1});
+    ck_assert_ptr_nonnull(strstr(ask_as(nobody, SET), "0.25"));
+    control_set_admins(control, &(struct admins){.gids = &us, .ngids = 1});
+    ck_assert_ptr_nonnull(strstr(ask_as(nobody, SET), "0.25"));
+    control_set_admins(control, &(struct admins){0}); /* the socket's group, which is ours */
+    ck_assert_ptr_nonnull(strstr(ask_as(nobody, SET), "0.25"));
+    without_sampling();
+}
+END_TEST
+
+/* A peer cannot fill the audit log with what it may not do. */
+START_TEST(refusals_are_audited_up_to_a_limit)
+{
+    static const uint32_t stranger = 54321;
+    if (geteuid() != 0)
+        return;
+    with_sampling();
+    control_set_admins(control, &(struct admins){.uids = &stranger, .nuids = 1});
+    for (int i = 0; i < 40; i++)
+        ask_as(65534, SET);
+    ck_assert_uint_eq(notes, 30);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_CONTROL_REFUSED, 0), 40);
+    without_sampling();
 }
 END_TEST
 
@@ -438,6 +546,9 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, status_tells_what_there_is);
     tcase_add_test(t, sampling_is_shown_and_changed);
+    tcase_add_test(t, what_changes_something_is_audited);
+    tcase_add_test(t, not_everybody_may);
+    tcase_add_test(t, refusals_are_audited_up_to_a_limit);
     tcase_add_test(t, status_adds_up_the_domains);
     tcase_add_test(t, status_counts_sessions_by_service);
     tcase_add_test(t, metrics_come_with_their_length);
