@@ -21,8 +21,7 @@ void emit_invalid(struct mcptally *m)
         no_ring(m);
         return;
     }
-    ring_count(&r->emitted);
-    ring_count(&r->invalid);
+    shm_ring_count(&r->shm.page->invalid, 1);
 }
 
 /* ---- updates ---- */
@@ -34,8 +33,8 @@ static inline void put(mcptally_series *s, uint64_t bits)
         no_ring(s->m);
         return;
     }
-    ring_put_update(r, s->id, bits);
-    waker_published(&s->m->waker, ring_half_full(r));
+    shm_ring_put_update(&r->shm, s->id, bits);
+    waker_published(&s->m->waker, shm_ring_half_full(&r->shm));
 }
 
 static inline void put_double(mcptally_series *s, double v, bool ok)
@@ -101,8 +100,8 @@ void emit_item(struct mcptally *m, const struct event *e)
         no_ring(m);
         return;
     }
-    ring_put_item(r, e->kind, b->p, (uint32_t)b->n);
-    waker_published(&m->waker, ring_half_full(r)); /* also when it was full */
+    shm_ring_put_item(&r->shm, e->kind, b->p, (uint32_t)b->n);
+    waker_published(&m->waker, shm_ring_half_full(&r->shm)); /* also when it was full */
 }
 
 void emit_attrs(struct event *e, const mcptally_label *labels)

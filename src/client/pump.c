@@ -87,14 +87,14 @@ static void mark(struct ring *r)
 {
     for (; r; r = r->next) {
         r->ending = atomic_load_explicit(&r->dead, memory_order_acquire);
-        r->until = ring_head(r);
+        r->until = shm_ring_head(&r->shm);
     }
 }
 
 /* Moves one ring's records to the queue; false when that is full. */
 static bool drain_ring(struct mcptally *m, struct ring *r)
 {
-    struct ring_piece piece;
+    struct shm_piece piece;
     while (ring_next(r, r->until, m->pump.copy, &piece)) {
         if (piece.count == 0) {
             if (producer_item(&m->producer, piece.kind, piece.bytes, piece.size) < 0)
@@ -103,7 +103,7 @@ static bool drain_ring(struct mcptally *m, struct ring *r)
             continue;
         }
         const size_t n = producer_updates(&m->producer, piece.bytes, piece.count);
-        ring_took(r, (uint32_t)n * RING_UPDATE);
+        ring_took(r, (uint32_t)n * SHM_RING_UPDATE);
         if (n < piece.count)
             return false;
     }
@@ -113,8 +113,8 @@ static bool drain_ring(struct mcptally *m, struct ring *r)
 /* The thread has gone and the queue is full: there is nobody to wait for. */
 static void lose_rest(struct mcptally *m, struct ring *r)
 {
-    struct ring_piece piece;
-    while (ring_next(r, ring_head(r), m->pump.copy, &piece)) {
+    struct shm_piece piece;
+    while (ring_next(r, shm_ring_head(&r->shm), m->pump.copy, &piece)) {
         producer_lose(&m->producer, LOST_QUEUE, piece.count ? piece.count : 1);
         ring_took(r, piece.words);
     }
@@ -122,8 +122,8 @@ static void lose_rest(struct mcptally *m, struct ring *r)
 
 static void tell_losses(struct mcptally *m, struct ring *r)
 {
-    const uint64_t full = atomic_load_explicit(&r->full, memory_order_relaxed);
-    const uint64_t invalid = atomic_load_explicit(&r->invalid, memory_order_relaxed);
+    const uint64_t full = atomic_load_explicit(&r->shm.page->full, memory_order_relaxed);
+    const uint64_t invalid = atomic_load_explicit(&r->shm.page->invalid, memory_order_relaxed);
     producer_lose(&m->producer, LOST_BUFFER, full - r->full_told);
     producer_lose(&m->producer, LOST_INVALID, invalid - r->invalid_told);
     r->full_told = full;
@@ -135,7 +135,7 @@ static void bury(struct mcptally *m, struct ring **at)
 {
     struct ring *r = *at;
     tell_losses(m, r);
-    m->past.emitted += atomic_load_explicit(&r->emitted, memory_order_relaxed);
+    m->past.emitted += shm_ring_emitted(&r->shm);
     m->past.full += r->full_told;
     m->past.invalid += r->invalid_told;
     *at = r->next;

@@ -58,8 +58,7 @@ static void free_rings(struct ring *r)
 {
     while (r) {
         struct ring *next = r->next;
-        free(r->words);
-        free(r);
+        ring_free(r);
         r = next;
     }
 }

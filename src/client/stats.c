@@ -74,9 +74,9 @@ static bool settle(struct mcptally *m, uint64_t deadline)
 static void add_rings(const struct ring *r, mcptally_stats *s)
 {
     for (; r; r = r->next) {
-        s->emitted += atomic_load_explicit(&r->emitted, memory_order_relaxed);
-        s->lost_buffer += atomic_load_explicit(&r->full, memory_order_relaxed);
-        s->lost_invalid += atomic_load_explicit(&r->invalid, memory_order_relaxed);
+        s->emitted += shm_ring_emitted(&r->shm);
+        s->lost_buffer += atomic_load_explicit(&r->shm.page->full, memory_order_relaxed);
+        s->lost_invalid += atomic_load_explicit(&r->shm.page->invalid, memory_order_relaxed);
     }
 }
 

@@ -25,69 +25,69 @@ static void teardown(void)
 
 START_TEST(updates_come_out_as_on_the_wire)
 {
-    struct ring_piece p;
+    struct shm_piece p;
     ck_assert(ring_empty(r));
-    ring_put_update(r, 5, UINT64_C(0x1122334455667788));
-    ring_put_update(r, 6, 1);
-    ck_assert(ring_next(r, ring_head(r), copy, &p));
+    shm_ring_put_update(&r->shm, 5, UINT64_C(0x1122334455667788));
+    shm_ring_put_update(&r->shm, 6, 1);
+    ck_assert(ring_next(r, shm_ring_head(&r->shm), copy, &p));
     ck_assert_uint_eq(p.count, 2);
-    ck_assert_uint_eq(p.words, 2 * RING_UPDATE);
+    ck_assert_uint_eq(p.words, 2 * SHM_RING_UPDATE);
     ck_assert_uint_eq(get_u32(p.bytes), 5);
     ck_assert_uint_eq(get_u64(p.bytes + 4), UINT64_C(0x1122334455667788));
     ck_assert_uint_eq(get_u32(p.bytes + 12), 6);
     ring_took(r, p.words);
     ck_assert(ring_empty(r));
-    ck_assert(!ring_next(r, ring_head(r), copy, &p));
+    ck_assert(!ring_next(r, shm_ring_head(&r->shm), copy, &p));
 }
 END_TEST
 
 START_TEST(an_item_ends_a_run_of_updates)
 {
-    struct ring_piece p;
-    ring_put_update(r, 5, 1);
-    ring_put_item(r, EVENT_LOG, "hello", 5);
-    ring_put_update(r, 6, 1);
-    ck_assert(ring_next(r, ring_head(r), copy, &p));
+    struct shm_piece p;
+    shm_ring_put_update(&r->shm, 5, 1);
+    shm_ring_put_item(&r->shm, EVENT_LOG, "hello", 5);
+    shm_ring_put_update(&r->shm, 6, 1);
+    ck_assert(ring_next(r, shm_ring_head(&r->shm), copy, &p));
     ck_assert_uint_eq(p.count, 1);
     ring_took(r, p.words);
-    ck_assert(ring_next(r, ring_head(r), copy, &p));
+    ck_assert(ring_next(r, shm_ring_head(&r->shm), copy, &p));
     ck_assert_uint_eq(p.count, 0);
     ck_assert_int_eq(p.kind, EVENT_LOG);
     ck_assert_uint_eq(p.size, 5);
     ck_assert_mem_eq(p.bytes, "hello", 5);
     ring_took(r, p.words);
-    ck_assert(ring_next(r, ring_head(r), copy, &p));
+    ck_assert(ring_next(r, shm_ring_head(&r->shm), copy, &p));
     ck_assert_uint_eq(get_u32(p.bytes), 6);
 }
 END_TEST
 
 START_TEST(a_full_ring_drops_the_newest)
 {
-    const uint32_t room = 1024 / RING_UPDATE;
-    struct ring_piece p;
+    const uint32_t room = 1024 / SHM_RING_UPDATE;
+    struct shm_piece p;
     for (uint32_t i = 0; i < room + 10; i++)
-        ring_put_update(r, i + 1, 0);
-    ck_assert_uint_eq(atomic_load(&r->emitted), room + 10);
-    ck_assert_uint_eq(atomic_load(&r->full), 10);
-    ck_assert(ring_half_full(r));
-    ck_assert(ring_next(r, ring_head(r), copy, &p));
+        shm_ring_put_update(&r->shm, i + 1, 0);
+    ck_assert_uint_eq(shm_ring_emitted(&r->shm), room + 10);
+    ck_assert_uint_eq(atomic_load(&r->shm.page->full), 10);
+    ck_assert(shm_ring_half_full(&r->shm));
+    ck_assert(ring_next(r, shm_ring_head(&r->shm), copy, &p));
     ck_assert_uint_eq(p.count, room);
     ck_assert_uint_eq(get_u32(p.bytes), 1);
-    ring_took(r, RING_UPDATE);
-    ring_put_update(r, 4711, 0);
-    ck_assert_uint_eq(atomic_load(&r->full), 10);
+    ring_took(r, SHM_RING_UPDATE);
+    shm_ring_put_update(&r->shm, 4711, 0);
+    ck_assert_uint_eq(atomic_load(&r->shm.page->full), 10);
 }
 END_TEST
 
 START_TEST(an_item_larger_than_the_ring_is_dropped)
 {
     static const uint8_t body[LIMIT_ITEM];
-    ring_put_item(r, EVENT_LOG, body, 4096);
-    ring_put_item(r, EVENT_LOG, body, LIMIT_ITEM);
-    ck_assert_uint_eq(atomic_load(&r->full), 2);
+    shm_ring_put_item(&r->shm, EVENT_LOG, body, 4096);
+    shm_ring_put_item(&r->shm, EVENT_LOG, body, LIMIT_ITEM);
+    ck_assert_uint_eq(atomic_load(&r->shm.page->full), 2);
     ck_assert(ring_empty(r));
-    ring_put_item(r, EVENT_LOG, body, 4092); /* and its mark: exactly all of it */
-    ck_assert_uint_eq(atomic_load(&r->full), 2);
+    shm_ring_put_item(&r->shm, EVENT_LOG, body, 4092); /* and its mark: exactly all of it */
+    ck_assert_uint_eq(atomic_load(&r->shm.page->full), 2);
 }
 END_TEST
 
@@ -118,18 +118,18 @@ static void make_body(uint64_t i, uint8_t *to)
 static bool put(uint64_t i)
 {
     uint8_t body[300];
-    const uint64_t full = atomic_load_explicit(&r->full, memory_order_relaxed);
+    const uint64_t full = atomic_load_explicit(&r->shm.page->full, memory_order_relaxed);
     make_body(i, body);
     if (is_item(i))
-        ring_put_item(r, EVENT_NAMED, body, size_of(i));
+        shm_ring_put_item(&r->shm, EVENT_NAMED, body, size_of(i));
     else
-        ring_put_update(r, (uint32_t)i + 1, mix(i));
-    return atomic_load_explicit(&r->full, memory_order_relaxed) == full;
+        shm_ring_put_update(&r->shm, (uint32_t)i + 1, mix(i));
+    return atomic_load_explicit(&r->shm.page->full, memory_order_relaxed) == full;
 }
 
 /* Checks a piece that begins with record i; returns how many records it holds, 0
  * when it is wrong. */
-static unsigned check_piece(const struct ring_piece *p, uint64_t i)
+static unsigned check_piece(const struct shm_piece *p, uint64_t i)
 {
     uint8_t body[300];
     make_body(i, body);
@@ -145,13 +145,13 @@ static unsigned check_piece(const struct ring_piece *p, uint64_t i)
 /* Takes what is there, but not all of a run at once; false when something is wrong. */
 static bool take(uint64_t *i)
 {
-    struct ring_piece p;
-    if (!ring_next(r, ring_head(r), copy, &p))
+    struct shm_piece p;
+    if (!ring_next(r, shm_ring_head(&r->shm), copy, &p))
         return true;
     unsigned n = check_piece(&p, *i);
     if (n > 1 && mix(*i) % 3 == 0) {
         n = 1;
-        p.words = RING_UPDATE;
+        p.words = SHM_RING_UPDATE;
     }
     *i += n;
     ring_took(r, p.words);
@@ -168,7 +168,7 @@ START_TEST(any_record_at_any_place)
         for (uint64_t k = 0; k < mix(turns) % 40; k++)
             ck_assert_msg(take(&read), "record %lu", (unsigned long)read);
     }
-    ck_assert_uint_gt(atomic_load(&r->full), 0);
+    ck_assert_uint_gt(atomic_load(&r->shm.page->full), 0);
 }
 END_TEST
 

@@ -1,0 +1,141 @@
+#include "wire/shm_ring.h"
+
+#include "model/limits.h"
+#include "wire/proto.h"
+
+/* A word that begins an item: ids of series are far below. */
+#define ITEM_MARK  UINT32_C(0x80000000)
+#define KIND_SHIFT 24
+#define SIZE_MASK  UINT32_C(0x00ffffff)
+
+_Static_assert(LIMIT_ITEM <= SIZE_MASK, "an item's size fits beside its kind");
+_Static_assert(SHM_RING_UPDATE * sizeof(uint32_t) == PROTO_UPDATE, "updates are as on the wire");
+_Static_assert(SHM_RING_COPY >= LIMIT_ITEM + 2 * sizeof(uint32_t), "a copy holds any item");
+
+void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
+                   const struct shm_ring_slot *slot)
+{
+    struct shm_ring_page *page = memory;
+    page->magic = SHM_RING_MAGIC;
+    page->words = words;
+    *r = (struct shm_ring){
+        .page = page,
+        .words = (uint32_t *)(void *)((uint8_t *)memory + SHM_RING_PAGE),
+        .mask = words - 1,
+        .slot = slot,
+    };
+}
+
+static uint32_t words_of(uint32_t bytes)
+{
+    return (bytes + 3) / 4;
+}
+
+void shm_ring_put_item(struct shm_ring *r, enum event_kind kind, const void *body, uint32_t n)
+{
+    struct shm_ring_page *page = r->page;
+    const uint64_t head = atomic_load_explicit(&page->head, memory_order_relaxed);
+    const uint32_t size = r->mask + 1, need = 1 + words_of(n);
+    if (need > size || shm_ring_used(r, head, size - need) > size - need) {
+        shm_ring_count(&page->full, 1);
+        return;
+    }
+    atomic_store_explicit(&page->writing, head + 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* a kill comes between two instructions */
+    r->words[head & r->mask] = htole32(ITEM_MARK | (uint32_t)kind << KIND_SHIFT | n);
+    const uint32_t at = (uint32_t)(head + 1) & r->mask;
+    const uint32_t to_end = (size - at) * 4;
+    const uint32_t first = n < to_end ? n : to_end;
+    memcpy(r->words + at, body, first);
+    memcpy(r->words, (const uint8_t *)body + first, n - first);
+    atomic_store_explicit(&page->head, head + need, memory_order_release);
+    shm_ring_count(&page->items, 1);
+    atomic_store_explicit(&page->item_words,
+                          atomic_load_explicit(&page->item_words, memory_order_relaxed) + need,
+                          memory_order_release);
+}
+
+uint64_t shm_ring_emitted(const struct shm_ring *r)
+{
+    const struct shm_ring_page *p = r->page;
+    /* The head last: what these count then lies before it, and the sum is never too small. */
+    const uint64_t words = atomic_load_explicit(&p->item_words, memory_order_acquire);
+    const uint64_t items = atomic_load_explicit(&p->items, memory_order_relaxed);
+    const uint64_t head = atomic_load_explicit(&p->head, memory_order_acquire);
+    return (head - words) / SHM_RING_UPDATE + items +
+           atomic_load_explicit(&p->full, memory_order_relaxed) +
+           atomic_load_explicit(&p->invalid, memory_order_relaxed);
+}
+
+static uint32_t word_at(const uint32_t *words, uint32_t mask, uint64_t at)
+{
+    return le32toh(words[at & mask]);
+}
+
+/* n bytes that begin at a position: in place, or in `copy` when they lie across the end. */
+static const uint8_t *bytes_at(const uint32_t *words, uint32_t mask, uint64_t from, uint32_t n,
+                               uint8_t *copy)
+{
+    const uint32_t at = (uint32_t)from & mask;
+    const uint64_t to_end = ((uint64_t)mask + 1 - at) * 4;
+    if (n <= to_end)
+        return (const uint8_t *)(words + at);
+    memcpy(copy, words + at, to_end);
+    memcpy(copy + to_end, words, n - to_end);
+    return copy;
+}
+
+static int take_item(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                     uint8_t *copy, struct shm_piece *out)
+{
+    const uint32_t mark = word_at(words, mask, tail);
+    out->count = 0;
+    out->kind = (enum event_kind)(mark >> KIND_SHIFT & 0x7f);
+    out->size = mark & SIZE_MASK;
+    out->words = 1 + words_of(out->size);
+    if (out->size > LIMIT_ITEM || out->kind < EVENT_SPAN || out->kind > EVENT_HEALTH)
+        return -ERR_RANGE;
+    if (out->words > head - tail)
+        return -ERR_SHORT;
+    out->bytes = bytes_at(words, mask, tail + 1, out->size, copy);
+    return 1;
+}
+
+/* The updates from here to the next item, or to the end of the memory. */
+static int take_updates(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                        uint8_t *copy, struct shm_piece *out)
+{
+    const uint64_t to_end = (uint64_t)mask + 1 - (tail & mask);
+    const uint64_t most = (head - tail < to_end ? head - tail : to_end) / SHM_RING_UPDATE;
+    uint32_t n = 0;
+    if (head - tail < SHM_RING_UPDATE)
+        return -ERR_SHORT;
+    while (n < most && !(word_at(words, mask, tail + n * SHM_RING_UPDATE) & ITEM_MARK))
+        n++;
+    out->count = n ? n : 1; /* or one that lies across the end */
+    out->bytes = bytes_at(words, mask, tail, out->count * PROTO_UPDATE, copy);
+    out->words = out->count * SHM_RING_UPDATE;
+    return 1;
+}
+
+int shm_piece_next(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                   uint8_t *copy, struct shm_piece *out)
+{
+    if (tail == head)
+        return 0;
+    return word_at(words, mask, tail) & ITEM_MARK
+               ? take_item(words, mask, tail, head, copy, out)
+               : take_updates(words, mask, tail, head, copy, out);
+}
+
+uint32_t shm_ring_copy(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                       uint32_t *to)
+{
+    const uint32_t most = SHM_RING_COPY / sizeof *to, at = (uint32_t)tail & mask;
+    const uint32_t n = head - tail < most ? (uint32_t)(head - tail) : most;
+    const uint64_t to_end = (uint64_t)mask + 1 - at;
+    const uint32_t first = n < to_end ? n : (uint32_t)to_end;
+    memcpy(to, words + at, first * sizeof *to);
+    memcpy(to + first, words, (n - first) * sizeof *to);
+    return n;
+}

@@ -1,0 +1,163 @@
+/* shm_ring: what one thread emits, in memory that two processes may share. Floor 1.
+ * No I/O. The layout is man/mcptally-protocol.7, section RINGS.
+ *
+ * The memory of a ring is a page, which only the producer writes, and its words
+ * behind it. A position counts the words since the ring began and is masked on use,
+ * so that a record may lie across the end. An update is three words, as on the
+ * wire; another item is a mark that holds its kind and size, and its body. A record
+ * is published by storing the head behind it. A full ring drops the newest.
+ *
+ * What the reader says lies in a slot, in memory that only the reader writes.
+ * Neither side can do more than lie to the other: the reader looks at the head
+ * once, copies what it reads before it judges it, and follows no pointer. */
+#ifndef MCPTALLY_WIRE_SHM_RING_H
+#define MCPTALLY_WIRE_SHM_RING_H
+
+#include <endian.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "model/event.h"
+
+#define SHM_RING_MAGIC UINT64_C(0x31676e6972706d63) /* "cmpring1" */
+
+enum {
+    SHM_RING_UPDATE = 3,      /* words of an update */
+    SHM_RING_PAGE = 4096,     /* bytes of the page; the words begin there */
+    SHM_RING_MIN = 1024,      /* words of the smallest ring */
+    SHM_RING_MAX = 4 << 20,   /* and of the largest one */
+    SHM_RING_COPY = 64 << 10, /* bytes that a reader copies at one time; holds any item */
+    SHM_SLOT_SIZE = 64,       /* bytes of a slot */
+};
+
+/* The producer's page. Its own counts are for its own use: what it tells of them it
+ * tells in LOST. */
+struct shm_ring_page {
+    uint64_t magic;
+    uint64_t words; /* a power of two */
+    _Alignas(64) _Atomic uint64_t head;
+    _Atomic uint64_t writing; /* head + 1 while an item is written behind it: a writer that is
+                                 killed meanwhile leaves it so, and the item is torn */
+    _Atomic uint64_t items, item_words; /* published that are no updates, and their words */
+    _Atomic uint64_t full, invalid;     /* dropped: no room, malformed */
+};
+
+/* The reader's slot. */
+struct shm_ring_slot {
+    _Alignas(SHM_SLOT_SIZE) _Atomic uint64_t tail; /* read to here, and committed */
+    _Atomic uint32_t asleep; /* 1: the reader wants BELL when something is published */
+};
+
+_Static_assert(sizeof(struct shm_ring_page) <= SHM_RING_PAGE, "the page holds it");
+_Static_assert(sizeof(struct shm_ring_slot) == SHM_SLOT_SIZE, "a line each");
+
+/* For counters with one writer. */
+static inline void shm_ring_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* ---- the writer ---- */
+
+struct shm_ring {
+    struct shm_ring_page *page;
+    uint32_t *words;
+    uint32_t mask; /* words - 1 */
+    const struct shm_ring_slot *slot;
+    uint64_t tail_seen;
+};
+
+/* Of memory of shm_ring_bytes(words) bytes, aligned to a line, whose page is zero; the slot
+ * may be replaced by one with the same tail. */
+void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
+                   const struct shm_ring_slot *slot);
+
+static inline size_t shm_ring_bytes(uint32_t words)
+{
+    return SHM_RING_PAGE + (size_t)words * sizeof(uint32_t);
+}
+
+/* Words in use, as far as the writer has looked; asks again when there are more than
+ * `enough`. */
+static inline uint64_t shm_ring_used(struct shm_ring *r, uint64_t head, uint32_t enough)
+{
+    if (head - r->tail_seen > enough)
+        r->tail_seen = atomic_load_explicit(&r->slot->tail, memory_order_acquire);
+    return head - r->tail_seen;
+}
+
+static inline uint64_t shm_ring_head(const struct shm_ring *r)
+{
+    return atomic_load_explicit(&r->page->head, memory_order_acquire);
+}
+
+static inline bool shm_ring_half_full(struct shm_ring *r)
+{
+    const uint64_t head = atomic_load_explicit(&r->page->head, memory_order_relaxed);
+    return shm_ring_used(r, head, r->mask / 2) > r->mask / 2;
+}
+
+/* Drops it when the ring is full. Two stores of the record, mostly, and the head's. */
+static inline void shm_ring_put_update(struct shm_ring *r, uint32_t id, uint64_t bits)
+{
+    const uint64_t head = atomic_load_explicit(&r->page->head, memory_order_relaxed);
+    const uint32_t enough = r->mask + 1 - SHM_RING_UPDATE, at = (uint32_t)head & r->mask;
+    if (__builtin_expect(shm_ring_used(r, head, enough) > enough, 0)) {
+        shm_ring_count(&r->page->full, 1);
+        return;
+    }
+    if (__builtin_expect(at <= enough, 1)) {
+        const uint64_t first = htole64(id | bits << 32);
+        const uint32_t last = htole32((uint32_t)(bits >> 32));
+        memcpy(r->words + at, &first, sizeof first);
+        memcpy(r->words + at + 2, &last, sizeof last);
+    } else {
+        r->words[at] = htole32(id);
+        r->words[(head + 1) & r->mask] = htole32((uint32_t)bits);
+        r->words[(head + 2) & r->mask] = htole32((uint32_t)(bits >> 32));
+    }
+    atomic_store_explicit(&r->page->head, head + SHM_RING_UPDATE, memory_order_release);
+}
+
+/* An encoded body of at most LIMIT_ITEM bytes; likewise. */
+void shm_ring_put_item(struct shm_ring *r, enum event_kind kind, const void *body, uint32_t n);
+
+/* What the thread was given so far, dropped or not. For any thread of the producer. */
+uint64_t shm_ring_emitted(const struct shm_ring *r);
+
+/* ---- the reader ---- */
+
+/* What lies next: updates as they are on the wire, or one item. Points into the words,
+ * or into `copy` when it lies across their end. */
+struct shm_piece {
+    const uint8_t *bytes;
+    uint32_t count; /* updates; 0: it is an item */
+    uint32_t size;  /* of an item */
+    enum event_kind kind;
+    uint32_t words; /* of all of it; for updates SHM_RING_UPDATE each */
+};
+
+/* The piece at `tail`. 1; 0 when nothing lies before `head`; -ERR_SHORT when a record goes
+ * beyond it; -ERR_RANGE when an item's kind or size is none. copy has room for LIMIT_ITEM
+ * bytes. The words must not change meanwhile. */
+int shm_piece_next(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                   uint8_t *copy, struct shm_piece *out);
+
+/* Of a ring that is not to be trusted: at most SHM_RING_COPY bytes of what lies between
+ * tail and head, in order. Returns the words copied. head - tail is at most mask + 1. */
+uint32_t shm_ring_copy(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                       uint32_t *to);
+
+/* Whether the writer was killed while it wrote an item. */
+static inline bool shm_ring_torn(const struct shm_ring_page *page)
+{
+    return atomic_load_explicit(&page->writing, memory_order_relaxed) ==
+           atomic_load_explicit(&page->head, memory_order_relaxed) + 1;
+}
+
+#endif
