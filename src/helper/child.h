@@ -33,6 +33,15 @@ struct resolver;
 struct resolver *resolver_new(struct answers *answers);
 void resolver_ask(struct resolver *r, const struct message *question, const char *host);
 
+/* ---- helper_run.c: commands, each watched by a thread of its own ---- */
+
+struct runner;
+struct runner *runner_new(struct answers *answers);
+/* Runs it; `texts` are question->size bytes. */
+void runner_ask(struct runner *r, const struct message *question, const char *texts);
+/* Ends every command that runs. */
+void runner_stop(struct runner *r);
+
 /* ---- helper_disk.c ---- */
 
 struct disk {
@@ -44,6 +53,8 @@ struct disk {
 int disk_open(struct disk *d, const char *state_dir, const char *name);
 void disk_close(struct disk *d);
 void disk_io(struct disk *d, struct spool_io *io);
+/* Answers how full the file system of the directory is. */
+void disk_usage(struct answers *answers, const struct message *question, const char *state_dir);
 /* The error for an errno. */
 int disk_error(int number);
 /* A regular file of at most HELPER_FILE bytes; free *bytes. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <signal.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "helper/child.h"
 
@@ -29,6 +30,8 @@ struct helper_call {
     helper_resolved *resolved;
     helper_file *file;
     helper_spool_done *spool;
+    helper_disk *disk;
+    helper_run_done *ran;
     void *arg;
 };
 
@@ -130,6 +133,8 @@ void helper_forget(struct helper_call *c)
     c->resolved = NULL;
     c->file = NULL;
     c->spool = NULL;
+    c->disk = NULL;
+    c->ran = NULL;
 }
 
 static void tell_spool(struct helper_call *c, const struct message *m, struct str payload)
@@ -147,6 +152,18 @@ static void tell_spool(struct helper_call *c, const struct message *m, struct st
     c->spool(c->arg, &a);
 }
 
+static void tell_run(struct helper_call *c, const struct message *m, struct str output)
+{
+    const struct helper_ran r = {
+        .error = m->error,
+        .exited = m->run.exited != 0,
+        .status = m->run.status,
+        .asked = m->run.asked < MCP_ASK_STATES ? (enum mcp_ask_state)m->run.asked : MCP_ASK_BAD,
+        .output = output,
+    };
+    c->ran(c->arg, &r);
+}
+
 /* Calls back and frees. The callback may ask again, or forget. */
 static void call_end(struct helper_call *c, const struct message *m, const char *payload)
 {
@@ -160,6 +177,10 @@ static void call_end(struct helper_call *c, const struct message *m, const char 
         c->file(c->arg, m->error, bytes);
     } else if (c->spool) {
         tell_spool(c, m, bytes);
+    } else if (c->disk) {
+        c->disk(c->arg, m->error, m->seq, m->written);
+    } else if (c->ran) {
+        tell_run(c, m, bytes);
     }
     call_free(c);
 }
@@ -492,6 +513,43 @@ struct helper_call *helper_read_file(struct helper *h, const char *path, helper_
     c->file = done;
     c->arg = arg;
     return call_send(c);
+}
+
+struct helper_call *helper_disk_usage(struct helper *h, helper_disk *done, void *arg)
+{
+    struct helper_call *c = call_new(h, MESSAGE_DISK, NULL, 0);
+    if (!c)
+        return NULL;
+    c->disk = done;
+    c->arg = arg;
+    return call_send(c);
+}
+
+struct helper_call *helper_run(struct helper *h, const struct helper_command *command,
+                               helper_run_done *done, void *arg)
+{
+    struct buf texts;
+    buf_init(&texts, HELPER_RUN_BYTES);
+    buf_addstr(&texts, command->argv);
+    buf_addstr(&texts, command->env);
+    struct helper_call *c = call_new(h, MESSAGE_RUN, texts.p, texts.n);
+    if (c) {
+        c->question.run = (struct message_run){
+            .timeout = command->timeout,
+            .argv = (uint32_t)command->argv.n,
+            .cpu = command->cpu,
+            .output = command->output,
+            .mcp = command->mcp,
+            .era = (uint8_t)command->era,
+        };
+        if (texts.failed)
+            c->error = -ERR_RANGE;
+        c->ran = done;
+        c->arg = arg;
+        c = call_send(c);
+    }
+    buf_fini(&texts);
+    return c;
 }
 
 static struct helper_call *spool_call(struct helper *h, enum message_kind kind, const char *name,

@@ -1,7 +1,8 @@
 /* helper: the one process that may block, and how the loop asks it. Floor 4.
  *
  * Forked before the store is mapped, over a socketpair with bounded messages. It
- * resolves names, reads small files (certificates), and keeps the spools. When it
+ * resolves names, reads small files (certificates), keeps the spools, runs commands and asks
+ * the file system how full it is. When it
  * dies it is forked again by a process without the store (itself a child that only
  * forks), and every question that was open is answered with -ERR_CLOSED; an append
  * that is answered so may have been kept all the same. Spools that were open are opened
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "mcp/ask.h"
 #include "spool/spool.h"
 
 struct helper;
@@ -22,9 +24,13 @@ enum {
     HELPER_PAYLOAD = 8 << 20,
     HELPER_FILE = 4 << 20,
     HELPER_ADDRESSES = 16,
-    HELPER_SPOOLS = 64,      /* names of spools */
-    HELPER_CALLS = 1024,     /* questions open at one time */
-    HELPER_BYTES = 32 << 20, /* of them all */
+    HELPER_SPOOLS = 64,          /* names of spools */
+    HELPER_CALLS = 1024,         /* questions open at one time */
+    HELPER_BYTES = 32 << 20,     /* of them all */
+    HELPER_RUNS = 32,            /* commands at one time; a further one is -ERR_FULL */
+    HELPER_RUN_TEXTS = 64,       /* arguments of a command, and as many variables */
+    HELPER_RUN_BYTES = 32 << 10, /* of them all, NULs included */
+    HELPER_RUN_OUTPUT = 1 << 20, /* that a command may write at most */
 };
 #define HELPER_RESOLVE_NS (10 * NS_PER_S) /* then it is -ERR_TIMEOUT */
 
@@ -59,6 +65,34 @@ struct helper_call *helper_resolve(struct helper *h, const char *host, uint16_t 
 typedef void helper_file(void *arg, int error, struct str bytes);
 struct helper_call *helper_read_file(struct helper *h, const char *path, helper_file *done,
                                      void *arg);
+
+/* How full the file system of the state directory is. error: 0, -ERR_IO, ... */
+typedef void helper_disk(void *arg, int error, uint64_t size, uint64_t avail);
+struct helper_call *helper_disk_usage(struct helper *h, helper_disk *done, void *arg);
+
+/* Commands. One runs in a process group of its own, which is ended with it: SIGTERM, then
+ * SIGKILL half a second later. It has no environment but what is given and PATH, no open
+ * files but its standard ones, and writes to us alone. */
+struct helper_command {
+    struct str argv;  /* each followed by a NUL; the first is an absolute path */
+    struct str env;   /* NAME=value, likewise */
+    uint64_t timeout; /* ns */
+    unsigned cpu;     /* seconds of CPU time of each process; 0: no limit */
+    uint32_t output;  /* bytes that it may write */
+    bool mcp;         /* it is an MCP server: asked, then ended */
+    enum mcp_era era;
+};
+struct helper_ran {
+    int error;   /* 0; -ERR_NOTFOUND, -ERR_PERM, -ERR_IO: it did not begin; -ERR_TIMEOUT;
+                    -ERR_RANGE: it wrote too much; -ERR_FULL, -ERR_CLOSED: never begun, or lost */
+    bool exited; /* by itself, with `status`; else `status` is a signal, or 0 */
+    int status;
+    enum mcp_ask_state asked; /* of an MCP server */
+    struct str output;        /* the first bytes; of an MCP server why it is BAD */
+};
+typedef void helper_run_done(void *arg, const struct helper_ran *r);
+struct helper_call *helper_run(struct helper *h, const struct helper_command *command,
+                               helper_run_done *done, void *arg);
 
 /* Spools, one directory under state_dir/spool each. `stats` comes with every answer of a
  * spool that is open; every question but an append also drops what is too old. error: as

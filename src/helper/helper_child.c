@@ -164,6 +164,8 @@ struct child {
     struct answers answers;
     struct resolver *resolver;
     struct spools *spools;
+    struct runner *runner;
+    const char *state_dir;
 };
 
 static void serve(struct child *c, const struct message *m, const char *payload)
@@ -174,6 +176,12 @@ static void serve(struct child *c, const struct message *m, const char *payload)
         break;
     case MESSAGE_FILE:
         read_file(&c->answers, m, payload);
+        break;
+    case MESSAGE_DISK:
+        disk_usage(&c->answers, m, c->state_dir);
+        break;
+    case MESSAGE_RUN:
+        runner_ask(c->runner, m, payload);
         break;
     default:
         spools_ask(c->spools, m, payload);
@@ -202,7 +210,8 @@ static bool turn(struct child *c)
 
 _Noreturn void helper_child(int fd, const char *state_dir)
 {
-    struct child c = {.answers = {.fd = keep_only(fd), .lock = PTHREAD_MUTEX_INITIALIZER}};
+    struct child c = {.answers = {.fd = keep_only(fd), .lock = PTHREAD_MUTEX_INITIALIZER},
+                      .state_dir = state_dir};
     const struct message hello = {
         .magic = MESSAGE_MAGIC, .kind = MESSAGE_HELLO, .seq = (uint64_t)getpid()};
     signal(SIGCHLD, SIG_DFL);
@@ -212,11 +221,13 @@ _Noreturn void helper_child(int fd, const char *state_dir)
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     c.resolver = resolver_new(&c.answers);
     c.spools = spools_new(state_dir, &c.answers);
-    if (!c.resolver || !c.spools)
+    c.runner = runner_new(&c.answers);
+    if (!c.resolver || !c.spools || !c.runner)
         _exit(1);
     answers_send(&c.answers, &hello, NULL);
     while (turn(&c))
         ;
+    runner_stop(c.runner);
     spools_free(c.spools);
     _exit(0);
 }

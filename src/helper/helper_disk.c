@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "helper/child.h"
@@ -302,4 +303,17 @@ int disk_read_file(const char *path, char **bytes, uint32_t *n)
     const int r = read_all(fd, bytes, n);
     close(fd);
     return r;
+}
+
+void disk_usage(struct answers *answers, const struct message *question, const char *state_dir)
+{
+    struct message m = *question;
+    struct statvfs f;
+    if (statvfs(state_dir, &f) == 0) {
+        m.seq = (uint64_t)f.f_blocks * f.f_frsize;
+        m.written = (uint64_t)f.f_bavail * f.f_frsize;
+    } else {
+        m.error = disk_error(errno);
+    }
+    answers_send(answers, &m, NULL);
 }

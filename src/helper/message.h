@@ -8,6 +8,8 @@
 
 #include "helper/helper.h"
 
+enum { HELPER_RUN_KEPT = 4096 }; /* bytes of what a command wrote that are handed on */
+
 /* X(SYMBOL, most bytes behind a question, most bytes behind an answer) */
 #define MESSAGE_TABLE(X)                                                                           \
     X(HELLO, 0, 0) /* the helper's first; seq: its pid */                                          \
@@ -16,7 +18,9 @@
     X(OPEN, 0, 0)                                                                                  \
     X(APPEND, HELPER_PAYLOAD, 0)                                                                   \
     X(READ, 0, HELPER_PAYLOAD)                                                                     \
-    X(FINISH, 0, 0)
+    X(FINISH, 0, 0)                                                                                \
+    X(DISK, 0, 0) /* seq: bytes of the file system, written: those that are left */                \
+    X(RUN, HELPER_RUN_BYTES, HELPER_RUN_KEPT)
 
 enum message_kind {
 #define X(sym, question, answer) MESSAGE_##sym,
@@ -26,6 +30,16 @@ enum message_kind {
 };
 
 enum { MESSAGE_MAGIC = 0x6d637068, MESSAGE_NAME = 72 };
+
+/* A command: its arguments and then its variables lie behind the question. */
+struct message_run {
+    uint64_t timeout; /* ns */
+    uint32_t argv;    /* bytes of the arguments */
+    uint32_t cpu, output;
+    uint8_t mcp, era;
+    uint8_t exited, asked; /* of an answer; see struct helper_ran */
+    int32_t status;
+};
 
 struct message {
     uint32_t magic;
@@ -41,6 +55,7 @@ struct message {
     uint8_t signal;
     struct spool_options options;
     struct spool_stats stats;
+    struct message_run run;
 };
 
 /* Whether the head of a question, or of an answer, can be one. */
