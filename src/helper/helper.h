@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
-#include "mcp/ask.h"
+#include "mcp/era.h"
 #include "spool/spool.h"
 
 struct helper;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "helper/child.h"
+#include "mcp/ask.h"
 
 enum {
     STACK = 256 << 10,

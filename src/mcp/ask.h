@@ -9,30 +9,10 @@
 
 #include "base/buf.h"
 #include "mcp/envelope.h"
-
-enum mcp_era {
-    MCP_ERA_AUTO, /* modern; legacy when the server does not know it */
-    MCP_ERA_LEGACY,
-    MCP_ERA_MODERN,
-};
+#include "mcp/era.h"
 
 #define MCP_ASK_MODERN "2026-07-28" /* the versions that are offered */
 #define MCP_ASK_LEGACY "2025-11-25"
-
-/* X(SYMBOL, what is true in it) */
-#define MCP_ASK_TABLE(X)                                                                           \
-    X(DISCOVER, "server/discover has no answer yet")                                               \
-    X(INITIALIZE, "initialize has none")                                                           \
-    X(PING, "ping has none")                                                                       \
-    X(GOOD, "it answered as it should")                                                            \
-    X(BAD, "it answered otherwise; `why` says how")
-
-enum mcp_ask_state {
-#define X(sym, help) MCP_ASK_##sym,
-    MCP_ASK_TABLE(X)
-#undef X
-        MCP_ASK_STATES
-};
 
 /* How messages are told apart in what comes. */
 enum mcp_framing {
@@ -80,8 +60,5 @@ static inline bool mcp_ask_over(const struct mcp_ask *a)
 {
     return a->state == MCP_ASK_GOOD || a->state == MCP_ASK_BAD;
 }
-
-/* "auto", "legacy", "modern": the era of a word, or -1. */
-int mcp_era_of(const char *word);
 
 #endif
