@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "serve/acceptor.h"
 #include "store/commit.h"
 
 enum {
@@ -51,10 +52,11 @@ struct http_server {
     struct serve_env env;
     struct http_options o;
     struct MHD_Daemon *mhd;
-    struct event *ready;    /* its epoll descriptor */
-    struct event *again;    /* when it asks to be run again */
-    struct event *deadline; /* of the first connection to be shut down */
-    uint64_t armed;         /* what `deadline` is set to, mono ns; 0: nothing */
+    struct acceptor *acceptor; /* libmicrohttpd's own would spin without descriptors */
+    struct event *ready;       /* its epoll descriptor */
+    struct event *again;       /* when it asks to be run again */
+    struct event *deadline;    /* of the first connection to be shut down */
+    uint64_t armed;            /* what `deadline` is set to, mono ns; 0: nothing */
     unsigned connections;
     unsigned active;            /* requests that have begun and not ended */
     void (*drained)(void *arg); /* set while draining */
@@ -143,12 +145,10 @@ static void make_room(struct http_server *s)
 static void run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG ms;
-    const bool was_full = s->connections >= s->o.connections;
     MHD_run(s->mhd);
-    /* Once full it listens again only at the next run after a place is free. */
-    if (was_full && s->connections < s->o.connections)
-        event_active(s->again, EV_TIMEOUT, 0);
-    else if (MHD_get_timeout(s->mhd, &ms) == MHD_YES) {
+    if (s->connections < s->o.connections)
+        acceptor_go_on(s->acceptor);
+    if (MHD_get_timeout(s->mhd, &ms) == MHD_YES) {
         const struct timeval tv = timeval_of(ms * NS_PER_MS);
         event_add(s->again, &tv);
     } else {
@@ -491,12 +491,21 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
     free(c);
 }
 
+/* What libmicrohttpd does not want, or cannot have, it closes. */
+static bool on_accepted(void *arg, int fd, const struct sockaddr_storage *from, socklen_t size)
+{
+    struct http_server *s = arg;
+    (void)MHD_add_connection(s->mhd, fd, (const struct sockaddr *)from, size);
+    event_active(s->again, EV_TIMEOUT, 0);
+    return s->connections < s->o.connections;
+}
+
 /* ---- life ---- */
 
-static struct MHD_Daemon *start_mhd(struct http_server *s, int listen_fd)
+static struct MHD_Daemon *start_mhd(struct http_server *s)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-                            MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0,
+                            NULL, NULL, on_request, s, MHD_OPTION_CONNECTION_LIMIT,
                             s->o.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                             (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
                             s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
@@ -529,10 +538,10 @@ struct http_server *http_server_new(const struct serve_env *env, const struct ht
     buf_init(&s->text, TEXT_MAX);
     for (int i = 0; i < PHASE_MAX; i++)
         TAILQ_INIT(&s->phases[i]);
-    s->mhd = start_mhd(s, listen_fd);
-    if (!s->mhd)
-        close(listen_fd);
-    if (s->mhd && make_events(s))
+    const struct acceptor_owner owner = {.take = on_accepted, .arg = s};
+    s->acceptor = acceptor_new(env, listen_fd, &owner);
+    s->mhd = start_mhd(s);
+    if (s->acceptor && s->mhd && make_events(s))
         return s;
     http_server_free(s);
     return NULL;
@@ -540,9 +549,8 @@ struct http_server *http_server_new(const struct serve_env *env, const struct ht
 
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg)
 {
-    const int fd = MHD_quiesce_daemon(s->mhd);
-    if (fd >= 0)
-        close(fd);
+    acceptor_free(s->acceptor);
+    s->acceptor = NULL;
     s->drained = done;
     s->drained_arg = arg;
     check_drained(s);
@@ -566,8 +574,9 @@ void http_server_free(struct http_server *s)
     free_event(s->ready);
     free_event(s->again);
     free_event(s->deadline);
+    acceptor_free(s->acceptor);
     if (s->mhd)
-        MHD_stop_daemon(s->mhd); /* closes the listener, too */
+        MHD_stop_daemon(s->mhd);
     buf_fini(&s->text);
     s->magic = 0;
     free(s);

@@ -1,0 +1,30 @@
+/* acceptor: takes connections off a listening socket, for who wants them. Floor 4.
+ *
+ * At most 64 a wakeup. When descriptors or memory are out it rests for 100 ms, because a
+ * listener that is ready and cannot be accepted from would spin; when its owner is full it
+ * stops until it is told that there is room. */
+#ifndef MCPTALLY_SERVE_ACCEPTOR_H
+#define MCPTALLY_SERVE_ACCEPTOR_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "serve/env.h"
+
+struct acceptor_owner {
+    /* Takes a connection, also when it has no use for it. False: there is no more room;
+     * acceptor_go_on() says when there is. */
+    bool (*take)(void *arg, int fd, const struct sockaddr_storage *from, socklen_t size);
+    void *arg;
+};
+
+struct acceptor;
+
+/* Takes the socket also when it fails: NULL when memory is out. */
+struct acceptor *acceptor_new(const struct serve_env *env, int listen_fd,
+                              const struct acceptor_owner *owner);
+void acceptor_free(struct acceptor *a); /* NULL is allowed */
+
+void acceptor_go_on(struct acceptor *a); /* there is room again; NULL is allowed */
+
+#endif
