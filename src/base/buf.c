@@ -21,7 +21,7 @@ void buf_fini(struct buf *b)
 void buf_reset(struct buf *b)
 {
     b->n = 0;
-    b->failed = false;
+    b->failed = b->starved = false;
 }
 
 void buf_trim(struct buf *b)
@@ -47,6 +47,7 @@ static bool grow(struct buf *b, size_t need)
     if (cap > b->max)
         cap = b->max;
     char *p = realloc(b->p, cap);
+    b->starved = !p;
     if (!p)
         return false;
     b->p = p;

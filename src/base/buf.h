@@ -18,12 +18,13 @@ struct buf {
     size_t cap; /* bytes allocated */
     size_t max; /* bytes it may ever hold */
     bool failed;
+    bool starved; /* failed, and memory was out: the bound was not reached */
 };
 
 void buf_init(struct buf *b, size_t max);
 void buf_fini(struct buf *b);
 
-/* Empties it and clears `failed`; keeps the memory for reuse. */
+/* Empties it and clears `failed` and `starved`; keeps the memory for reuse. */
 void buf_reset(struct buf *b);
 
 /* Gives back memory that is not in use. */

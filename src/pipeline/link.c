@@ -228,7 +228,14 @@ static enum drop_reason why_refused(int err)
     return err == -ERR_PERM ? DROP_RESERVED : drop_of_error(err);
 }
 
-static void on_define_metric(struct link *l, const struct frame *f, struct buf *out)
+/* What is refused stays so for as long as the connection lasts; but memory that is out may
+ * be there again when it comes back. */
+static int out_of_memory(struct link *l, const struct frame *f, struct buf *out)
+{
+    return close_with(l, out, REJECT_REFUSED, f->type);
+}
+
+static int on_define_metric(struct link *l, const struct frame *f, struct buf *out)
 {
     struct store *st = l->pl->st;
     struct metric_def def;
@@ -236,28 +243,36 @@ static void on_define_metric(struct link *l, const struct frame *f, struct buf *
     int r = decode_metric(f->payload, f->size, &id, &def);
     if (r < 0) {
         reject_definition(l, out, f->type, id, drop_of_error(r));
-        return;
+        return 0;
     }
-    if (reach(l->pl, (void **)&l->metrics, &l->nmetrics, sizeof *l->metrics, id) < 0) {
+    r = reach(l->pl, (void **)&l->metrics, &l->nmetrics, sizeof *l->metrics, id);
+    if (r == -ERR_NOMEM)
+        return out_of_memory(l, f, out);
+    if (r < 0) {
         reject_definition(l, out, f->type, id, DROP_IDS_FULL);
-        return;
+        return 0;
     }
     if (l->metrics[id] && l->metrics[id] < LINK_REFUSED)
         metric_let_go(st, l->metrics[id]);
     l->metrics[id] = 0;
     r = metric_define_by(st, &def, l->domain, l->pl->options.metrics_per_domain, &metric);
     store_commit(st);
+    if (r == -ERR_NOMEM)
+        return out_of_memory(l, f, out);
     if (r < 0) {
         const enum drop_reason why = r == -ERR_FULL ? DROP_METRICS_FULL : why_refused(r);
         l->metrics[id] = LINK_REFUSED + (uint32_t)why;
         reject_definition(l, out, f->type, id, why);
-        return;
+        return 0;
     }
     metric_hold(st, metric);
     l->metrics[id] = metric;
+    return 0;
 }
 
-/* The series that a definition means; -1 - reason when there is none. */
+enum { STARVED = -1 - DROP_MAX };
+
+/* The series that a definition means; -1 - reason when there is none, or STARVED. */
 static int make_series(struct link *l, const struct series_def *def, struct when now,
                        uint32_t *series)
 {
@@ -268,9 +283,10 @@ static int make_series(struct link *l, const struct series_def *def, struct when
     if (metric >= LINK_REFUSED)
         return -1 - (int)(metric - LINK_REFUSED);
     struct series_ask ask = {.metric = metric, .domain = l->domain, .now = now};
-    if (naming_ask(pl, naming_session(pl, l->session), def->labels, def->nlabels, &ask) < 0)
-        return -1 - DROP_LIMIT;
-    const int r = series_make(pl->st, &ask, series);
+    int r = naming_ask(pl, naming_session(pl, l->session), def->labels, def->nlabels, &ask);
+    if (r < 0)
+        return r == -ERR_NOMEM ? STARVED : -1 - DROP_LIMIT;
+    r = series_make(pl->st, &ask, series);
     if (r < 0)
         return -1 - DROP_SERIES_FULL;
     if (r > 0)
@@ -300,22 +316,27 @@ static void forget_id(struct link *l, uint32_t id)
     l->series[id] = (struct link_series){0};
 }
 
-static void on_define_series(struct link *l, const struct frame *f, struct apply *a,
-                             struct buf *out, struct when now)
+static int on_define_series(struct link *l, const struct frame *f, struct apply *a, struct buf *out,
+                            struct when now)
 {
     struct series_def def = {0};
     uint32_t series;
     int r = decode_series(f->payload, f->size, &def);
     if (r < 0) {
         reject_definition(l, out, f->type, def.id, drop_of_error(r));
-        return;
+        return 0;
     }
-    if (reach(l->pl, (void **)&l->series, &l->nseries, sizeof *l->series, def.id) < 0) {
+    r = reach(l->pl, (void **)&l->series, &l->nseries, sizeof *l->series, def.id);
+    if (r == -ERR_NOMEM)
+        return out_of_memory(l, f, out);
+    if (r < 0) {
         reject_definition(l, out, f->type, def.id, DROP_IDS_FULL);
-        return;
+        return 0;
     }
     forget_id(l, def.id);
     r = make_series(l, &def, now, &series);
+    if (r == STARVED)
+        return out_of_memory(l, f, out);
     if (r == 0 && !aim(l, &l->series[def.id], series))
         r = -1 - DROP_SERIES_FULL;
     if (r < 0) {
@@ -325,6 +346,7 @@ static void on_define_series(struct link *l, const struct frame *f, struct apply
     store_commit(l->pl->st);
     if (r == 0 && (l->series[def.id].target >> LINK_SERIES_BITS & 7) == CELL_PART)
         apply_charge(a, APPLY_UNITS_JOINED);
+    return 0;
 }
 
 /* ---- sequenced frames ---- */
@@ -410,11 +432,9 @@ static int on_open_frame(struct link *l, struct turn *t, struct buf *out, struct
     case FRAME_HELLO:
         return close_with(l, out, REJECT_HELLO, f->type);
     case FRAME_DEFINE_METRIC:
-        on_define_metric(l, f, out);
-        return 0;
+        return on_define_metric(l, f, out);
     case FRAME_DEFINE_SERIES:
-        on_define_series(l, f, &t->a, out, now);
-        return 0;
+        return on_define_series(l, f, &t->a, out, now);
     case FRAME_UPDATE:
     case FRAME_SPAN:
     case FRAME_EVENT:

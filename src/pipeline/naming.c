@@ -48,6 +48,8 @@ int naming_ask(struct pipeline *pl, struct str service_name, const struct label 
     all[1] = overflow_mark;
     labels_canonical(&pl->overflow, all, 2);
 
+    if (pl->labels.starved || pl->keys.starved || pl->group.starved || pl->overflow.starved)
+        return -ERR_NOMEM;
     if (pl->labels.failed || pl->group.failed || pl->overflow.failed)
         return -ERR_RANGE;
     ask->labels = buf_str(&pl->labels);

@@ -9,8 +9,8 @@
 /* Fills in what series_make() asks: the canonical text of the labels with the
  * service_name of their owner among them, redacted, and what belongs to the
  * cardinality limit. At most LIMIT_LABELS labels. The texts lie in the pipeline's
- * scratch until the next call. 0, or -ERR_RANGE when the label set is larger than
- * LIMIT_LABEL_BYTES. */
+ * scratch until the next call. 0; -ERR_RANGE when the label set is larger than
+ * LIMIT_LABEL_BYTES; -ERR_NOMEM. */
 int naming_ask(struct pipeline *pl, struct str service, const struct label *labels, unsigned n,
                struct series_ask *ask);
 
