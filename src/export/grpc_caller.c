@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/blocks.h"
 #include "base/clock.h"
 #include "export/grpc_reply.h"
 
 struct grpc_caller {
     nghttp2_session *h2;
+    struct blocks memory; /* of h2 */
     const struct setup *setup;
     const struct endpoint *to;
     grpc_finished *finished;
@@ -33,7 +35,8 @@ static void forget(struct grpc_caller *g, struct call *c)
 {
     TAILQ_REMOVE(&g->open, c, entry);
     g->nopen--;
-    nghttp2_session_set_stream_user_data(g->h2, c->stream, NULL);
+    if (!g->memory.starved)
+        nghttp2_session_set_stream_user_data(g->h2, c->stream, NULL);
     grpc_reply_free(c->reply);
     c->reply = NULL;
 }
@@ -339,6 +342,9 @@ int grpc_caller_feed(struct grpc_caller *g, struct str bytes, uint64_t now)
 int grpc_caller_pull(struct grpc_caller *g, struct str *bytes)
 {
     const uint8_t *p = NULL;
+    *bytes = (struct str){0};
+    if (g->memory.starved)
+        return -ERR_NOMEM;
     const ssize_t n = nghttp2_session_mem_send(g->h2, &p);
     *bytes = (struct str){(const char *)p, n > 0 ? (size_t)n : 0};
     return n < 0 ? -ERR_NOMEM : 0;
@@ -390,9 +396,17 @@ static int open_session(struct grpc_caller *g)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
-    const int e = nghttp2_session_client_new(&g->h2, callbacks, g);
+    nghttp2_mem memory = {&g->memory, blocks_malloc, blocks_free, blocks_calloc, blocks_realloc};
+    const int e = nghttp2_session_client_new3(&g->h2, callbacks, g, NULL, &memory);
     nghttp2_session_callbacks_del(callbacks);
     return e == 0 ? 0 : -ERR_NOMEM;
+}
+
+static void close_session(struct grpc_caller *g)
+{
+    if (!g->memory.starved)
+        nghttp2_session_del(g->h2);
+    blocks_free_all(&g->memory);
 }
 
 /* Push off: nobody asks a collector for more than an answer. */
@@ -421,7 +435,7 @@ struct grpc_caller *grpc_caller_new(const struct setup *s, const struct endpoint
     g->born = g->heard = g->quiet = g->refilled = now;
     if (open_session(g) == 0 && introduce(g) == 0)
         return g;
-    nghttp2_session_del(g->h2);
+    close_session(g);
     free(g);
     return NULL;
 }
@@ -435,6 +449,6 @@ void grpc_caller_end(struct grpc_caller *g, const char *why)
         call_lost(c, why);
         finish(g, c, false);
     }
-    nghttp2_session_del(g->h2);
+    close_session(g);
     free(g);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/blocks.h"
 #include "intake/grpc_call.h"
 #include "otlp/gzip.h"
 #include "store/commit.h"
@@ -17,6 +18,7 @@ enum {
 struct grpc_session {
     unsigned magic;
     nghttp2_session *h2;
+    struct blocks memory; /* of h2 */
     struct otlp_intake *in;
     struct grpc_session_hooks hooks;
     struct otlp_lane lane;
@@ -65,7 +67,7 @@ static void forget_message(struct grpc_call *c)
 static void close_call(struct grpc_call *c)
 {
     struct grpc_session *s = c->session;
-    if (c->withheld)
+    if (c->withheld && !s->memory.starved)
         (void)nghttp2_session_consume_connection(s->h2, c->withheld);
     if (c->job) {
         if (!otlp_job_begun(c->job))
@@ -453,8 +455,10 @@ static bool make_h2(struct grpc_session *s)
 {
     nghttp2_session_callbacks *callbacks = make_callbacks();
     nghttp2_option *options = make_options();
+    nghttp2_mem memory = {&s->memory, blocks_malloc, blocks_free, blocks_calloc, blocks_realloc};
     const bool ok = callbacks && options &&
-                    nghttp2_session_server_new2(&s->h2, callbacks, s, options) == 0 && greet(s);
+                    nghttp2_session_server_new3(&s->h2, callbacks, s, options, &memory) == 0 &&
+                    greet(s);
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(callbacks);
     return ok;
@@ -486,7 +490,9 @@ void grpc_session_free(struct grpc_session *s)
     assert(s->magic == SESSION_MAGIC);
     while (!TAILQ_EMPTY(&s->calls))
         close_call(TAILQ_FIRST(&s->calls));
-    nghttp2_session_del(s->h2);
+    if (!s->memory.starved)
+        nghttp2_session_del(s->h2);
+    blocks_free_all(&s->memory);
     s->magic = 0;
     free(s);
 }
@@ -499,6 +505,8 @@ bool grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, uint6
     s->now = now;
     const ssize_t r = nghttp2_session_mem_recv(s->h2, p, n);
     store_commit(s->in->pl->st);
+    if (s->memory.starved)
+        return false; /* which is not the peer's fault */
     if (r >= 0)
         return true;
     if (!s->blamed)
@@ -510,6 +518,8 @@ bool grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, uint6
 bool grpc_session_output(struct grpc_session *s, struct buf *to, size_t about)
 {
     const uint8_t *p;
+    if (s->memory.starved)
+        return false;
     while (to->n < about) {
         const ssize_t n = nghttp2_session_mem_send(s->h2, &p);
         if (n < 0)
@@ -523,7 +533,8 @@ bool grpc_session_output(struct grpc_session *s, struct buf *to, size_t about)
 
 bool grpc_session_over(const struct grpc_session *s)
 {
-    return !nghttp2_session_want_read(s->h2) && !nghttp2_session_want_write(s->h2);
+    return s->memory.starved ||
+           (!nghttp2_session_want_read(s->h2) && !nghttp2_session_want_write(s->h2));
 }
 
 unsigned grpc_session_calls(const struct grpc_session *s)
