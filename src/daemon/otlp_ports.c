@@ -32,6 +32,12 @@ static struct port *start_grpc(struct otlp_ports *p, const struct serve_env *env
     return port_new(env, &o);
 }
 
+static void on_full(void *arg)
+{
+    struct otlp_http *routes = arg;
+    otlp_refused(routes->in, OWN_LIMIT_CONNECTIONS);
+}
+
 static struct port *start_http(struct otlp_ports *p, const struct serve_env *env,
                                const struct config *c, struct passed *passed)
 {
@@ -48,9 +54,19 @@ static struct port *start_http(struct otlp_ports *p, const struct serve_env *env
                  .nroutes = otlp_http_nroutes,
                  .body_ns = c->otlp_receive_timeout,
                  .idle_ns = c->otlp_idle_timeout,
+                 .full = on_full,
                  .arg = &p->routes},
     };
     return port_new(env, &o);
+}
+
+static void refresh(void *arg)
+{
+    struct otlp_ports *p = arg;
+    const struct http_server *http = port_server(p->http);
+    own_set(&p->in.pl->own, OWN_OTLP_CONNECTIONS, OTLP_HTTP,
+            http ? http_server_connections(http) : 0);
+    own_set(&p->in.pl->own, OWN_OTLP_BUFFER, 0, p->in.budget.used);
 }
 
 int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const struct config *c,
@@ -62,6 +78,8 @@ int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const st
     otlp_http_init(&p->routes, &p->in);
     if (otlp_intake_init(&p->in, env->base, env->pl, &o) < 0)
         return -ERR_NOMEM;
+    env->pl->refresh = refresh;
+    env->pl->refresh_arg = p;
     p->grpc = start_grpc(p, env, c, passed);
     p->http = p->grpc ? start_http(p, env, c, passed) : NULL;
     return p->http ? 0 : -ERR_NOMEM;
@@ -76,10 +94,7 @@ void otlp_ports_configure(struct otlp_ports *p, const struct config *c)
 
 void otlp_ports_tick(struct otlp_ports *p)
 {
-    const struct http_server *http = port_server(p->http);
-    own_set(&p->in.pl->own, OWN_OTLP_CONNECTIONS, OTLP_HTTP,
-            http ? http_server_connections(http) : 0);
-    own_set(&p->in.pl->own, OWN_OTLP_BUFFER, 0, p->in.used);
+    refresh(p);
     store_commit(p->in.pl->st);
 }
 
@@ -109,6 +124,8 @@ void otlp_ports_drain(struct otlp_ports *p, otlp_hook *done, void *arg)
 
 void otlp_ports_stop(struct otlp_ports *p)
 {
+    if (p->in.pl && p->in.pl->refresh_arg == p)
+        p->in.pl->refresh = NULL;
     otlp_http_stop(&p->routes); /* before the server, for which nothing may wait */
     port_free(p->http);
     port_free(p->grpc);

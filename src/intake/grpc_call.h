@@ -30,7 +30,8 @@ struct grpc_call {
     struct grpc_session *session;
     int32_t id;
     enum grpc_call_state state;
-    uint64_t deadline; /* mono ns; 0: none */
+    uint64_t since;    /* mono ns */
+    uint64_t deadline; /* likewise; 0: none */
     uint64_t caller;   /* the caller's own, from grpc-timeout */
     size_t header_bytes;
     bool posted, grpc_type; /* :method POST, content-type application/grpc */
@@ -39,7 +40,7 @@ struct grpc_call {
     enum grpc_encoding encoding;
     uint64_t timeout; /* ns, from grpc-timeout; 0: none */
     struct grpc_message message;
-    uint64_t held;   /* by otlp_hold() */
+    struct otlp_hold hold;
     size_t withheld; /* bytes taken of which the window is not given back */
     struct otlp_job *job;
     struct buf reply; /* what is left to send of it */

@@ -352,14 +352,30 @@ static bool make_conn(struct grpc_server *s, int fd, uint64_t now)
     return true;
 }
 
-/* The one that has been idle longest is told to come back and closed. */
+/* The one that has been idle, or whose message is awaited, longest: of those that have had no
+ * request applied, or whoever holds places with nothing or half messages would push out the
+ * senders that rest between two requests; else of all. NULL when all have work in hand. */
+static struct grpc_conn *dispensable(struct grpc_server *s)
+{
+    struct grpc_conn *c, *found[2] = {NULL, NULL};
+    uint64_t since[2] = {UINT64_MAX, UINT64_MAX};
+    TAILQ_FOREACH(c, &s->all, link)
+    {
+        const uint64_t waits = c->closing ? 0 : grpc_session_waits(c->session);
+        const bool served = !c->closing && grpc_session_served(c->session);
+        if (waits < since[served]) {
+            since[served] = waits;
+            found[served] = c;
+        }
+    }
+    return found[0] ? found[0] : found[1];
+}
+
+/* One connection is told to come back and closed. */
 static bool make_room(struct grpc_server *s, uint64_t now)
 {
-    struct grpc_conn *c;
+    struct grpc_conn *c = dispensable(s);
     bool dead = false;
-    TAILQ_FOREACH(c, &s->all, link)
-    if (c->closing || grpc_session_calls(c->session) == 0)
-        break;
     if (!c)
         return false;
     grpc_session_leave(c->session);

@@ -3,7 +3,8 @@
  * One read of 16 KiB a turn from each connection that has something; what the
  * peer does not take of our answers stops our reading from it until it does, and
  * ends the connection when that takes too long. At the limit of connections the
- * one that has been idle longest gives way. */
+ * one gives way that has been idle, or whose message is awaited, longest; those
+ * that have had no request applied yet come first. */
 #ifndef MCPTALLY_INTAKE_GRPC_SERVER_H
 #define MCPTALLY_INTAKE_GRPC_SERVER_H
 

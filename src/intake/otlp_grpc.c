@@ -29,6 +29,7 @@ struct grpc_session {
     bool greeted;      /* the peer's SETTINGS came */
     bool in_headers;   /* a header block has begun and not ended */
     bool blamed;       /* why it ends is counted already */
+    bool served;       /* a request of it has been applied */
     bool ended;        /* only what is left to send keeps it */
     uint64_t resets;   /* what is left of GRPC_RESETS, in ns of their rate */
     uint64_t reset_at; /* when that was so */
@@ -41,6 +42,8 @@ static struct grpc_call *call_of(struct grpc_session *s, int32_t id)
     return nghttp2_session_get_stream_user_data(s->h2, id);
 }
 
+static void displace(void *arg);
+
 static struct grpc_call *open_call(struct grpc_session *s, int32_t id)
 {
     struct grpc_call *c = calloc(1, sizeof *c);
@@ -48,8 +51,10 @@ static struct grpc_call *open_call(struct grpc_session *s, int32_t id)
         return NULL;
     c->session = s;
     c->id = id;
+    c->since = s->now;
     c->state = CALL_HEAD;
     c->method = METHOD_UNKNOWN;
+    c->hold = (struct otlp_hold){.refuse = displace, .arg = c};
     grpc_message_init(&c->message, 0);
     buf_init(&c->reply, REPLY_MAX);
     TAILQ_INSERT_TAIL(&s->calls, c, link);
@@ -60,7 +65,7 @@ static struct grpc_call *open_call(struct grpc_session *s, int32_t id)
 static void forget_message(struct grpc_call *c)
 {
     grpc_message_fini(&c->message);
-    (void)otlp_hold(c->session->in, &c->held, 0);
+    (void)otlp_hold(c->session->in, &c->hold, 0);
 }
 
 /* The window of the connection is other streams' as well. */
@@ -126,8 +131,8 @@ static void refuse(struct grpc_call *c, unsigned why, enum rpc_code code, struct
 
 static void refuse_for_room(struct grpc_call *c)
 {
-    refuse(c, OWN_LIMIT_BUFFER_FULL, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"),
-           OTLP_RETRY_NS);
+    otlp_displaced(c->session->in);
+    answer_status(c, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
 }
 
 /* ---- a request: head, body, end ---- */
@@ -151,8 +156,6 @@ static bool refuse_head(struct grpc_call *c)
         answer_status(c, RPC_INVALID_ARGUMENT, STR("grpc-timeout is none"), 0);
     } else if (c->method != METHOD_HEALTH && in->draining) {
         answer_status(c, RPC_UNAVAILABLE, STR("the daemon is stopping"), OTLP_RETRY_NS);
-    } else if (c->method != METHOD_HEALTH && !otlp_room(in)) {
-        refuse_for_room(c);
     }
     return c->state == CALL_ANSWERED;
 }
@@ -182,7 +185,7 @@ static void take_body(struct grpc_call *c, const uint8_t *p, size_t n)
         answer_status(c, RPC_INVALID_ARGUMENT, STR("the body is not one gRPC message"), 0);
     else if (r < 0)
         answer_status(c, RPC_UNAVAILABLE, STR("out of memory"), OTLP_RETRY_NS);
-    else if (!otlp_hold(in, &c->held, c->message.bytes.cap))
+    else if (!otlp_hold(in, &c->hold, c->message.bytes.cap))
         refuse_for_room(c);
 }
 
@@ -191,6 +194,7 @@ static void on_answered(void *arg, const struct otlp_answer *a)
     struct grpc_call *c = arg;
     c->job = NULL;
     c->session->now = clock_now().mono;
+    c->session->served |= a->code == RPC_OK;
     if (a->code == RPC_OK) {
         const uint8_t prefix[GRPC_PREFIX] = {0};
         buf_add(&c->reply, prefix, sizeof prefix);
@@ -212,10 +216,9 @@ static void start_work(struct grpc_call *c)
         .signal = (enum otlp_signal)c->method,
         .gzip = c->message.compressed,
         .bytes = c->message.bytes,
-        .held = c->held,
     };
+    otlp_budget_pass(&s->in->budget, &c->hold, &m.hold);
     buf_init(&c->message.bytes, 0);
-    c->held = 0;
     c->deadline = c->caller;
     c->job = otlp_job_new(s->in, &s->lane, &m, on_answered, c);
     if (c->job)
@@ -273,6 +276,17 @@ static void give_back(struct grpc_call *c)
     if (c->withheld)
         (void)nghttp2_session_consume(c->session->h2, c->id, c->withheld);
     c->withheld = 0;
+}
+
+/* Another message needs the room; perhaps one of another connection. */
+static void displace(void *arg)
+{
+    struct grpc_call *c = arg;
+    struct grpc_session *s = c->session;
+    s->now = clock_now().mono;
+    refuse_for_room(c);
+    give_back(c);
+    s->hooks.wake(s->hooks.arg);
 }
 
 bool grpc_session_release(struct grpc_session *s)
@@ -537,9 +551,19 @@ bool grpc_session_over(const struct grpc_session *s)
            (!nghttp2_session_want_read(s->h2) && !nghttp2_session_want_write(s->h2));
 }
 
-unsigned grpc_session_calls(const struct grpc_session *s)
+uint64_t grpc_session_waits(const struct grpc_session *s)
 {
-    return s->ncalls;
+    const struct grpc_call *c;
+    TAILQ_FOREACH(c, &s->calls, link)
+    if (c->state != CALL_HEAD && c->state != CALL_BODY)
+        return UINT64_MAX;
+    c = TAILQ_FIRST(&s->calls);
+    return c ? c->since : s->idle_since;
+}
+
+bool grpc_session_served(const struct grpc_session *s)
+{
+    return s->served;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

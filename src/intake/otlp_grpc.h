@@ -56,7 +56,12 @@ uint64_t grpc_session_deadline(const struct grpc_session *s);
 /* Ends what has taken too long. */
 void grpc_session_expire(struct grpc_session *s, uint64_t now);
 
-unsigned grpc_session_calls(const struct grpc_session *s); /* open ones */
+/* Since when it has been idle or awaits the end of a message, mono ns; UINT64_MAX when something
+ * is in line or being answered. */
+uint64_t grpc_session_waits(const struct grpc_session *s);
+
+/* Whether a request of it has been applied. */
+bool grpc_session_served(const struct grpc_session *s);
 
 /* GOAWAY: open calls are finished, further ones refused. */
 void grpc_session_leave(struct grpc_session *s);

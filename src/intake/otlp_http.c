@@ -93,7 +93,7 @@ static void free_call(struct otlp_http_call *c)
 {
     if (c->job)
         otlp_job_abandon(c->job);
-    (void)otlp_hold(c->http->in, &c->message.held, 0);
+    (void)otlp_hold(c->http->in, &c->message.hold, 0);
     buf_fini(&c->message.bytes);
     TAILQ_REMOVE(&c->http->calls, c, link);
     http_set_context(c->x, NULL);
@@ -123,10 +123,12 @@ static void refuse_for_size(struct otlp_http_call *c)
     refuse_call(c, RPC_RESOURCE_EXHAUSTED, STR("the message is larger than is taken"), 0);
 }
 
-static void refuse_for_room(struct otlp_http *h, struct http_exchange *x, bool json)
+static void refuse_for_room(void *arg)
 {
-    otlp_refused(h->in, OWN_LIMIT_BUFFER_FULL);
-    refuse(h, x, json, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
+    struct otlp_http_call *c = arg;
+    assert(c->magic == CALL_MAGIC);
+    otlp_displaced(c->http->in);
+    refuse_call(c, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
 }
 
 static struct otlp_http_call *open_call(struct otlp_http *h, struct http_exchange *x)
@@ -138,6 +140,7 @@ static struct otlp_http_call *open_call(struct otlp_http *h, struct http_exchang
     c->http = h;
     c->x = x;
     c->began = clock_now().mono;
+    c->message.hold = (struct otlp_hold){.refuse = refuse_for_room, .arg = c};
     otlp_lane_init(&c->lane);
     TAILQ_INSERT_TAIL(&h->calls, c, link);
     http_set_context(x, c);
@@ -188,8 +191,6 @@ static void begin(void *arg, struct http_exchange *x)
         refuse(h, x, json, RPC_UNIMPLEMENTED, STR("the encoding is not gzip or identity"), 0);
     else if (h->in->draining)
         refuse(h, x, json, RPC_UNAVAILABLE, STR("the daemon is stopping"), OTLP_RETRY_NS);
-    else if (!otlp_room(h->in))
-        refuse_for_room(h, x, json);
     else if ((c = open_call(h, x)) == NULL)
         refuse(h, x, json, RPC_UNAVAILABLE, STR("out of memory"), OTLP_RETRY_NS);
     if (!c)
@@ -210,7 +211,7 @@ static void take(void *arg, struct http_exchange *x, struct str bytes)
     struct otlp_http_call *c = http_context(x);
     assert(c->magic == CALL_MAGIC);
     struct buf *b = &c->message.bytes;
-    const bool json = c->message.json, fits = bytes.n <= b->max - b->n;
+    const bool fits = bytes.n <= b->max - b->n;
     own_add(&h->in->pl->own, OWN_OTLP_BYTES, OTLP_HTTP, bytes.n);
     store_commit(h->in->pl->st);
     if (fits)
@@ -219,9 +220,8 @@ static void take(void *arg, struct http_exchange *x, struct str bytes)
         refuse_for_size(c);
     } else if (b->failed) {
         refuse_call(c, RPC_UNAVAILABLE, STR("out of memory"), OTLP_RETRY_NS);
-    } else if (!otlp_hold(h->in, &c->message.held, b->cap)) {
-        free_call(c);
-        refuse_for_room(h, x, json);
+    } else if (!otlp_hold(h->in, &c->message.hold, b->cap)) {
+        refuse_for_room(c);
     }
 }
 

@@ -32,7 +32,7 @@ struct otlp_job {
     enum otlp_signal signal;
     bool json;
     struct buf bytes, plain;
-    uint64_t held;
+    struct otlp_hold hold;
     struct inflate inflate;
     struct otlp_json *convert; /* NULL: not begun */
     struct otlp_request *request;
@@ -58,41 +58,43 @@ void otlp_refused(struct otlp_intake *in, unsigned why)
 void otlp_spent(struct otlp_intake *in, uint64_t began_mono)
 {
     const uint64_t ns = clock_now().mono - began_mono;
-    own_set(&in->pl->own, OWN_OTLP_BUFFER, 0, in->used);
     own_observe(&in->pl->own, OWN_CALLBACK, (double)ns / (double)NS_PER_S);
     store_commit(in->pl->st);
 }
 
 /* ---- the budget ---- */
 
-bool otlp_hold(struct otlp_intake *in, uint64_t *held, uint64_t bytes)
+bool otlp_hold(struct otlp_intake *in, struct otlp_hold *h, uint64_t bytes)
 {
-    assert(in->used >= *held);
-    const uint64_t room = in->options.buffer > in->used ? in->options.buffer - in->used : 0;
-    if (bytes > *held && bytes - *held > room)
-        return false;
-    in->used = in->used - *held + bytes;
-    *held = bytes;
-    return true;
+    return otlp_budget_hold(&in->budget, h, bytes);
 }
 
-bool otlp_room(const struct otlp_intake *in)
-{
-    return in->used < in->options.buffer;
-}
-
+/* Half messages make no room by waiting, whole ones do. */
 bool otlp_go_on(const struct otlp_intake *in)
 {
-    return in->used < in->options.buffer / 4 * 3 || in->njobs == 0;
+    const struct otlp_budget *b = &in->budget;
+    return b->used < b->limit / 4 * 3 || b->used - b->gathered < b->limit / 4;
 }
 
 /* ---- the line ---- */
 
-static void wake(struct otlp_intake *in)
+static void be_due(struct otlp_intake *in)
 {
     static const struct timeval at_once = {0, 0};
-    if (!in->turning && !TAILQ_EMPTY(&in->lanes))
+    if (!in->turning)
         in->turning = event_add(in->turn, &at_once) == 0;
+}
+
+static void wake(struct otlp_intake *in)
+{
+    if (!TAILQ_EMPTY(&in->lanes))
+        be_due(in);
+}
+
+void otlp_displaced(struct otlp_intake *in)
+{
+    otlp_refused(in, OWN_LIMIT_BUFFER_FULL);
+    be_due(in);
 }
 
 void otlp_lane_init(struct otlp_lane *lane)
@@ -124,7 +126,7 @@ static void free_job(struct otlp_job *job)
 {
     leave_line(job);
     job->in->njobs--;
-    (void)otlp_hold(job->in, &job->held, 0);
+    (void)otlp_hold(job->in, &job->hold, 0);
     if (job->stage == STAGE_INFLATE)
         inflate_end(&job->inflate);
     otlp_json_end(job->convert);
@@ -139,7 +141,7 @@ struct otlp_job *otlp_job_new(struct otlp_intake *in, struct otlp_lane *lane,
 {
     struct otlp_job *job = calloc(1, sizeof *job);
     if (!job || (m->gzip && inflate_begin(&job->inflate, buf_str(&m->bytes)) < 0)) {
-        (void)otlp_hold(in, &m->held, 0);
+        (void)otlp_hold(in, &m->hold, 0);
         buf_fini(&m->bytes);
         free(job);
         return NULL;
@@ -149,12 +151,11 @@ struct otlp_job *otlp_job_new(struct otlp_intake *in, struct otlp_lane *lane,
     job->json = m->json;
     job->stage = m->gzip ? STAGE_INFLATE : m->json ? STAGE_CONVERT : STAGE_READY;
     job->bytes = m->bytes;
-    job->held = m->held;
+    otlp_budget_pass(&in->budget, &m->hold, &job->hold);
     buf_init(&job->plain, m->gzip && m->json ? in->options.json : in->options.message);
     job->answered = answered;
     job->arg = arg;
     buf_init(&m->bytes, m->bytes.max);
-    m->held = 0;
     in->njobs++;
     enter_line(job, lane);
     wake(in);
@@ -209,7 +210,7 @@ static void fail_for_size(struct otlp_job *job)
 /* False, and it has failed, when the budget has no room for what it holds now. */
 static bool hold(struct otlp_job *job)
 {
-    if (otlp_hold(job->in, &job->held, job->bytes.cap + job->plain.cap))
+    if (otlp_hold(job->in, &job->hold, job->bytes.cap + job->plain.cap))
         return true;
     otlp_refused(job->in, OWN_LIMIT_BUFFER_FULL);
     fail(job, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
@@ -306,7 +307,7 @@ static size_t apply(struct otlp_job *job)
         .rejected = result.rejected,
         .message = result.message,
     };
-    const size_t n = job->held < OTLP_TURN_BYTES ? job->held : OTLP_TURN_BYTES;
+    const size_t n = job->hold.bytes < OTLP_TURN_BYTES ? job->hold.bytes : OTLP_TURN_BYTES;
     answer(job, &a);
     return n;
 }
@@ -365,6 +366,7 @@ int otlp_intake_init(struct otlp_intake *in, struct event_base *base, struct pip
                      const struct otlp_intake_options *o)
 {
     *in = (struct otlp_intake){.base = base, .pl = pl, .options = *o};
+    otlp_budget_init(&in->budget, o->buffer);
     TAILQ_INIT(&in->lanes);
     otlp_lane_init(&in->orphans);
     in->turn = event_new(base, -1, 0, on_turn, in);
@@ -374,6 +376,7 @@ int otlp_intake_init(struct otlp_intake *in, struct event_base *base, struct pip
 void otlp_intake_configure(struct otlp_intake *in, const struct otlp_intake_options *o)
 {
     in->options = *o;
+    in->budget.limit = o->buffer;
 }
 
 void otlp_intake_fini(struct otlp_intake *in)

@@ -6,14 +6,15 @@
  * that a large message delays the small ones of others by a step. The port is
  * told when the last item is applied and committed.
  *
- * All bytes of messages that are gathered or applied share one budget. What does
- * not fit is refused with a hint to come back. */
+ * All bytes of messages that are gathered or applied share one budget
+ * (otlp_budget.h). What does not fit is refused with a hint to come back. */
 #ifndef MCPTALLY_INTAKE_OTLP_INTAKE_H
 #define MCPTALLY_INTAKE_OTLP_INTAKE_H
 
 #include <event2/event.h>
 #include <sys/queue.h>
 
+#include "intake/otlp_budget.h"
 #include "otlp/reply.h"
 #include "pipeline/pipeline.h"
 
@@ -48,7 +49,7 @@ struct otlp_intake {
     struct event_base *base;
     struct pipeline *pl;
     struct otlp_intake_options options;
-    uint64_t used; /* of options.buffer */
+    struct otlp_budget budget; /* of options.buffer */
     struct otlp_lanes lanes;
     struct otlp_lane orphans; /* jobs whose connection is gone */
     unsigned njobs;
@@ -73,15 +74,15 @@ void otlp_intake_fini(struct otlp_intake *in);
 
 /* ---- the budget ---- */
 
-/* Sets what one message holds from *held to `bytes`. False when that is more than
- * before and the budget has no room for it: nothing has changed then. */
-bool otlp_hold(struct otlp_intake *in, uint64_t *held, uint64_t bytes);
+/* Sets what one message holds, like otlp_budget_hold(). */
+bool otlp_hold(struct otlp_intake *in, struct otlp_hold *h, uint64_t bytes);
 
-/* Whether a message may begin. */
-bool otlp_room(const struct otlp_intake *in);
+/* A hold has been refused to make room for another, which counts: there will be a turn, so
+ * that what is said to its sender gets out. */
+void otlp_displaced(struct otlp_intake *in);
 
-/* Whether a sender may be told to go on: there is room to spare, or nothing in
- * line that could make any. */
+/* Whether a sender may be told to go on: there is room to spare, or little in line
+ * that could make any. */
 bool otlp_go_on(const struct otlp_intake *in);
 
 /* ---- messages ---- */
@@ -100,7 +101,7 @@ struct otlp_message {
     enum otlp_signal signal;
     bool gzip, json;
     struct buf bytes;
-    uint64_t held; /* by otlp_hold() */
+    struct otlp_hold hold;
 };
 
 void otlp_lane_init(struct otlp_lane *lane);

@@ -231,5 +231,7 @@ void pipeline_refresh(struct pipeline *pl)
         own_set(o, OWN_RING_APPENDED, r, st->head->ring[r].head_seq);
     for (unsigned i = 0; i < CONSUMER_MAX * RING_MAX; i++)
         refresh_consumer(pl, i);
+    if (pl->refresh)
+        pl->refresh(pl->refresh_arg);
     store_commit(st);
 }

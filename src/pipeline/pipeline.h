@@ -68,8 +68,10 @@ struct pipeline {
     struct buf otlp_text, record, metric;                     /* scratch of OTLP items */
     struct buf points; /* of a metric in hand that go on as they came; empty between steps */
     struct event event;
-    uint64_t ids;        /* room for ids that all links hold */
-    unsigned link_units; /* of work in one turn of a link: LINK_UNITS, or less in tests */
+    uint64_t ids;               /* room for ids that all links hold */
+    unsigned link_units;        /* of work in one turn of a link: LINK_UNITS, or less in tests */
+    void (*refresh)(void *arg); /* of pipeline_refresh(): gauges of the edges; may be NULL */
+    void *refresh_arg;
 };
 
 void pipeline_defaults(struct pipeline_options *o);
@@ -93,7 +95,8 @@ double pipeline_pressure(const struct pipeline *pl);
  * true when it wants to go on at once. */
 bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units);
 
-/* Brings the own gauges that are read off the store up to date; before a page. */
+/* Brings the own gauges that are read off the store, or at the edges, up to date; before a
+ * page. */
 void pipeline_refresh(struct pipeline *pl);
 
 #endif

@@ -131,13 +131,16 @@ static void hang_up_late(struct http_server *s, uint64_t now)
     }
 }
 
-static void make_room(struct http_server *s)
+static void make_room(struct http_server *s, struct connection *newest)
 {
     struct connection *c = TAILQ_FIRST(&s->phases[PHASE_IDLE]);
-    if (!c)
+    if (!c && TAILQ_FIRST(&s->phases[PHASE_HEAD]) != newest)
         c = TAILQ_FIRST(&s->phases[PHASE_HEAD]);
-    if (c)
-        hang_up(s, c);
+    if (!c)
+        c = TAILQ_FIRST(&s->phases[PHASE_BODY]);
+    hang_up(s, c ? c : newest);
+    if (s->o.full)
+        s->o.full(s->o.arg);
 }
 
 /* ---- running ---- */
@@ -471,7 +474,7 @@ static void on_started(struct http_server *s, struct MHD_Connection *connection,
     TAILQ_INSERT_TAIL(&s->phases[PHASE_HEAD], c, link);
     enter_phase(s, c, PHASE_HEAD);
     if (++s->connections >= s->o.connections && s->o.connections > 1)
-        make_room(s);
+        make_room(s, c);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,

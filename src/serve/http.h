@@ -11,8 +11,9 @@
  *   BODY   the body that a route takes is being read
  *   REPLY  the answer is made or sent
  *   IDLE   kept alive between two requests
- * When the last place is taken, the oldest idle connection, else the one that
- * has been silent longest, makes room. */
+ * When the last place is taken, the oldest idle connection makes room, else the
+ * one whose head, else the one whose body, is awaited longest: who only holds a
+ * place cannot keep others out. */
 #ifndef MCPTALLY_SERVE_HTTP_H
 #define MCPTALLY_SERVE_HTTP_H
 
@@ -49,7 +50,8 @@ struct http_options {
     unsigned connections;
     const struct http_route *routes;
     size_t nroutes;
-    void *arg;                                    /* for the handlers */
+    void *arg;               /* for the handlers */
+    void (*full)(void *arg); /* a connection has been made to give way; may be NULL */
     uint64_t head_ns, body_ns, reply_ns, idle_ns; /* the phases' deadlines; 0: 2, 10, 30, 75 s */
 };
 

@@ -8,14 +8,15 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import grpc
 import pytest
 
 import h2
 from conftest import DEADLINE, until
-from otlp import (SERVICES, Grpc, counter, field, log, point, read, refused, request, requests,
-                  span)
+from otlp import (SERVICES, Grpc, counter, field, log, point, post, read, refused, request,
+                  requests, span)
 
 TRACES = SERVICES["traces"]
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -200,15 +201,70 @@ def test_the_budget_of_all_messages_together(start):
     peers = [hold(daemon, 200000) for _ in range(8)]
     until(lambda: refused(daemon).get("buffer"), "the budget to be used up")
     assert buffered(daemon) <= 1 << 20
-    code, words, trailers = client.fails(TRACES, bytes(500000))
-    assert code == Code.RESOURCE_EXHAUSTED and words
-    assert retry_info(trailers) == (8, 1), "RESOURCE_EXHAUSTED, in a second"
-    assert client.call(HEALTH, b"") == field(1, 1), "health has no part in it"
+    assert peers[0].until(h2.HEADERS)[1] & h2.END_STREAM, "the oldest has made room"
+    assert peers[0].until(h2.RST_STREAM)[3] == bytes(4), "it need not go on sending"
+    assert client.call(HEALTH, b"") == field(1, 1)
+    assert client.export("traces", SPANS) == b""
     for p in peers:
         p.close()
-    until(lambda: buffered(daemon) == 0, "the buffer to be empty")
-    assert client.export("traces", SPANS) == b""
     assert settled(daemon)["applied"] == 10
+
+
+def test_whole_messages_that_do_not_fit_are_told_when_to_come_back(start):
+    daemon = start(otlp_buffer="1MiB", otlp_message_bytes="512KiB", otlp_json_bytes="512KiB")
+    clients = [Grpc(daemon, use_local_subchannel_pool=1) for _ in range(8)]
+    for client in clients:
+        client.call(HEALTH, b"")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    calls = [client.channel.unary_unary(TRACES).future(
+        bytes(500000), compression=grpc.Compression.Gzip) for client in clients]
+    os.kill(daemon.pid, signal.SIGCONT)
+    full = [e for e in (call.exception(DEADLINE) for call in calls)
+            if e.code() == Code.RESOURCE_EXHAUSTED]
+    assert full, "unpacked, they do not fit"
+    for e in full:
+        assert retry_info(dict(e.trailing_metadata())) == (8, 1), "come back in a second"
+    assert refused(daemon) == {"buffer": len(full)}
+    settled(daemon)
+
+
+@pytest.mark.parametrize("size", [1000, 60000, 400000])
+def test_half_messages_keep_nobody_out(start, size):
+    daemon = start(otlp_buffer="1MiB", otlp_message_bytes="512KiB", otlp_json_bytes="512KiB",
+                   otlp_connections="64")
+    done = threading.Event()
+
+    def attack():
+        """Holds all it can get, by all connections."""
+        peers = []
+        while not done.is_set():
+            try:
+                peers = peers[-80:] + [hold(daemon, size)]
+            except OSError:
+                pass
+
+    attackers = [threading.Thread(target=attack) for _ in range(2)]
+    crowd = [hold(daemon, size) for _ in range(64)]
+    until(lambda: connections(daemon) == len(crowd), "every place to be taken")
+    for one in attackers:
+        one.start()
+    client, sent = Grpc(daemon), 0
+    large = request([span(span_id=struct.pack(">Q", i + 1)) for i in range(1000)])
+    try:
+        for _ in range(30):
+            assert client.export("traces", SPANS) == b""
+            assert client.export("traces", large) == b""
+            assert post(daemon, "traces", SPANS).status == 200
+            sent += 1020
+    finally:
+        done.set()
+        for one in attackers:
+            one.join()
+    assert refused(daemon)["connections"] > 0
+    assert size * len(crowd) < 1 << 20 or refused(daemon)["buffer"] > 0
+    for p in crowd:
+        p.close()
+    assert settled(daemon)["applied"] == sent
 
 
 def test_a_slow_body_has_a_deadline(start):
@@ -274,12 +330,12 @@ def test_an_idle_connection_gives_way(start):
     assert settled(daemon)["applied"] == 10
 
 
-def test_at_the_limit_of_busy_connections_the_next_is_refused(start):
+def test_at_the_limit_the_oldest_half_message_gives_way(start):
     daemon = start(otlp_connections="3")
     busy = [hold(daemon, 1000) for _ in range(3)]
     until(lambda: buffered(daemon) >= 3000, "their bytes")
-    late = peer(daemon, greet=False)
-    assert late.frame() is None
+    assert Grpc(daemon).export("traces", SPANS) == b""
+    assert busy[0].closed() == 0, "a GOAWAY without an error"
     assert refused(daemon) == {"connections": 1}
     for p in busy:
         p.close()
