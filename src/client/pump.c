@@ -210,6 +210,16 @@ static void retry_later(struct pump *p, uint64_t now)
     p->next_try = now + p->delay / 2 + (p->delay / 2) * (r & 0xffff) / 0xffff;
 }
 
+/* The daemon has said when it is worth another try; not all come back at that moment. */
+static void retry_when_told(struct pump *p, uint32_t ms, uint64_t now)
+{
+    uint32_t r;
+    const uint64_t ns = ms * NS_PER_MS;
+    local_random((uint8_t *)&r, sizeof r);
+    if (now + ns > p->next_try)
+        p->next_try = now + ns + (ns / 4) * (r & 0xffff) / 0xffff;
+}
+
 static void disconnect(struct mcptally *m, uint64_t now)
 {
     struct pump *p = &m->pump;
@@ -220,6 +230,7 @@ static void disconnect(struct mcptally *m, uint64_t now)
     if (now - p->connected >= DELAY_MAX)
         p->delay = 0;
     retry_later(p, now);
+    retry_when_told(p, m->producer.retry_ms, now);
 }
 
 static void connect_now(struct mcptally *m, uint64_t now)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "daemon/ladder.h"
+#include "daemon/options.h"
 
 static void tell_store(const struct storefile *f)
 {
@@ -35,16 +36,31 @@ static void forget_starts(struct store_head *h)
             h->start_at[i] = 0;
 }
 
+/* A daemon that died with input of a domain in hand may have died of it. When several have
+ * the domain is set aside, and what they did is no reason to brake: the others are served
+ * at once. */
+static void judge_domain(struct daemon *d, struct when now)
+{
+    struct store_head *h = d->file.store.head;
+    const uint64_t domain = h->domain_in_hand - 1;
+    struct domain_options o;
+    options_domain(d->config, &o);
+    if (h->domain_in_hand && !d->file.clean && d->config->start_ladder &&
+        domain < d->config->domains_count &&
+        domain_crashed(&d->file.store, &o, (unsigned)domain, now))
+        forget_starts(h);
+    h->domain_in_hand = 0;
+}
+
 static int judge_start(struct daemon *d, struct when now)
 {
     struct store_head *h = d->file.store.head;
     uint64_t starts[START_SLOTS];
+    judge_domain(d, now);
     if (d->file.clean || !d->config->start_ladder)
         forget_starts(h);
     const struct ladder l = ladder_judge(starts, past_starts(h, starts));
     d->brake = l.set_aside ? 0 : l.wait;
-    d->left_out = d->brake && h->domain_in_hand ? (int)h->domain_in_hand - 1 : -1;
-    h->domain_in_hand = 0;
     if (l.set_aside)
         return storefile_replace(&d->file, d->config->store_size,
                                  "every daemon that went on from this store has died", now);

@@ -4,8 +4,8 @@
 
 #include "daemon/daemon.h"
 
-/* Opens d->file; sets d->brake and d->left_out by the ladder. 0 or the error of
- * storefile_open(); has logged what it did. */
+/* Opens d->file; sets d->brake by the ladder, and a domain aside that daemons die of. 0 or the
+ * error of storefile_open(); has logged what it did. */
 int attach_store(struct daemon *d);
 
 #endif

@@ -35,9 +35,28 @@ static void check_intake(struct daemon *d)
         say(c, CHECK_FAIL, "stopping");
     else if (d->intake.dry)
         say(c, CHECK_WARN, "no descriptor is left for another connection");
-    else if (d->left_out >= 0)
-        say(c, CHECK_WARN, "domain %d is left out: daemons died with its input in hand",
-            d->left_out);
+}
+
+/* The first domain that is not served says why; how many there are of them. */
+static void check_domains(struct daemon *d)
+{
+    const struct store *st = &d->file.store;
+    struct check *c = verdict_add(&d->verdict, "domains", 0);
+    unsigned n = 0, first = 0;
+    for (unsigned i = d->pipeline.options.domains; i-- > 0;) {
+        const bool served = domain_state(st, i) == DOMAIN_CLOSED && !domain_drained(st, i);
+        first = served ? first : i;
+        n += !served;
+    }
+    if (n == 0)
+        return;
+    const char *why = domain_aside(st, first)     ? "set aside: daemons died with its input in hand"
+                      : domain_drained(st, first) ? "drained"
+                                                  : "refused: too much that it sent is malformed";
+    if (n == 1)
+        say(c, CHECK_WARN, "domain %u is %s", first, why);
+    else
+        say(c, CHECK_WARN, "%u domains are not served; domain %u is %s", n, first, why);
 }
 
 static void check_table(struct check *c, const struct store *st, enum store_table_id t,
@@ -58,6 +77,10 @@ static void check_store(struct daemon *d)
         say(c, CHECK_WARN, "the store before could not be gone on from and is set aside");
     else if (*d->file.why)
         say(c, CHECK_WARN, "%.200s", d->file.why);
+    if (d->pipeline.own.missing)
+        say(c, CHECK_WARN,
+            "no room for %u of the daemon's own metrics and series; raise store.size",
+            d->pipeline.own.missing);
     check_table(c, st, TABLE_METRICS, "metrics");
     check_table(c, st, TABLE_SERIES, "series");
     check_table(c, st, TABLE_SESSIONS, "sessions");
@@ -126,6 +149,7 @@ void checks_make(struct daemon *d)
     check_loop(d);
     check_store(d);
     check_intake(d);
+    check_domains(d);
     check_port(d, "metrics_port", d->ports.metrics);
     check_port(d, "health_port", d->ports.health);
     check_port(d, "otlp_grpc_port", d->otlp.grpc);

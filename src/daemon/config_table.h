@@ -49,7 +49,8 @@
       "$XDG_STATE_HOME/mcptally, or ~/.local/state/mcptally.")                                     \
     X(BOOL, start_ladder, "start.ladder", "true", 0, 0, RESTART,                                   \
       "Whether a daemon that is started again and again in a few seconds waits before it "         \
-      "serves, and at last sets the store aside.")                                                 \
+      "serves, and at last sets the store aside; and whether one that died of a failure domain's " \
+      "input again and again sets that domain aside.")                                             \
     X(LEVEL, log_level, "log.level", "info", 0, 0, RELOAD,                                         \
       "Least important log lines that are written.")                                               \
     X(PATH, socket_path, "socket.path", "events.sock", 0, 0, RESTART,                              \
@@ -85,6 +86,19 @@
       RELOAD, "The same in one failure domain.")                                                   \
     X(COUNT, limits_connections_per_user, "limits.connections_per_user", "15000", 1, 1000000,      \
       RELOAD, "The same of one user, over all domains.")                                           \
+    X(SIZE, limits_bytes_per_second, "limits.bytes_per_second", "1GiB", 0, UINT64_C(1) << 40,      \
+      RELOAD,                                                                                      \
+      "Bytes a second that one failure domain may send. Above it the domain is read later. 0: no " \
+      "limit.")                                                                                    \
+    X(COUNT, limits_items_per_second, "limits.items_per_second", "100000000", 0,                   \
+      UINT64_C(1000000000), RELOAD, "The same of items. 0: no limit.")                             \
+    X(COUNT, limits_spans_per_second, "limits.spans_per_second", "1000000", 0,                     \
+      UINT64_C(1000000000), RELOAD,                                                                \
+      "Spans a second of one failure domain that are kept for sending on; further ones are "       \
+      "counted and timed, and dropped as rate_limited. 0: no limit.")                              \
+    X(DURATION, limits_defer, "limits.defer", "5s", 0, CONFIG_HOUR, RELOAD,                        \
+      "Time that a failure domain which sends more than it may is read later, which loses "        \
+      "nothing; after that what is above the limit is dropped as rate_limited.")                   \
     X(SIZE, limits_partial_frame_bytes, "limits.partial_frame_bytes", "8MiB", 1 << 20,             \
       UINT64_C(1) << 32, RELOAD,                                                                   \
       "Memory of frames that have begun and not ended, all connections together.")                 \
@@ -107,6 +121,28 @@
     X(LIST, domains_choosers, "domains.choosers", "", 0, 0, RELOAD,                                \
       "Uids whose producers may name their domain themselves; producers that name the same one "   \
       "share it.")                                                                                 \
+    X(BOOL, domains_breaker, "domains.breaker", "true", 0, 0, RELOAD,                              \
+      "Whether a failure domain that sends too much that cannot be read is refused for a while.")  \
+    X(COUNT, domains_breaker_faults, "domains.breaker_faults", "1000", 1, 1000000000, RELOAD,      \
+      "Malformed items in one window from which its breaker opens; an error of the protocol "      \
+      "counts as ten.")                                                                            \
+    X(RATIO, domains_breaker_share, "domains.breaker_share", "50%", 0, 100, RELOAD,                \
+      "Share of all items of the window that these have to be as well.")                           \
+    X(DURATION, domains_breaker_window, "domains.breaker_window", "10s", NS_PER_S, CONFIG_HOUR,    \
+      RELOAD, "That window.")                                                                      \
+    X(DURATION, domains_breaker_rest, "domains.breaker_rest", "10s", 100 * NS_PER_MS, CONFIG_DAY,  \
+      RELOAD, "Time that an open breaker refuses the domain; twice as long each time in a row.")   \
+    X(DURATION, domains_breaker_rest_most, "domains.breaker_rest_most", "5m", 100 * NS_PER_MS,     \
+      CONFIG_DAY, RELOAD, "Where that growth ends.")                                               \
+    X(DURATION, domains_breaker_probe, "domains.breaker_probe", "10s", 100 * NS_PER_MS,            \
+      CONFIG_DAY, RELOAD,                                                                          \
+      "Time after that in which a few connections may try; without a tenth of the faults that "    \
+      "open it, it closes.")                                                                       \
+    X(COUNT, domains_breaker_probes, "domains.breaker_probes", "8", 1, 100000, RELOAD,             \
+      "How many connections may try.")                                                             \
+    X(COUNT, domains_crashes, "domains.crashes", "3", 0, 15, RELOAD,                               \
+      "Daemons that die in a row, less than a minute apart, with input of one domain in hand, "    \
+      "from which the next one sets the domain aside as if its breaker had opened. 0: never.")     \
     X(COUNT, series_cardinality, "series.cardinality", "100", 1, 1000000, RELOAD,                  \
       "Label sets of one metric in one domain and service; further ones go to an overflow "        \
       "series.")                                                                                   \

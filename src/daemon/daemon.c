@@ -148,6 +148,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (d->state != DAEMON_SERVING)
         return;
     const struct when now = clock_now();
+    domain_tick(&d->pipeline, now);
+    ring_share_tick(&d->pipeline, now);
+    own_complete(&d->pipeline.own, now);
     intake_sweep(&d->intake, now);
     otlp_ports_tick(&d->otlp);
     (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
@@ -502,7 +505,6 @@ static int start_intake(struct daemon *d)
     if (fd < 0)
         return status_of(fd);
     options_intake(d->config, d->connections, &o);
-    o.left_out = d->left_out;
     if (intake_init(&d->intake, d->base, &d->pipeline, fd, &o) < 0)
         return DAEMON_FAILED;
     d->intake.turned = on_turned;

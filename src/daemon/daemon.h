@@ -53,7 +53,6 @@ struct daemon {
     struct notify notify;
     struct storefile file;
     uint64_t brake;       /* ns to wait before serving */
-    int left_out;         /* domain that was in hand when the daemon before died, or -1 */
     unsigned connections; /* producers that the limit of descriptors leaves room for */
     struct event_base *base;
     struct event *tick, *limit; /* limit: of the brake, or of the drain */

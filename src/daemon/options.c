@@ -27,6 +27,25 @@ static bool forwards_points(const struct config *c)
     return c->export_metrics == METRICS_FORWARD && signals & 1u << OTLP_METRICS;
 }
 
+void options_domain(const struct config *c, struct domain_options *o)
+{
+    *o = (struct domain_options){
+        .bytes = c->limits_bytes_per_second,
+        .items = c->limits_items_per_second,
+        .spans = c->limits_spans_per_second,
+        .defer = c->limits_defer,
+        .breaker = c->domains_breaker,
+        .faults = c->domains_breaker_faults,
+        .share = c->domains_breaker_share,
+        .window = c->domains_breaker_window,
+        .rest = c->domains_breaker_rest,
+        .rest_most = c->domains_breaker_rest_most,
+        .probe = c->domains_breaker_probe,
+        .probes = (unsigned)c->domains_breaker_probes,
+        .crashes = (unsigned)c->domains_crashes,
+    };
+}
+
 void options_pipeline(struct config *c, struct pipeline_options *o)
 {
     pipeline_defaults(o);
@@ -45,6 +64,9 @@ void options_pipeline(struct config *c, struct pipeline_options *o)
     o->span_metrics = c->spans_metrics;
     o->nspan_dimensions = labels_of(&c->spans_dimensions, o->span_dimensions);
     o->forward_points = forwards_points(c);
+    o->connections_per_domain = (unsigned)c->limits_connections_per_domain;
+    o->reader_still += c->sampling_window;
+    options_domain(c, &o->domain);
     o->choose_domain = domains_choose;
     o->choose_arg = c;
 }
@@ -54,11 +76,9 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
     *o = (struct intake_options){
         .connections = (unsigned)c->limits_connections,
         .user_connections = (unsigned)c->limits_connections_per_user,
-        .domain_connections = (unsigned)c->limits_connections_per_domain,
         .partial_bytes = c->limits_partial_frame_bytes,
         .partial_timeout = c->limits_partial_frame_timeout,
         .reply_bytes = c->limits_reply_bytes,
-        .left_out = -1,
     };
     if (o->connections > descriptors)
         o->connections = descriptors;

@@ -13,6 +13,9 @@
 #include "pipeline/sampling.h"
 #include "watch/health.h"
 
+/* What each failure domain may do. */
+void options_domain(const struct config *c, struct domain_options *o);
+
 /* `c` has to outlive the pipeline: it is asked for domains. */
 void options_pipeline(struct config *c, struct pipeline_options *o);
 

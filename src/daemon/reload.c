@@ -65,7 +65,6 @@ static bool apply(struct daemon *d, struct config *fresh)
     d->redact = redact;
     d->rules = rules;
     options_intake(d->config, d->connections, &intake);
-    intake.left_out = d->left_out;
     intake_configure(&d->intake, &intake);
     forwarding_configure(d->forwarding, d->config);
     ports_configure(&d->ports, d->config);

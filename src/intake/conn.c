@@ -22,6 +22,9 @@ static void leave_line(struct conn *c)
     } else if (c->place == CONN_WAITING) {
         TAILQ_REMOVE(&in->waiting[c->queue], c, line);
         in->nwaiting--;
+    } else if (c->place == CONN_DEFERRED) {
+        TAILQ_REMOVE(&in->deferred[c->queue], c, line);
+        in->ndeferred--;
     }
     c->place = CONN_IDLE;
 }
@@ -52,6 +55,17 @@ static void wait_for_room(struct conn *c)
     c->place = CONN_WAITING;
     TAILQ_INSERT_TAIL(&in->waiting[c->queue], c, line);
     in->nwaiting++;
+}
+
+static void defer(struct conn *c)
+{
+    struct intake *in = c->in;
+    leave_line(c);
+    c->queue = (uint8_t)queue_of(c);
+    c->place = CONN_DEFERRED;
+    TAILQ_INSERT_TAIL(&in->deferred[c->queue], c, line);
+    in->ndeferred++;
+    own_add(&in->pl->own, OWN_DOMAIN_DEFERRED, c->queue, 1);
 }
 
 /* ---- answers ---- */
@@ -185,6 +199,8 @@ void conn_close(struct conn *c, struct when now)
 {
     struct intake *in = c->in;
     assert(c->magic == CONN_MAGIC);
+    if (in->shutting == c)
+        in->shutting = TAILQ_NEXT(c, all);
     leave_line(c);
     partial_set(&in->partial, &c->hold, 0, 0, false, 0);
     if (c->ev)
@@ -210,6 +226,15 @@ void conn_too_slow(struct conn *c, struct when now)
     conn_close(c, now);
 }
 
+void conn_shut(struct conn *c, struct when now)
+{
+    struct buf *out = &c->in->out;
+    buf_reset(out);
+    link_shut(&c->link, out, now);
+    (void)answer(c, out);
+    conn_close(c, now);
+}
+
 /* ---- reading ---- */
 
 /* Feeds n bytes that were read; 0: the link goes on with what it has kept. False when
@@ -230,22 +255,82 @@ static bool feed(struct conn *c, size_t n, struct when now)
     return ++c->unanswered < READS_PER_ACK || acknowledge(c);
 }
 
-/* A turn of what is kept. The loop's turn ends with it: it was a whole one's work. */
+/* What the turn took, in bytes of a read that costs as much. */
+static size_t spend(struct intake *in, unsigned queue, size_t bytes, unsigned units)
+{
+    size_t cost = (size_t)units * INTAKE_UNIT_COST;
+    cost = cost > bytes ? cost : bytes;
+    cost = cost > INTAKE_READ_COST ? cost : INTAKE_READ_COST;
+    domain_spend(in->pl, queue, cost);
+    return cost;
+}
+
+/* A turn of what is kept. */
 static size_t go_on(struct conn *c, struct when now)
 {
+    struct intake *in = c->in;
+    const unsigned queue = queue_of(c);
     leave_line(c);
-    if (feed(c, 0, now))
+    const bool open = feed(c, 0, now);
+    const size_t cost = spend(in, queue, 0, c->link.spent);
+    if (open)
         conn_queue(c);
     else
         conn_close(c, now);
-    return INTAKE_TURN_READS;
+    return cost;
 }
 
-/* Nothing is left to read: the moment for an ACK. False when it is over. */
-static bool drained(struct conn *c)
+/* Nothing of the domain is left to read. */
+static void relieve(struct intake *in, unsigned queue)
 {
+    if (queue < in->pl->options.domains && TAILQ_EMPTY(&in->ready[queue]) &&
+        TAILQ_EMPTY(&in->deferred[queue]))
+        domain_relieved(in->pl, queue);
+}
+
+/* Nothing is left to read: the moment for an ACK, and for the end of who is drained. False
+ * when it is over. */
+static bool drained(struct conn *c, struct when now)
+{
+    struct intake *in = c->in;
     leave_line(c);
-    return acknowledge(c) && !c->in->drained;
+    relieve(in, queue_of(c));
+    if (!acknowledge(c) || in->drained)
+        return false;
+    if (c->link.state != LINK_OPEN || !domain_empties(in->pl->st, c->link.domain))
+        return true;
+    buf_reset(&in->out);
+    link_shut(&c->link, &in->out, now);
+    (void)answer(c, &in->out);
+    return false;
+}
+
+/* Whether it may be read now; if not it is in another line, or gone. */
+static bool may_read(struct conn *c, struct when now)
+{
+    struct intake *in = c->in;
+    if (c->link.state == LINK_OPEN && domain_shuts(in->pl->st, c->link.domain)) {
+        conn_shut(c, now);
+        return false;
+    }
+    if (c->link.state == LINK_OPEN && !in->drained &&
+        domain_pace(in->pl, c->link.domain, now) == DOMAIN_LATER) {
+        defer(c);
+        return false;
+    }
+    if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
+        wait_for_room(c);
+        return false;
+    }
+    return true;
+}
+
+/* What was read goes through; whether the connection is still open. */
+static bool take(struct conn *c, size_t n, struct when now)
+{
+    if (c->link.state == LINK_OPEN)
+        domain_read(c->in->pl, c->link.domain, n, now);
+    return feed(c, n, now);
 }
 
 size_t conn_read(struct conn *c, struct when now)
@@ -254,25 +339,22 @@ size_t conn_read(struct conn *c, struct when now)
     assert(c->magic == CONN_MAGIC);
     if (c->link.rest)
         return go_on(c, now);
-    if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
-        wait_for_room(c);
-        return 1;
-    }
+    if (!may_read(c, now))
+        return INTAKE_READ_COST;
+    const unsigned queue = queue_of(c);
     leave_line(c);
     const size_t most = in->nready ? INTAKE_READ : INTAKE_READ_ALONE;
     const ssize_t n = recv(c->fd, in->scratch, most, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) {
         conn_queue(c);
-        return 1;
+        return INTAKE_READ_COST;
     }
     const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    const bool open = n > 0 ? feed(c, (size_t)n, now) : empty && drained(c);
-    const bool whole_turn = open && c->link.rest;
+    const bool open = n > 0 ? take(c, (size_t)n, now) : empty && drained(c, now);
+    const size_t cost = spend(in, queue, n > 0 ? (size_t)n : 0, n > 0 ? c->link.spent : 0);
     if (!open)
         conn_close(c, now);
     else if (n > 0)
         conn_queue(c);
-    if (whole_turn)
-        return INTAKE_TURN_READS;
-    return n > INTAKE_READ ? (size_t)n / INTAKE_READ : 1;
+    return cost;
 }

@@ -14,9 +14,10 @@
 enum { CONN_MAGIC = 0x636f6e6e, CONN_PENDING = 16384 };
 
 enum conn_place {
-    CONN_IDLE,    /* nothing to read; its event will say when there is */
-    CONN_READY,   /* in intake's line */
-    CONN_WAITING, /* would be, but the budget of partial frames is used up */
+    CONN_IDLE,     /* nothing to read; its event will say when there is */
+    CONN_READY,    /* in intake's line */
+    CONN_DEFERRED, /* would be, but its domain is over its bytes or items a second */
+    CONN_WAITING,  /* would be, but the budget of partial frames is used up */
 };
 
 struct conn {
@@ -41,8 +42,11 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
 /* Ends it at once. */
 void conn_close(struct conn *c, struct when now);
 
+/* Ends it because its domain takes nobody in now: what it has written is not read. */
+void conn_shut(struct conn *c, struct when now);
+
 /* One read, what it leads to, and the answers. The connection is then in line
- * again, idle, or gone. Returns how many reads of INTAKE_READ it counts as. */
+ * again, idle, or gone. Returns what it cost, in bytes. */
 size_t conn_read(struct conn *c, struct when now);
 
 /* Puts it in its line, unless it is there. */

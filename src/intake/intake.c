@@ -13,7 +13,12 @@
 #include "store/commit.h"
 #include "wire/encode.h"
 
-enum { OUT_MAX = 1 << 20, REST_MS = 100 };
+enum {
+    OUT_MAX = 1 << 20,
+    REST_MS = 100,
+    SHUT_STEP = 64, /* connections looked at in one turn */
+};
+#define LATER_NS (200 * NS_PER_MS) /* longest sleep of those that are over their budget */
 
 static void spent(struct intake *in, struct when began)
 {
@@ -29,22 +34,31 @@ static void spent(struct intake *in, struct when began)
 void intake_wake(struct intake *in)
 {
     static const struct timeval at_once = {0, 0};
-    if (in->turning || (!in->nready && !in->nwaiting && !in->drained))
+    if (in->turning || (!in->nready && !in->nwaiting && !in->drained && !in->shutting))
         return;
     in->turning = event_add(in->turn, &at_once) == 0;
 }
 
-static struct conn *next_ready(struct intake *in)
+static struct conn *with_turn(struct intake *in)
 {
     const unsigned queues = in->pl->options.domains + 1;
     for (unsigned i = 0; i < queues; i++) {
         const unsigned q = (in->next + i) % queues;
-        if (TAILQ_EMPTY(&in->ready[q]))
+        if (TAILQ_EMPTY(&in->ready[q]) || !domain_has_turn(in->pl, q))
             continue;
         in->next = (q + 1) % queues;
         return TAILQ_FIRST(&in->ready[q]);
     }
     return NULL;
+}
+
+/* Debts are bounded, so that somebody has a turn after a few rounds. */
+static struct conn *next_ready(struct intake *in)
+{
+    struct conn *c = NULL;
+    while (in->nready && !(c = with_turn(in)))
+        domain_next_round(in->pl);
+    return c;
 }
 
 /* One waiting connection of each domain that has room again gets in line. */
@@ -55,6 +69,72 @@ static void admit_waiting(struct intake *in)
         if (c && partial_room(&in->partial, q))
             conn_queue(c);
     }
+}
+
+/* Likewise of each that is within its budgets again, or is now read to be dropped. */
+static void admit_deferred(struct intake *in, struct when now)
+{
+    for (unsigned q = 0; in->ndeferred && q < in->pl->options.domains; q++) {
+        struct conn *c = TAILQ_FIRST(&in->deferred[q]);
+        if (c && (in->drained || domain_shuts(in->pl->st, q) ||
+                  domain_pace(in->pl, q, now) != DOMAIN_LATER))
+            conn_queue(c);
+    }
+}
+
+/* The timer of those that are still over: at the first that will not be. */
+static void wait_for_budgets(struct intake *in, struct when now)
+{
+    uint64_t ns = LATER_NS;
+    if (in->ndeferred == 0)
+        return;
+    for (unsigned q = 0; q < in->pl->options.domains; q++) {
+        const uint64_t even = domain_even(in->pl, q);
+        if (!TAILQ_EMPTY(&in->deferred[q]) && even < now.mono + ns)
+            ns = even > now.mono + NS_PER_MS ? even - now.mono : NS_PER_MS;
+    }
+    const struct timeval t = {0, (suseconds_t)(ns / NS_PER_US)};
+    event_add(in->later, &t);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct intake *in = arg;
+    const struct when now = clock_now();
+    (void)fd;
+    (void)what;
+    admit_deferred(in, now);
+    if (!in->nready)
+        wait_for_budgets(in, now);
+    spent(in, now);
+}
+
+/* Connections of a domain that takes nobody in now: those that wait for nothing are not
+ * met in the line, so all are gone through, some a turn. Who is drained is read to the
+ * end first. */
+static void shut_some(struct intake *in, struct when now)
+{
+    struct conn *c = in->shutting;
+    for (int i = 0; c && i < SHUT_STEP; i++) {
+        struct conn *next = TAILQ_NEXT(c, all);
+        in->shutting = next;
+        if (c->link.state == LINK_OPEN && domain_shuts(in->pl->st, c->link.domain))
+            conn_shut(c, now);
+        else if (c->link.state == LINK_OPEN && c->place == CONN_IDLE &&
+                 domain_empties(in->pl->st, c->link.domain))
+            conn_queue(c);
+        c = next;
+    }
+}
+
+static void begin_shutting(struct intake *in)
+{
+    bool any = false;
+    for (unsigned d = 0; d < in->pl->options.domains; d++)
+        any = any || (in->pl->domain_sessions[d] &&
+                      (domain_shuts(in->pl->st, d) || domain_empties(in->pl->st, d)));
+    if (any && !in->shutting)
+        in->shutting = TAILQ_FIRST(&in->all);
 }
 
 /* Who has not said HELLO sends a frame of a few hundred bytes in one write; when
@@ -87,12 +167,16 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     in->turning = false;
-    for (size_t i = 0; i < INTAKE_TURN_READS && (c = next_ready(in));)
-        i += conn_read(c, now);
+    for (size_t cost = 0; cost < INTAKE_TURN_BYTES && (c = next_ready(in));)
+        cost += conn_read(c, now);
     evict_strangers(in, now);
     admit_waiting(in);
-    if (in->nready)
+    admit_deferred(in, now);
+    shut_some(in, now);
+    if (in->nready || in->shutting)
         intake_wake(in);
+    else
+        wait_for_budgets(in, now);
     spent(in, now);
     if (in->turned)
         in->turned(in->turned_arg);
@@ -202,22 +286,13 @@ static void on_rest(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static bool admit(void *arg, unsigned domain)
-{
-    struct intake *in = arg;
-    if ((int)domain != in->options.left_out &&
-        in->pl->domain_sessions[domain] < in->options.domain_connections)
-        return true;
-    count(in, OWN_REFUSED, 0);
-    return false;
-}
-
 static bool make_events(struct intake *in)
 {
     in->listener = event_new(in->base, in->fd, EV_READ | EV_PERSIST, on_listener, in);
     in->rest = event_new(in->base, -1, 0, on_rest, in);
     in->turn = event_new(in->base, -1, 0, on_turn, in);
-    return in->listener && in->rest && in->turn && event_add(in->listener, NULL) == 0;
+    in->later = event_new(in->base, -1, 0, on_later, in);
+    return in->listener && in->rest && in->turn && in->later && event_add(in->listener, NULL) == 0;
 }
 
 int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl, int fd,
@@ -232,6 +307,7 @@ int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl,
     for (unsigned q = 0; q < INTAKE_QUEUES; q++) {
         TAILQ_INIT(&in->ready[q]);
         TAILQ_INIT(&in->waiting[q]);
+        TAILQ_INIT(&in->deferred[q]);
     }
     buf_init(&in->out, OUT_MAX);
     partial_init(&in->partial, o->partial_bytes, pl->options.domains + 1);
@@ -246,8 +322,6 @@ void intake_configure(struct intake *in, const struct intake_options *o)
 {
     in->options = *o;
     in->partial.budget = o->partial_bytes;
-    in->pl->options.admit = admit;
-    in->pl->options.admit_arg = in;
 }
 
 /* A connection in line is not slow: we are. */
@@ -262,6 +336,12 @@ static void close_slow(struct intake *in, unsigned queue, struct when now)
     }
 }
 
+void intake_shut(struct intake *in)
+{
+    in->shutting = TAILQ_FIRST(&in->all);
+    intake_wake(in);
+}
+
 void intake_sweep(struct intake *in, struct when now)
 {
     for (unsigned q = 0; q < PARTIAL_QUEUES; q++)
@@ -269,6 +349,7 @@ void intake_sweep(struct intake *in, struct when now)
     if (own_get(&in->pl->own, OWN_PARTIAL_BYTES, 0) != in->partial.used)
         own_set(&in->pl->own, OWN_PARTIAL_BYTES, 0, in->partial.used);
     store_commit(in->pl->st);
+    begin_shutting(in);
     intake_wake(in);
 }
 
@@ -295,7 +376,7 @@ void intake_drain(struct intake *in, intake_drained *done, void *arg)
     in->drained = done;
     in->drained_arg = arg;
     TAILQ_FOREACH(c, &in->all, all)
-    if (c->place == CONN_IDLE)
+    if (c->place == CONN_IDLE || c->place == CONN_DEFERRED)
         conn_queue(c);
     intake_wake(in);
 }
@@ -307,13 +388,13 @@ void intake_fini(struct intake *in)
     while (!TAILQ_EMPTY(&in->all))
         conn_close(TAILQ_FIRST(&in->all), now);
     close_listener(in);
-    struct event *events[] = {in->listener, in->rest, in->turn};
+    struct event *events[] = {in->listener, in->rest, in->turn, in->later};
     for (unsigned i = 0; i < sizeof events / sizeof *events; i++)
         if (events[i])
             event_free(events[i]);
     if (in->reserve >= 0)
         close(in->reserve);
     buf_fini(&in->out);
-    in->listener = in->rest = in->turn = NULL;
+    in->listener = in->rest = in->turn = in->later = NULL;
     in->reserve = -1;
 }

@@ -1,10 +1,12 @@
 /* intake: the socket that producers connect to. Floor 4.
  *
  * Connections that have something to read stand in line by failure domain; a
- * turn of the loop takes TURN_READS of them, one from each domain that has any,
- * INTAKE_READ bytes each. So a flood in one domain delays another's by one read,
- * whatever it sends and on however many connections. One that is alone in line is
- * read in larger pieces, which cost less, and which count as so many reads.
+ * turn of the loop deals with INTAKE_TURN_BYTES of them, or what takes as long, by deficit
+ * round-robin over the domains, INTAKE_READ bytes at a time. So a flood in one domain
+ * delays another's by one read, whatever it sends and on however many connections. One
+ * that is alone in line is read in larger pieces, which cost less.
+ *
+ * A domain that is over its bytes or items a second is not read until it is not.
  *
  * A connection that is idle holds its struct and nothing else (see conn.h).
  * Frames that have begun share a budget; see partial.h. */
@@ -16,24 +18,24 @@
 
 #include "intake/partial.h"
 #include "intake/users.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/link.h"
 
 enum {
-    INTAKE_READ = 16384,             /* bytes of one read while others are ready */
-    INTAKE_READ_ALONE = 65536,       /* and while nobody is */
-    INTAKE_TURN_READS = 8,           /* reads of one turn of the loop */
-    INTAKE_ACCEPTS = 64,             /* connections accepted at one wakeup */
+    INTAKE_READ = 16384,                 /* bytes of one read while others are ready */
+    INTAKE_READ_ALONE = 65536,           /* and while nobody is */
+    INTAKE_TURN_BYTES = 8 * INTAKE_READ, /* of one turn of the loop */
+    INTAKE_READ_COST = INTAKE_READ / 4,  /* bytes that a read counts at least */
+    INTAKE_UNIT_COST = INTAKE_TURN_BYTES / LINK_UNITS, /* and a unit of work */
+    INTAKE_ACCEPTS = 64,                               /* connections accepted at one wakeup */
     INTAKE_QUEUES = DOMAINS_MAX + 1, /* the last is of those that have not said HELLO */
 };
 
 struct intake_options {
-    unsigned connections;        /* at one time */
-    unsigned domain_connections; /* the same in one domain */
-    unsigned user_connections;   /* the same of one user, whatever the domains */
-    uint64_t partial_bytes;      /* memory of frames that have begun */
-    uint64_t partial_timeout;    /* ns from a frame's first byte to its last */
-    uint64_t reply_bytes;        /* answers that peers have not taken, all together */
-    int left_out;                /* a domain that is refused, or -1 */
+    unsigned connections;      /* at one time */
+    unsigned user_connections; /* the same of one user, whatever the domains */
+    uint64_t partial_bytes;    /* memory of frames that have begun */
+    uint64_t partial_timeout;  /* ns from a frame's first byte to its last */
+    uint64_t reply_bytes;      /* answers that peers have not taken, all together */
 };
 
 struct conn;
@@ -48,15 +50,17 @@ struct intake {
     struct intake_options options;
     int fd;      /* listener, -1 once it is closed */
     int reserve; /* a descriptor to give up when there are none */
-    struct event *listener, *rest, *turn;
+    struct event *listener, *rest, *turn, *later;
     bool turning; /* the turn is due */
     bool dry;     /* descriptors have run out */
     unsigned nconns;
     struct conn_list all;
     struct conn_list ready[INTAKE_QUEUES];
-    struct conn_list waiting[INTAKE_QUEUES]; /* for room in the budget of partial frames */
-    unsigned nready, nwaiting;
-    unsigned next; /* queue that the next turn begins with */
+    struct conn_list waiting[INTAKE_QUEUES];  /* for room in the budget of partial frames */
+    struct conn_list deferred[INTAKE_QUEUES]; /* until their domain is within its budgets */
+    unsigned nready, nwaiting, ndeferred;
+    struct conn *shutting; /* where going through all of them goes on; NULL: nowhere */
+    unsigned next;         /* queue that the next turn begins with */
     struct users users;
     struct partial partial;
     uint64_t pending;      /* bytes of answers that are kept */
@@ -71,6 +75,9 @@ struct intake {
 /* Takes the listening descriptor. 0 or -ERR_NOMEM (the descriptor is closed). */
 int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl, int fd,
                 const struct intake_options *o);
+
+/* After a domain was opened or drained: its connections end from now on. */
+void intake_shut(struct intake *in);
 
 /* New limits; connections that are there stay. */
 void intake_configure(struct intake *in, const struct intake_options *o);

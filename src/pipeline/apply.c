@@ -3,6 +3,7 @@
 #include "pipeline/link.h"
 #include "pipeline/naming.h"
 #include "pipeline/redact.h"
+#include "pipeline/ring_share.h"
 #include "pipeline/rules.h"
 #include "pipeline/sampling.h"
 #include "pipeline/span_metrics.h"
@@ -25,7 +26,7 @@ static void settle(struct link *l, struct tally *t)
         return;
     STORE_ADD(pl->st, s->applied, t->done);
     STORE_ADD(pl->st, s->items, t->applied);
-    tally_post(t, &pl->own, l->domain);
+    tally_post(t, pl, l->domain);
     store_commit(pl->st);
 }
 
@@ -37,13 +38,17 @@ static void finish(struct link *l, struct tally *t, uint64_t items, uint64_t app
         settle(l, t);
 }
 
-/* Before an item that goes into a ring: the tail moves in a commit of its own. */
-static void make_room(struct link *l, enum store_ring_id ring, struct tally *t)
+/* Before an item that goes into a ring: the tail moves in a commit of its own. False when
+ * it would cost other domains records that are not read yet. */
+static bool make_room(struct link *l, enum store_ring_id ring, struct tally *t)
 {
     if (ring_has_room(l->pl->st, ring))
-        return;
+        return true;
+    if (!ring_share_allows(l->pl, ring, l->domain))
+        return false;
     settle(l, t);
     ring_make_room(l->pl->st, ring);
+    return true;
 }
 
 /* Passes over `skip` items without looking into them. */
@@ -252,7 +257,7 @@ static int keep(struct link *l, enum event_kind kind, struct str service, struct
 
 /* Sampling and the metrics look at a span before it is redacted: what is left out need
  * not be, and the metrics' labels are redacted by themselves. */
-static int keep_span(struct link *l, struct str service, struct str raw, struct when now)
+static int keep_span(struct link *l, struct str service, struct str raw, bool room, struct when now)
 {
     struct pipeline *pl = l->pl;
     const struct sample_span sample = {
@@ -265,11 +270,16 @@ static int keep_span(struct link *l, struct str service, struct str raw, struct 
     span_metrics_note(pl, &pl->event, &from, now);
     if (sampling_note(pl->sampling, &sample, pipeline_pressure(pl), now) == SAMPLE_DROP)
         return DROP_SAMPLED;
+    if (!room)
+        return DROP_RING_SHARE;
+    if (!domain_span(pl, l->domain, now))
+        return DROP_RATE_LIMITED;
     return keep(l, EVENT_SPAN, service, raw, now);
 }
 
 /* One item; DROP_MAX when it is applied. */
-static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n, struct when now)
+static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t *n, bool room,
+                struct when now)
 {
     struct pipeline *pl = l->pl;
     const uint8_t *begin = *p;
@@ -279,8 +289,8 @@ static int item(struct link *l, enum event_kind kind, const uint8_t **p, size_t 
     const struct str raw = {(const char *)begin + 4, (size_t)(*p - begin) - 4};
     const struct str service = naming_session(pl, l->session);
     if (kind == EVENT_SPAN)
-        return keep_span(l, service, raw, now);
-    const int why = keep(l, kind, service, raw, now);
+        return keep_span(l, service, raw, room, now);
+    const int why = room ? keep(l, kind, service, raw, now) : DROP_RING_SHARE;
     if (why == DROP_MAX && kind == EVENT_NAMED && pl->rules) {
         struct rule_target to = {l, now, 0};
         rules_match(pl->rules, &pl->event, on_rule, &to);
@@ -293,8 +303,8 @@ bool apply_items(struct link *l, enum event_kind kind, struct apply *a, struct w
     skip_known(l, a);
     for (; a->at < a->b.count && a->units; a->at++) {
         const size_t before = a->n;
-        make_room(l, ring_of(kind), &a->t);
-        const int why = item(l, kind, &a->p, &a->n, now);
+        const bool room = make_room(l, ring_of(kind), &a->t);
+        const int why = item(l, kind, &a->p, &a->n, room, now);
         if (why != DROP_MAX)
             tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
         finish(l, &a->t, 1, why == DROP_MAX);

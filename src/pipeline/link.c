@@ -83,13 +83,44 @@ static void reject(struct link *l, struct buf *out, const struct reject *r)
     encode_reject(out, r);
 }
 
+/* What a producer that keeps to the protocol never does. */
+static bool is_fault(unsigned reason)
+{
+    return (reason >= REJECT_HEADER && reason <= REJECT_HELLO) || reason == REJECT_GAP ||
+           reason == REJECT_BAD_CONTROL;
+}
+
 /* A fault that ends the connection. */
 static int close_with(struct link *l, struct buf *out, unsigned reason, unsigned type)
 {
     const struct reject r = {.reason = (uint16_t)reason, .type = (uint8_t)type};
+    if (l->session && is_fault(reason))
+        domain_did(l->pl, l->domain, DOMAIN_PROTOCOL_FAULT, DOMAIN_PROTOCOL_FAULT);
     reject(l, out, &r);
     l->state = LINK_CLOSING;
     return -ERR_CLOSED;
+}
+
+/* The domain takes nobody in now; when it is worth another try goes with it. */
+static void refuse_for_now(struct link *l, struct buf *out, uint64_t retry)
+{
+    const struct reject r = {.first = (retry + NS_PER_MS - 1) / NS_PER_MS,
+                             .reason = REJECT_DOMAIN,
+                             .type = l->session ? 0 : FRAME_HELLO};
+    reject(l, out, &r);
+    l->state = LINK_CLOSING;
+}
+
+void link_shut(struct link *l, struct buf *out, struct when now)
+{
+    uint64_t retry = 0;
+    if (l->state != LINK_OPEN)
+        return;
+    if (domain_admits(l->pl, l->domain, now, &retry))
+        retry = NS_PER_S;
+    link_ack(l, out);
+    own_add(&l->pl->own, OWN_DOMAIN_REFUSED, l->domain, 1);
+    refuse_for_now(l, out, retry);
 }
 
 void link_too_slow(struct link *l, struct buf *out)
@@ -128,10 +159,21 @@ static unsigned kept_domain(const struct link *l, uint32_t session)
     return domain < l->pl->options.domains ? domain : 0; /* there may be fewer domains now */
 }
 
-static bool admitted(const struct link *l, unsigned domain)
+/* Whether the domain takes another connection; if not the REJECT is written. */
+static bool admitted(struct link *l, unsigned domain, struct buf *out, struct when now)
 {
-    const struct pipeline_options *o = &l->pl->options;
-    return !o->admit || o->admit(o->admit_arg, domain);
+    const unsigned most = l->pl->options.connections_per_domain;
+    uint64_t retry = 0;
+    const bool open = domain_admits(l->pl, domain, now, &retry);
+    if (open && (most == 0 || l->pl->domain_sessions[domain] < most))
+        return true;
+    own_add(&l->pl->own, OWN_DOMAIN_REFUSED, domain, 1);
+    own_add(&l->pl->own, OWN_REFUSED, 0, 1);
+    if (open)
+        (void)close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
+    else
+        refuse_for_now(l, out, retry);
+    return false;
 }
 
 static uint32_t new_session(struct link *l, const struct hello *h, unsigned domain,
@@ -160,6 +202,7 @@ static void attach(struct link *l, uint32_t session, unsigned domain)
     pl->attached[session]++;
     pl->domain_sessions[l->domain]++;
     session_set_ended(pl->st, session, 0);
+    own_add(&pl->own, OWN_DOMAIN_ACCEPTED, domain, 1);
     store_commit(pl->st);
     l->state = LINK_OPEN;
 }
@@ -178,8 +221,10 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
         return close_with(l, out, REJECT_OWNER, FRAME_HELLO);
     const unsigned domain =
         session ? kept_domain(l, session) : pipeline_domain(l->pl, &l->peer, h.service, h.domain);
-    if (!admitted(l, domain) || own_domain(&l->pl->own, domain, now) < 0)
+    if (own_domain(&l->pl->own, domain, now) < 0)
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
+    if (!admitted(l, domain, out, now))
+        return -ERR_CLOSED;
     if (!session)
         session = new_session(l, &h, domain, &known, now);
     if (!session)
@@ -379,9 +424,10 @@ static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when
         return close_with(l, out, REJECT_GAP, type);
     t->a.p = t->a.b.items;
     t->a.n = t->a.b.size;
-    if (r == 0)
+    const bool over = r == 0 && domain_pace(l->pl, l->domain, now) == DOMAIN_DROP;
+    if (r == 0 && !over)
         return go_on_batch(l, t, out, now);
-    apply_drop(l, &t->a, drop_of_error(r));
+    apply_drop(l, &t->a, over ? DROP_RATE_LIMITED : drop_of_error(r));
     reject_items(l, out, type, &t->a.t);
     return 0;
 }
@@ -537,7 +583,12 @@ static int turn(struct link *l, struct turn *t, const uint8_t *p, size_t n, stru
     struct store_head *h = l->pl->st->head;
     t->a.units = l->pl->link_units;
     h->domain_in_hand = l->session ? l->domain + 1u : 0;
+    const unsigned domain = l->domain;
+    const bool owned = l->session != 0;
     const int r = run(l, t, p, n, out, now);
+    l->spent = l->pl->link_units - t->a.units;
+    if (owned)
+        domain_turned(l->pl, domain, now);
     h->domain_in_hand = 0;
     if (r == LINK_MORE)
         return r;

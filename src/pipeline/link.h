@@ -36,6 +36,7 @@ struct link {
     uint32_t session; /* index in the store */
     uint16_t domain;
     bool wants_ack;
+    unsigned spent;    /* units of work of the newest turn */
     uint64_t acked;    /* newest sequence number acknowledged */
     uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
@@ -70,6 +71,9 @@ void link_ack(struct link *l, struct buf *out);
 /* Memory of a frame that has begun, and of what is kept, bytes: what the partial-frame budget
  * counts. */
 size_t link_partial(const struct link *l);
+
+/* Ends one whose domain takes nobody in now: appends an ACK and the REJECT. */
+void link_shut(struct link *l, struct buf *out, struct when now);
 
 /* Ends a connection whose frame took too long: appends the REJECT. */
 void link_too_slow(struct link *l, struct buf *out);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "pipeline/otlp_request.h"
 #include "pipeline/redact_otlp.h"
+#include "pipeline/ring_share.h"
 #include "wire/decode.h"
 
 enum {
@@ -51,7 +52,7 @@ void otlp_request_free(struct otlp_request *r)
 void otlp_settle(struct otlp_request *r)
 {
     if (r->tally.done && r->ledger)
-        tally_post(&r->tally, &r->pl->own, r->domain);
+        tally_post(&r->tally, r->pl, r->domain);
     else
         tally_forget(&r->tally);
     store_commit(r->pl->st);
@@ -74,12 +75,15 @@ static void finish(struct otlp_request *r, int why)
     otlp_settle(r);
 }
 
-void otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
+bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
 {
     if (ring_has_room(r->pl->st, ring))
-        return;
+        return true;
+    if (!ring_share_allows(r->pl, ring, r->domain))
+        return false;
     otlp_settle(r);
     ring_make_room(r->pl->st, ring);
+    return true;
 }
 
 /* ---- whose items they are ---- */

@@ -10,6 +10,7 @@ int otlp_apply_log(struct otlp_request *r)
         return (int)drop_of_error(bad);
     if (otlp_too_large(r, RING_EVENTS, r->item.bytes.n))
         return DROP_RING_FULL;
-    otlp_make_room(r, RING_EVENTS);
+    if (!otlp_make_room(r, RING_EVENTS))
+        return DROP_RING_SHARE;
     return otlp_keep(r, RING_EVENTS, RECORD_OTLP_LOG, r->item.bytes);
 }

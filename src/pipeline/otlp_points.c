@@ -65,7 +65,7 @@ void otlp_points_flush(struct otlp_request *r)
     struct buf *points = &r->pl->points, *metric = &r->pl->metric;
     if (points->n == 0)
         return;
-    otlp_make_room(r, RING_POINTS);
+    const bool room = otlp_make_room(r, RING_POINTS);
     buf_reset(metric);
     put_others(metric, r->item.bytes, r->hand.m.data);
     const size_t data = put_open(metric, r->hand.m.data);
@@ -73,7 +73,7 @@ void otlp_points_flush(struct otlp_request *r)
     buf_addstr(metric, buf_str(points));
     put_close(metric, data);
     buf_reset(points);
-    if (metric->failed ||
+    if (metric->failed || !room ||
         otlp_keep(r, RING_POINTS, RECORD_OTLP_METRIC, buf_str(metric)) != DROP_MAX)
         own_add(&r->pl->own, OWN_OTLP_UNFORWARDED, 0, 1);
 }

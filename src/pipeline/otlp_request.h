@@ -62,8 +62,9 @@ struct otlp_request {
 /* Ends the open batch with the ledger in it. */
 void otlp_settle(struct otlp_request *r);
 
-/* Room for one record. Commits when the tail has to move. */
-void otlp_make_room(struct otlp_request *r, enum store_ring_id ring);
+/* Room for one record. Commits when the tail has to move. False when that would cost
+ * other domains records that are not read yet. */
+bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring);
 
 /* The item (the bytes of a Span, LogRecord or Metric) into a ring: redacted, with its
  * surroundings. */

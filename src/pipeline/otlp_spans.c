@@ -13,6 +13,15 @@ static struct sample_span sample_of(const struct otlp_request *r, const struct e
     };
 }
 
+static int keep_span(struct otlp_request *r, bool room)
+{
+    if (!room)
+        return DROP_RING_SHARE;
+    if (!domain_span(r->pl, r->domain, r->now))
+        return DROP_RATE_LIMITED;
+    return otlp_keep(r, RING_SPANS, RECORD_OTLP_SPAN, r->item.bytes);
+}
+
 /* Most spans are left out, and nothing but the sampling looks at them: it sees what it asks
  * for, and no more is read. */
 static int apply_unmeasured(struct otlp_request *r)
@@ -25,12 +34,11 @@ static int apply_unmeasured(struct otlp_request *r)
     if (bad < 0)
         return (int)drop_of_error(bad);
     const struct sample_span sample = sample_of(r, e);
-    otlp_make_room(r, RING_SPANS);
+    const bool room = otlp_make_room(r, RING_SPANS);
     if (sampling_note(pl->sampling, &sample, r->pressure, r->now) != SAMPLE_ENTER)
         return DROP_SAMPLED;
     bad = otlp_span(r->item.bytes, e);
-    return bad < 0 ? (int)drop_of_error(bad)
-                   : otlp_keep(r, RING_SPANS, RECORD_OTLP_SPAN, r->item.bytes);
+    return bad < 0 ? (int)drop_of_error(bad) : keep_span(r, room);
 }
 
 /* Metrics are made of every span, also of those that sampling leaves out; only kept
@@ -44,9 +52,9 @@ static int apply_measured(struct otlp_request *r)
         return (int)drop_of_error(bad);
     const struct sample_span sample = sample_of(r, e);
     int why = DROP_SAMPLED;
-    otlp_make_room(r, RING_SPANS);
+    const bool room = otlp_make_room(r, RING_SPANS);
     if (sampling_note(pl->sampling, &sample, r->pressure, r->now) == SAMPLE_ENTER)
-        why = otlp_keep(r, RING_SPANS, RECORD_OTLP_SPAN, r->item.bytes);
+        why = keep_span(r, room);
     const struct span_source from = {
         .service = r->service,
         .domain = r->domain,

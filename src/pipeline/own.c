@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "model/event.h"
+#include "pipeline/domain.h"
 #include "pipeline/redact.h"
 #include "store/cells.h"
 #include "store/read.h"
@@ -70,6 +72,17 @@ unsigned own_otlp_index(unsigned protocol, unsigned signal, unsigned code)
     return (protocol * OWN_SIGNALS + signal) * CODES + (i < CODES ? i : other);
 }
 
+static int domain_text(enum own_label label, unsigned i, char *to, size_t size)
+{
+    if (label == OWN_DROP)
+        return snprintf(to, size, "domain=\"%u\",reason=\"%s\"", i / DROP_MAX,
+                        drop_name(i % DROP_MAX));
+    if (label == OWN_WINDOW)
+        return snprintf(to, size, "domain=\"%u\",window=\"%s\"", i / DOMAIN_WINDOWS,
+                        domain_window_name(i % DOMAIN_WINDOWS));
+    return snprintf(to, size, "domain=\"%u\"", i);
+}
+
 static int otlp_text(enum own_label label, unsigned i, char *to, size_t size)
 {
     if (label == OWN_LIMIT)
@@ -117,14 +130,23 @@ static unsigned lane_each(enum own_label label)
                                   : 0;
 }
 
+/* Series of each domain; 0: the metric has no such label. */
+static unsigned domain_each(enum own_label label)
+{
+    return label == OWN_DOMAIN   ? 1
+           : label == OWN_DROP   ? DROP_MAX
+           : label == OWN_WINDOW ? DOMAIN_WINDOWS
+                                 : 0;
+}
+
 /* How many series a metric of this label has, all domains together. */
 static unsigned dimension(enum own_label label, unsigned domains)
 {
     switch (label) {
     case OWN_DOMAIN:
-        return domains;
     case OWN_DROP:
-        return domains * DROP_MAX;
+    case OWN_WINDOW:
+        return domains * domain_each(label);
     case OWN_REJECT:
         return REJECTS;
     case OWN_LOST:
@@ -182,11 +204,9 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
     int n = 0;
     switch (label) {
     case OWN_DOMAIN:
-        n = snprintf(to, size, "domain=\"%u\"", i);
-        break;
     case OWN_DROP:
-        n = snprintf(to, size, "domain=\"%u\",reason=\"%s\"", i / DROP_MAX,
-                     drop_name(i % DROP_MAX));
+    case OWN_WINDOW:
+        n = domain_text(label, i, to, size);
         break;
     case OWN_REJECT:
         n = snprintf(to, size, "reason=\"%s\"", reject_name(reject_of_index(i)));
@@ -299,6 +319,8 @@ static int declare_series(struct own *o, enum own_metric m, unsigned first, unsi
                           struct when now)
 {
     char text[128];
+    if (!o->metric[m])
+        return -ERR_FULL;
     for (unsigned i = first; i < first + n; i++) {
         const struct str labels = label_text(o, rows[m].label, i, text, sizeof text);
         const int r = make_series(o, o->metric[m], labels, now, &o->cells[m][i]);
@@ -308,15 +330,10 @@ static int declare_series(struct own *o, enum own_metric m, unsigned first, unsi
     return 0;
 }
 
-static bool by_domain(enum own_label label)
-{
-    return label == OWN_DOMAIN || label == OWN_DROP;
-}
-
 /* The series of these come when what they count is there. */
 static bool comes_later(enum own_label label)
 {
-    return by_domain(label) || label == OWN_CONSUMER || label == OWN_INFO || lane_each(label);
+    return domain_each(label) || label == OWN_CONSUMER || label == OWN_INFO || lane_each(label);
 }
 
 /* The own series of a daemon before that this one does not have (another
@@ -355,21 +372,65 @@ static int resume_domains(struct own *o, struct when now)
     return 0;
 }
 
+/* One metric and, unless they come later, its series, as far as there is room. */
+static int declare_one(struct own *o, enum own_metric m, struct when now)
+{
+    int r = o->metric[m] ? 0 : declare(o, m);
+    if (r == 0 && !comes_later(rows[m].label))
+        r = declare_series(o, m, 0, dimension(rows[m].label, o->domains), now);
+    return r == -ERR_FULL ? 0 : r;
+}
+
+static unsigned count_missing(const struct own *o)
+{
+    unsigned n = 0;
+    for (int m = 0; m < OWN_MAX; m++) {
+        n += o->metric[m] == 0;
+        for (unsigned i = 0;
+             !comes_later(rows[m].label) && i < dimension(rows[m].label, o->domains); i++)
+            n += o->cells[m][i] == 0;
+    }
+    return n;
+}
+
+/* A store that producers had filled before this version had more metrics of its own must
+ * not keep the daemon from starting: it counts what it can, and says what it cannot. */
+static void say_missing(struct own *o, unsigned before)
+{
+    own_set(o, OWN_OWN_MISSING, 0, o->missing);
+    store_commit(o->st);
+    if (o->missing && !before)
+        log_warn("store", "no room for %u of the daemon's own metrics and series; raise store.size",
+                 o->missing);
+    else if (!o->missing && before)
+        log_info("store", "there is room for all of the daemon's own metrics again");
+}
+
+void own_complete(struct own *o, struct when now)
+{
+    const unsigned before = o->missing;
+    if (!before)
+        return;
+    for (int m = 0; m < OWN_MAX; m++)
+        (void)declare_one(o, (enum own_metric)m, now);
+    o->missing = count_missing(o);
+    say_missing(o, before);
+}
+
 int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
 {
     *o = (struct own){.st = st, .domains = domains};
     unpin_all(st);
     for (int m = 0; m < OWN_MAX; m++) {
-        const unsigned n = dimension(rows[m].label, domains);
-        o->cells[m] = calloc(n, sizeof *o->cells[m]);
+        o->cells[m] = calloc(dimension(rows[m].label, domains), sizeof *o->cells[m]);
         if (!o->cells[m])
             return -ERR_NOMEM;
-        int r = declare(o, (enum own_metric)m);
-        if (r == 0 && !comes_later(rows[m].label))
-            r = declare_series(o, (enum own_metric)m, 0, n, now);
+        const int r = declare_one(o, (enum own_metric)m, now);
         if (r < 0)
             return r;
     }
+    o->missing = count_missing(o);
+    say_missing(o, 0);
     const int r = own_consumers(o, now);
     return r < 0 && r != -ERR_FULL ? r : resume_domains(o, now);
 }
@@ -381,15 +442,41 @@ void own_fini(struct own *o)
     *o = (struct own){0};
 }
 
+/* Without these nothing of a domain could be accounted for. */
+static bool is_ledger(enum own_metric m, unsigned each)
+{
+    return m == OWN_RECEIVED || m == OWN_APPLIED || m == OWN_DUPLICATES || each == DROP_MAX;
+}
+
+static bool has_ledger(const struct own *o, unsigned domain)
+{
+    return o->cells[OWN_RECEIVED][domain] && o->cells[OWN_APPLIED][domain] &&
+           o->cells[OWN_DUPLICATES][domain] &&
+           o->cells[OWN_DROPPED][own_drop_index(domain, DROP_SERIES_FULL)];
+}
+
 int own_domain(struct own *o, unsigned domain, struct when now)
 {
-    int r = 0;
-    for (int m = 0; m < OWN_MAX && r == 0; m++) {
-        const unsigned each = rows[m].label == OWN_DROP ? DROP_MAX : 1;
-        if (by_domain(rows[m].label) && o->cells[m][domain * each + each - 1] == 0)
-            r = declare_series(o, (enum own_metric)m, domain * each, each, now);
+    for (int ledger = 1; ledger >= 0; ledger--) {
+        for (int m = 0; m < OWN_MAX; m++) {
+            const unsigned each = domain_each(rows[m].label);
+            if (!each || is_ledger((enum own_metric)m, each) != ledger ||
+                o->cells[m][domain * each + each - 1])
+                continue;
+            const int r = declare_series(o, (enum own_metric)m, domain * each, each, now);
+            if (r < 0 && r != -ERR_FULL)
+                return r;
+            if (r < 0)
+                return has_ledger(o, domain) ? 0 : r;
+        }
     }
-    return r;
+    return 0;
+}
+
+void own_dropped(struct own *o, unsigned domain, unsigned reason, uint64_t n)
+{
+    const bool there = o->cells[OWN_DROPPED][own_drop_index(domain, reason)];
+    own_add(o, OWN_DROPPED, own_drop_index(domain, there ? reason : DROP_SERIES_FULL), n);
 }
 
 /* ---- destinations ---- */
@@ -499,7 +586,7 @@ static void expire_others(struct own *o, uint32_t metric, struct str labels)
 void own_info(struct own *o, enum own_metric m, struct str canonical_labels, struct when now)
 {
     uint64_t cells;
-    if (make_series(o, o->metric[m], canonical_labels, now, &cells) < 0)
+    if (!o->metric[m] || make_series(o, o->metric[m], canonical_labels, now, &cells) < 0)
         return;
     expire_others(o, o->metric[m], canonical_labels);
     o->cells[m][0] = cells;
@@ -545,7 +632,8 @@ void own_setf(struct own *o, enum own_metric m, double v)
 
 void own_observe(struct own *o, enum own_metric m, double v)
 {
-    (void)cell_apply(o->st, CELL_OBSERVE, o->cells[m][0], f64_bits(v), 0);
+    if (o->cells[m][0])
+        (void)cell_apply(o->st, CELL_OBSERVE, o->cells[m][0], f64_bits(v), 0);
 }
 
 uint64_t own_get(const struct own *o, enum own_metric m, unsigned index)

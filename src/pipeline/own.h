@@ -18,6 +18,7 @@
 enum own_label {
     OWN_NONE,
     OWN_DOMAIN,   /* domain="0".. */
+    OWN_WINDOW,   /* domain=,window= domain_window_name(): index domain * DOMAIN_WINDOWS + window */
     OWN_DROP,     /* domain="0"..,reason= drop_name(): index domain * DROP_MAX + reason */
     OWN_REJECT,   /* reason= reject_name(): items' and frames' reasons, see own_reject_index() */
     OWN_LOST,     /* reason= lost_name() */
@@ -178,6 +179,34 @@ enum own_limit {
       "Cumulative OpenTelemetry streams that are kept for a domain.")                              \
     X(DOMAIN_HEAP, "mcptally_domain_heap_bytes", GAUGE, U64, "By", OWN_DOMAIN,                     \
       "Bytes of the store's heap that metrics, series and streams of a domain have.")              \
+    X(DOMAIN_ACCEPTED, "mcptally_domain_connections_accepted", COUNTER, U64, "", OWN_DOMAIN,       \
+      "Producer connections that were welcome in a domain.")                                       \
+    X(DOMAIN_REFUSED, "mcptally_domain_connections_refused", COUNTER, U64, "", OWN_DOMAIN,         \
+      "Producer connections and OTLP requests that a domain's budget, breaker or drain has "       \
+      "refused, or ended.")                                                                        \
+    X(DOMAIN_DEFERRED, "mcptally_domain_reads_deferred", COUNTER, U64, "", OWN_DOMAIN,             \
+      "Times that input of a domain was read later because it was over its bytes or items a "      \
+      "second.")                                                                                   \
+    X(DOMAIN_RING, "mcptally_domain_ring_bytes", GAUGE, U64, "By", OWN_DOMAIN,                     \
+      "Bytes of all rings that records of a domain have.")                                         \
+    X(DOMAIN_BREAKER, "mcptally_domain_breaker_state", GAUGE, U64, "", OWN_DOMAIN,                 \
+      "Breaker of a domain: 0 closed, 1 half-open, 2 open.")                                       \
+    X(DOMAIN_OPENED, "mcptally_domain_breaker_opened", COUNTER, U64, "", OWN_DOMAIN,               \
+      "Times that it opened.")                                                                     \
+    X(DOMAIN_RESTARTS, "mcptally_domain_restarts", COUNTER, U64, "", OWN_DOMAIN,                   \
+      "Times that a domain came back into service: its breaker closed, or it was reset.")          \
+    X(DOMAIN_CRASHES, "mcptally_domain_crashes", COUNTER, U64, "", OWN_DOMAIN,                     \
+      "Daemons that died with input of the domain in hand.")                                       \
+    X(DOMAIN_ASIDE, "mcptally_domain_set_aside", GAUGE, U64, "", OWN_DOMAIN,                       \
+      "1 while a domain is set aside because daemons died of its input.")                          \
+    X(DOMAIN_DRAINED, "mcptally_domain_drained", GAUGE, U64, "", OWN_DOMAIN,                       \
+      "1 while a domain is drained.")                                                              \
+    X(DOMAIN_RECOVERY, "mcptally_domain_recovery_seconds", GAUGE, F64, "s", OWN_DOMAIN,            \
+      "Time from the opening of a domain's breaker to its closing, the last time.")                \
+    X(DOMAIN_AVAILABLE, "mcptally_domain_availability_ratio", GAUGE, F64, "", OWN_WINDOW,          \
+      "Share of the newest hour, day or 30 days in which a domain was closed and served.")         \
+    X(OWN_MISSING, "mcptally_own_series_missing", GAUGE, U64, "", OWN_NONE,                        \
+      "The daemon's own metrics and series that the store had no room for.")                       \
     X(SERIES, "mcptally_series", GAUGE, U64, "", OWN_NONE, "Series in the store.")                 \
     X(STORE_BYTES, "mcptally_store_size_bytes", GAUGE, U64, "By", OWN_NONE,                        \
       "Configured size of the store.")                                                             \
@@ -261,15 +290,20 @@ struct own {
     char destination[OWN_DESTINATIONS][OWN_NAME]; /* empty: none */
     uint32_t metric[OWN_MAX];                     /* ids in the store */
     uint64_t *cells[OWN_MAX]; /* offsets of the value cells by index; 0: not there yet */
+    unsigned missing;         /* for which there was no room */
 };
 
-/* Declares every metric of the table, and the series of those without a domain;
- * a domain's come with own_domain(). Commits. 0, -ERR_FULL, -ERR_NOMEM. */
+/* Declares every metric of the table, and the series of those without a domain, as far
+ * as the store has room: what is missing counts nothing, and is told. A domain's come
+ * with own_domain(). Commits. 0, -ERR_NOMEM, -ERR_DAMAGED. */
 int own_init(struct own *o, struct store *st, unsigned domains, struct when now);
 void own_fini(struct own *o);
 
+/* Tries again to make what is missing. Commits. */
+void own_complete(struct own *o, struct when now);
+
 /* Makes the series of a domain that has its first session: its ledger. Idempotent.
- * Commits. 0 or -ERR_FULL. */
+ * Commits. 0, or -ERR_FULL when it has no ledger; what else is missing counts nothing. */
 int own_domain(struct own *o, unsigned domain, struct when now);
 
 /* Makes the series of a destination for the signals of a mask (1 << enum otlp_signal), or
@@ -293,6 +327,9 @@ int own_consumers(struct own *o, struct when now);
 struct redact_count;
 void own_add_redacted(struct own *o, const struct redact_count *n);
 uint64_t own_redacted(const struct own *o, unsigned place);
+
+/* Items dropped in a domain; in a store without room for the reason it is series_full. */
+void own_dropped(struct own *o, unsigned domain, unsigned reason, uint64_t n);
 
 /* Of OWN_OTLP; a code that is not in OWN_CODE_TABLE counts as INTERNAL. */
 unsigned own_otlp_index(unsigned protocol, unsigned signal, unsigned code);

@@ -31,7 +31,10 @@ void pipeline_defaults(struct pipeline_options *o)
         .ids_total = 4000000,
         .target_info = true,
         .span_metrics = true,
+        .connections_per_domain = 2000,
+        .reader_still = 10 * NS_PER_S,
     };
+    domain_defaults(&o->domain);
 }
 
 /* The connections of the daemon before are gone. */
@@ -69,6 +72,7 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
         return r;
     }
     end_sessions(st, now);
+    domain_init(pl, now);
     own_set(&pl->own, OWN_STARTS, 0, st->head->starts);
     own_set(&pl->own, OWN_ROLLBACKS, 0, st->head->rollbacks);
     store_commit(st);
@@ -214,6 +218,9 @@ static void refresh_domain(struct pipeline *pl, unsigned d)
     own_set(&pl->own, OWN_DOMAIN_METRICS, d, u.metrics);
     own_set(&pl->own, OWN_DOMAIN_STREAMS, d, u.streams);
     own_set(&pl->own, OWN_DOMAIN_HEAP, d, u.heap);
+    own_set(&pl->own, OWN_DOMAIN_RING, d,
+            u.ring[RING_EVENTS] + u.ring[RING_SPANS] + u.ring[RING_POINTS]);
+    domain_refresh(pl, d);
 }
 
 void pipeline_refresh(struct pipeline *pl)

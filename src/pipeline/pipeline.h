@@ -4,8 +4,10 @@
 
 #include "base/buf.h"
 #include "model/event.h"
+#include "pipeline/domain.h"
 #include "pipeline/exemplar.h"
 #include "pipeline/own.h"
+#include "pipeline/ring_share.h"
 #include "store/store.h"
 
 struct rules;
@@ -45,15 +47,17 @@ struct pipeline_options {
     unsigned (*choose_domain)(void *arg, const struct peer *peer, struct str service,
                               struct str asked);
     void *choose_arg;
-    /* Whether a domain may have one connection more, asked at HELLO; NULL: always. */
-    bool (*admit)(void *arg, unsigned domain);
-    void *admit_arg;
+    struct domain_options domain;    /* what each may do */
+    unsigned connections_per_domain; /* 0: no limit (2,000) */
+    uint64_t reader_still; /* ns after which a ring's reader that stands still is overrun (10 s) */
 };
 
 struct pipeline {
     struct store *st;
     struct own own;
     struct pipeline_options options;
+    struct domains domains;
+    struct ring_shares shares;
     const struct rules
         *rules; /* event rules; NULL: none. Borrowed, may be replaced between feeds */
     const struct redact *redact; /* NULL: none. Borrowed likewise */

@@ -4,7 +4,7 @@
 #ifndef MCPTALLY_PIPELINE_TALLY_H
 #define MCPTALLY_PIPELINE_TALLY_H
 
-#include "pipeline/own.h"
+#include "pipeline/pipeline.h"
 
 struct tally {
     uint64_t done;    /* items finished since the ledger was last brought up to date */
@@ -31,13 +31,18 @@ static inline void tally_forget(struct tally *t)
 }
 
 /* Adds what is not there yet to the ledger of a domain, inside the open batch. */
-static inline void tally_post(struct tally *t, struct own *own, unsigned domain)
+static inline void tally_post(struct tally *t, struct pipeline *pl, unsigned domain)
 {
+    struct own *own = &pl->own;
+    uint64_t faults = 0;
     own_add(own, OWN_RECEIVED, domain, t->done);
     own_add(own, OWN_APPLIED, domain, t->applied);
     for (unsigned why = 0; why < DROP_MAX; why++)
-        if (t->dropped[why])
-            own_add(own, OWN_DROPPED, own_drop_index(domain, why), t->dropped[why]);
+        if (t->dropped[why]) {
+            own_dropped(own, domain, why, t->dropped[why]);
+            faults += domain_is_fault((enum drop_reason)why) ? t->dropped[why] : 0;
+        }
+    domain_did(pl, domain, t->done, faults);
     tally_forget(t);
 }
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "store/ring.h"
 #include "store/series.h"
 #include "store/sketch.h"
 #include "store/space.h"
@@ -79,6 +80,8 @@ void budget_count_all(struct store *st)
     for (uint32_t i = 1; i < stream_end(st); i++)
         if (stream_budget(st, i, &item))
             budget_count(st, &item, 1);
+    for (int r = 0; r < RING_MAX; r++)
+        ring_count_all(st, (enum store_ring_id)r);
 }
 
 struct store_use budget_use(const struct store *st, unsigned domain)

@@ -407,6 +407,7 @@ static int drop_until(struct copying *c, enum store_ring_id ring, uint64_t seq)
     STORE_SET(c->to, h->tail_seq, seq);
     STORE_SET(c->to, h->head_seq, seq);
     store_commit(c->to);
+    ring_count_all(c->to, ring);
     return 0;
 }
 
@@ -425,6 +426,22 @@ static int copy_ring(struct copying *c, enum store_ring_id ring)
     place_cursors(c, ring, h->head_seq + 1);
     store_commit(c->to);
     return r;
+}
+
+/* ---- domains ---- */
+
+static void copy_domains(struct copying *c)
+{
+    const struct section_place *p = &c->head.section[SECTION_DOMAINS];
+    const struct section_place *to = &c->to->head->section[SECTION_DOMAINS];
+    for (uint64_t w = 0; w < p->size / WORD && w < to->size / WORD; w++) {
+        const uint64_t word = store_get(&c->from, p->offset + w * WORD);
+        if (word)
+            store_set(c->to, to->offset + w * WORD, word);
+        if (!store_has_room(c->to))
+            store_commit(c->to);
+    }
+    store_commit(c->to);
 }
 
 /* ---- the whole ---- */
@@ -454,6 +471,7 @@ static int copy_all(struct copying *c)
     h->starts = c->head.starts;
     h->rollbacks = c->head.rollbacks;
     memcpy(h->start_at, c->head.start_at, sizeof h->start_at);
+    copy_domains(c);
     int r = each(c, TABLE_METRICS, copy_metric);
     if (r == 0)
         r = each(c, TABLE_SESSIONS, copy_session);

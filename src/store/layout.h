@@ -13,7 +13,7 @@
 
 #define STORE_MAGIC UINT64_C(0x796c6c617470636d) /* "mcptally" */
 
-enum { STORE_VERSION = 2 };
+enum { STORE_VERSION = 3 };
 
 enum store_section {
     SECTION_UNDO,     /* struct undo_entry */
@@ -31,6 +31,7 @@ enum store_section {
     SECTION_POINTS,  /* ring of OTLP metric items, kept for forwarding */
     SECTION_STREAMS, /* struct stream_rec */
     SECTION_BUCKETS_STREAMS,
+    SECTION_DOMAINS, /* struct domain_rec, one a domain, by its number */
     SECTION_MAX
 };
 
@@ -210,6 +211,36 @@ struct stream_rec {
     uint64_t touched;     /* epoch when it was last found */
     uint64_t start, time; /* ns since 1970: of the newest point */
 };
+
+/* Failure domains that a store has records of. */
+enum { STORE_DOMAINS = 64 };
+
+/* Time that a domain was available, in buckets: of a minute for the newest hour, of an
+ * hour for the newest day, of a day for the newest 30; one more each for the one in hand. */
+enum {
+    AVAILABLE_HOUR = 61,
+    AVAILABLE_DAY = 25,
+    AVAILABLE_MONTH = 31,
+    AVAILABLE_BUCKETS = AVAILABLE_HOUR + AVAILABLE_DAY + AVAILABLE_MONTH
+};
+
+/* What outlives the daemon of a failure domain. 0 all over: nothing has happened. */
+struct domain_rec {
+    uint64_t state; /* enum domain_state | enum domain_cause<<8 | DOMAIN_DRAINED<<16 | tries<<32 */
+    uint64_t changed;                      /* mono ns of the breaker's last move */
+    uint64_t opened;                       /* mono ns when it left closed; 0: it is closed */
+    uint64_t recovery;                     /* ns from open to closed, the last time; 0: never yet */
+    uint64_t crashes;                      /* daemons in a row that died with its input in hand */
+    uint64_t crashed;                      /* mono ns when the newest was found */
+    uint64_t begun;                        /* mono ns from which availability counts; 0: not yet */
+    uint64_t settled;                      /* mono ns up to which it is counted */
+    uint64_t trips, returns, deaths;       /* since the store began: it opened; it came back into
+                                              service; daemons died with its input in hand */
+    uint64_t available[AVAILABLE_BUCKETS]; /* ns, by number of the period modulo the buckets */
+};
+
+enum { DOMAIN_CAUSE_SHIFT = 8, DOMAIN_FLAGS_SHIFT = 16, DOMAIN_TRIES_SHIFT = 32 };
+enum { DOMAIN_DRAINED = 1 }; /* somebody has asked for it to be emptied and kept so */
 
 /* Variable-size text in the heap. The first word is also the free-list link. */
 struct text_blob {

@@ -67,7 +67,12 @@ static const uint64_t records[STORE_VERSION + 1][TABLE_MAX] = {
            sizeof(struct part_rec), 0},
     [2] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
            sizeof(struct part_rec), sizeof(struct stream_rec)},
+    [3] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
+           sizeof(struct part_rec), sizeof(struct stream_rec)},
 };
+
+/* Version 2 had the head of today, and no records of domains. */
+enum { V2_SECTIONS = SECTION_DOMAINS };
 
 static const struct {
     unsigned sections;
@@ -85,10 +90,17 @@ static const struct {
     [0] = V1,
     [1] = V1,
 #undef V1
-    [2] = {SECTION_MAX,
-           offsetof(struct store_head, static_sum),
-           {offsetof(struct store_head, clean), offsetof(struct store_head, superseded),
-            offsetof(struct store_head, pid), offsetof(struct store_head, commit)}},
+#define TODAY(sections)                                                                            \
+    {                                                                                              \
+        sections, offsetof(struct store_head, static_sum),                                         \
+        {                                                                                          \
+            offsetof(struct store_head, clean), offsetof(struct store_head, superseded),           \
+                offsetof(struct store_head, pid), offsetof(struct store_head, commit)              \
+        }                                                                                          \
+    }
+    [2] = TODAY(V2_SECTIONS),
+    [3] = TODAY(SECTION_MAX),
+#undef TODAY
 };
 
 static uint64_t version_of(const void *mem)

@@ -21,6 +21,31 @@ static struct ring_record *record_at(const struct store *st, enum store_ring_id 
     return (struct ring_record *)(void *)(st->base + p->offset + pos % p->size);
 }
 
+/* ---- whose they are ---- */
+
+static uint64_t *use_of(struct store *st, enum store_ring_id ring, unsigned domain)
+{
+    return &st->use[domain < STORE_DOMAINS ? domain : 0].ring[ring];
+}
+
+uint64_t ring_use(const struct store *st, enum store_ring_id ring, unsigned domain)
+{
+    return st->use[domain < STORE_DOMAINS ? domain : 0].ring[ring];
+}
+
+void ring_count_all(struct store *st, enum store_ring_id ring)
+{
+    const struct ring_head *h = &st->head->ring[ring];
+    for (unsigned d = 0; d < STORE_DOMAINS; d++)
+        st->use[d].ring[ring] = 0;
+    for (uint64_t pos = h->tail; pos < h->head;) {
+        const struct ring_record *r = record_at(st, ring, pos);
+        if (r->kind)
+            *use_of(st, ring, r->domain) += r->size;
+        pos += r->size;
+    }
+}
+
 /* ---- writing ---- */
 
 uint64_t ring_limit(const struct store *st, enum store_ring_id ring)
@@ -51,6 +76,13 @@ bool ring_has_room(const struct store *st, enum store_ring_id ring)
     return capacity(st, ring) - (h->head - h->tail) >= room(st, ring);
 }
 
+bool ring_keeps(const struct store *st, enum store_ring_id ring, uint64_t cursor)
+{
+    const struct ring_head *h = &st->head->ring[ring];
+    const uint64_t kept = h->head - (cursor > h->tail ? cursor : h->tail);
+    return capacity(st, ring) >= kept + room(st, ring) + ROOM_AHEAD + record_max(st, ring);
+}
+
 void ring_make_room(struct store *st, enum store_ring_id ring)
 {
     struct ring_head *h = &st->head->ring[ring];
@@ -63,6 +95,8 @@ void ring_make_room(struct store *st, enum store_ring_id ring)
         const struct ring_record *r = record_at(st, ring, tail);
         tail += r->size;
         seq += r->kind != 0;
+        if (r->kind)
+            *use_of(st, ring, r->domain) -= r->size;
     }
     STORE_SET(st, h->tail, tail);
     STORE_SET(st, h->tail_seq, seq);
@@ -117,6 +151,7 @@ int ring_append(struct store *st, enum store_ring_id ring, const struct ring_ite
     __atomic_thread_fence(__ATOMIC_RELEASE);
     STORE_SET(st, h->head_seq, h->head_seq + 1);
     STORE_SET(st, h->head, pos + need);
+    *use_of(st, ring, item->domain) += need;
     return 0;
 }
 

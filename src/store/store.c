@@ -10,7 +10,11 @@
 #include "store/space.h"
 #include "store/stream.h"
 
-enum { PAGE = 4096, UNDO_BYTES = 128 * 1024 };
+enum {
+    PAGE = 4096,
+    UNDO_BYTES = 128 * 1024,
+    DOMAIN_BYTES = STORE_DOMAINS * sizeof(struct domain_rec)
+};
 
 /* ---- layout of a new store ---- */
 
@@ -27,7 +31,7 @@ static const struct {
     [SECTION_BUCKETS_PARTS] = {1, 0},   [SECTION_HEAP] = {0, 0},
     [SECTION_EVENTS] = {96, 0},         [SECTION_SPANS] = {192, 0},
     [SECTION_POINTS] = {64, 0},         [SECTION_STREAMS] = {64, 0},
-    [SECTION_BUCKETS_STREAMS] = {8, 0},
+    [SECTION_BUCKETS_STREAMS] = {8, 0}, [SECTION_DOMAINS] = {0, DOMAIN_BYTES},
 };
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -72,6 +76,7 @@ static uint64_t layout_hash(void)
         sizeof(struct session_rec),
         sizeof(struct part_rec),
         sizeof(struct stream_rec),
+        sizeof(struct domain_rec),
         sizeof(struct ring_record),
     };
     return hash_bytes(shape, sizeof shape, 0);
@@ -100,6 +105,9 @@ static void bind(struct store *st, void *mem, size_t size, store_reserve *reserv
 static int bind_writer(struct store *st)
 {
     int r = space_ensure_used(st);
+    if (r < 0)
+        return r;
+    r = space_ensure(st, SECTION_DOMAINS, DOMAIN_BYTES);
     if (r < 0)
         return r;
     const struct section_place *undo = &st->head->section[SECTION_UNDO];
@@ -147,6 +155,7 @@ int store_create(struct store *st, void *mem, size_t size, const struct store_id
     int r = bind_writer(st);
     if (r < 0)
         return r;
+    memset(st->base + h->section[SECTION_DOMAINS].offset, 0, DOMAIN_BYTES);
     note_start(st, now);
     h->magic = STORE_MAGIC; /* part of the sum; a store without it does not exist yet */
     h->static_sum = static_sum(h);

@@ -23,12 +23,11 @@ struct store_identity {
     uint64_t secret;     /* random, for the hash indexes of a new store */
 };
 
-enum { STORE_DOMAINS = 64 }; /* whose use of the store is counted */
-
 /* What a domain has of the store; see budget.h. */
 struct store_use {
     uint32_t series, streams, metrics;
     uint64_t heap;
+    uint64_t ring[RING_MAX]; /* bytes of records that are in a ring; see ring.h */
 };
 
 struct store {
@@ -113,6 +112,15 @@ static inline uint64_t *store_word(const struct store *st, uint64_t offset)
 static inline uint64_t store_get(const struct store *st, uint64_t offset)
 {
     return __atomic_load_n(store_word(st, offset), __ATOMIC_RELAXED);
+}
+
+/* The record of a failure domain, or NULL in a store that a reader finds damaged. */
+static inline struct domain_rec *store_domain(const struct store *st, unsigned domain)
+{
+    const uint64_t at = st->head->section[SECTION_DOMAINS].offset;
+    return domain < STORE_DOMAINS
+               ? store_at(st, at + domain * sizeof(struct domain_rec), sizeof(struct domain_rec))
+               : NULL;
 }
 
 /* Bytes of the segment that are in use by live data, and that are reserved. */

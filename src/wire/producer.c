@@ -446,6 +446,7 @@ static int take_welcome(struct producer *p, const struct frame *f)
     p->max_ids = w.max_ids;
     for (unsigned i = 0; i < LOST_MAX; i++)
         p->lost_changed = p->lost_changed || p->lost.total[i] > 0;
+    p->retry_ms = 0;
     p->state = PRODUCER_OPEN;
     return 0;
 }
@@ -477,6 +478,8 @@ static int take_reject(struct producer *p, const struct frame *f)
     if (decode_reject(f->payload, f->size, &r) < 0)
         return -ERR_SYNTAX;
     p->last_reject = r.reason;
+    if (r.reason == REJECT_DOMAIN)
+        p->retry_ms = r.first < PRODUCER_RETRY_MS ? (uint32_t)r.first : PRODUCER_RETRY_MS;
     if (r.count == 0 || reject_closes(r.reason))
         return 0;
     const uint64_t last = r.first + r.count - 1;

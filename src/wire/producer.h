@@ -26,6 +26,7 @@
 enum {
     PRODUCER_FRAME = 16384,         /* bytes at which a frame is closed; an item may be longer */
     PRODUCER_DEFINITIONS = 8 << 20, /* bytes of all definitions */
+    PRODUCER_RETRY_MS = 300000,     /* that a daemon which refuses us is believed at most */
 };
 
 enum producer_state {
@@ -77,6 +78,7 @@ struct producer {
     uint64_t expired;      /* items taken that the daemon had forgotten */
     uint32_t last_reject;  /* reason of the newest REJECT */
     uint32_t max_ids;      /* of the last WELCOME */
+    uint32_t retry_ms;     /* when to connect again, as the daemon said; 0: as you like */
 };
 
 void producer_init(struct producer *p, const struct producer_options *o);

@@ -48,7 +48,9 @@ enum frame_type {
       "HELLO, LOST, BYE or a batch header cannot be read")                                         \
     X(REFUSED, 264, "refused", 1, "a connection or session budget is used up")                     \
     X(SLOW_FRAME, 265, "slow_frame", 1,                                                            \
-      "hello, or the rest of a frame, did not come within its deadline")
+      "hello, or the rest of a frame, did not come within its deadline")                           \
+    X(DOMAIN, 266, "domain_refused", 1,                                                            \
+      "the failure domain is refused for now: come back after `first` milliseconds")
 
 enum reject_reason {
 #define X(sym, num, word, closes, help) REJECT_##sym = num,

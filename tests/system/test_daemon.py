@@ -177,30 +177,6 @@ def forge_head(daemon, word, *values):
 STARTS, START_AT, DOMAIN_IN_HAND = 60, 61, 77  # words of struct store_head
 
 
-def test_domain_in_hand_is_left_out(new_daemon):
-    one = new_daemon()
-    one.config = one.runtime / "config.yaml"
-    one.config.write_text("domains.mapping: [{service: killer, domain: 3},"
-                          " {service: other, domain: 4}]\n")
-    for _ in range(5):
-        one.start()
-        one.kill()
-    forge_head(one, DOMAIN_IN_HAND, 3 + 1)
-    one.start()
-    killer = Producer(one.socket)
-    killer.send(wire.hello(killer.session, service="killer"))
-    assert killer.rejected() == wire.REFUSED
-    other = producer(one, "other")
-    other.count((1, 1))
-    other.wait_ack()
-    check = [c for c in one.get("/health/detailed", "health").json()["checks"]
-             if c["name"] == "intake"]
-    assert check[0]["status"] == "warn" and "domain 3" in check[0]["message"]
-    one.stop()
-    one.start()
-    producer(one, "killer").count((1, 1))
-
-
 def test_store_that_kills_every_daemon_is_set_aside(new_daemon):
     one = new_daemon()
     one.start()

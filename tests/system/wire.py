@@ -6,7 +6,7 @@ import struct
 
 (HELLO, WELCOME, METRIC, SERIES, UPDATE, SPAN, EVENT, LOG, HEALTH, ACK, REJECT, LOST,
  BYE) = range(1, 14)
-BAD_HEADER, REFUSED, SLOW_FRAME = 256, 264, 265
+BAD_HEADER, REFUSED, SLOW_FRAME, DOMAIN_REFUSED = 256, 264, 265, 266
 COUNTER, GAUGE, HISTOGRAM, SUMMARY = range(1, 5)
 
 
@@ -97,6 +97,15 @@ class Producer:
             assert answer, "the daemon hung up without a reason"
             if answer[0] == REJECT:
                 return reason_of(answer[1])
+
+    def told_to_wait(self):
+        """The milliseconds that a REJECT asks to wait for, because the domain is refused."""
+        while True:
+            answer = self.receive()
+            assert answer, "the daemon hung up without a reason"
+            if answer[0] == REJECT and reason_of(answer[1]) >= BAD_HEADER:
+                assert reason_of(answer[1]) == DOMAIN_REFUSED
+                return struct.unpack_from("<Q", answer[1])[0]
 
     def closed(self):
         """Whether nothing but the end is left to read."""

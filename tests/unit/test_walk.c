@@ -8,6 +8,7 @@
 #include "store/read.h"
 #include "store/ring.h"
 #include "store/session.h"
+#include "store/stream.h"
 
 static uint8_t *old;
 static struct world w;
@@ -40,6 +41,11 @@ static void setup_v0(void)
 static void setup_v1(void)
 {
     walk("tests/data/store-v1.gz");
+}
+
+static void setup_v2(void)
+{
+    walk("tests/data/store-v2.gz");
 }
 
 static void teardown(void)
@@ -108,6 +114,42 @@ START_TEST(keeps_sessions_rings_and_components)
         ck_assert_uint_eq(r.seq, seq);
     }
     ck_assert_int_eq(ring_read(&w.st, RING_EVENTS, &pos, copy, sizeof copy, &r), 0);
+}
+END_TEST
+
+/* ---- version 2 ---- */
+
+START_TEST(keeps_what_2_had_more)
+{
+    static char copy[RING_COPY];
+    const uint64_t hash[2] = {11, 22};
+    struct metric_view m;
+    struct series_view s;
+    struct sample v;
+    struct stream_view stream;
+    struct ring_view r;
+    struct consumer_view c;
+    unsigned k = 0;
+    ck_assert(metric_find(&w.st, STR("two_requests"), &m));
+    for (uint32_t i = m.first; i && series_read(&w.st, i, &s); i = s.next, k++) {
+        series_sample(&w.st, &m, &s, &v);
+        ck_assert_uint_eq(v.u, 3000 + k); /* the open batch had added a million to the first */
+        ck_assert_uint_eq(s.domain, 4);
+    }
+    ck_assert_uint_eq(k, 20);
+    ck_assert(stream_read(&w.st, stream_find(&w.st, hash), &stream));
+    ck_assert_uint_eq(stream.values[0], 42);
+    ck_assert(str_eq(consumer_name(&w.st, CONSUMER_EXPORT), STR("export/old")));
+    ck_assert(!consumer_reads(&w.st, CONSUMER_EXPORT, RING_POINTS));
+    consumer_read(&w.st, RING_EVENTS, CONSUMER_HEALTH, &c);
+    ck_assert_uint_eq(c.read, 3);
+    ck_assert_uint_eq(c.waiting, 7);
+    uint64_t pos = ring_tail(&w.st, RING_POINTS);
+    for (uint64_t seq = 1; seq <= 10; seq++)
+        ck_assert_int_eq(ring_read(&w.st, RING_POINTS, &pos, copy, sizeof copy, &r), 1);
+    ck_assert_uint_eq(w.st.head->tier_rate[1], 99);
+    for (unsigned d = 0; d < STORE_DOMAINS; d++)
+        ck_assert_uint_eq(store_domain(&w.st, d)->state, 0);
 }
 END_TEST
 
@@ -219,6 +261,11 @@ int main(void)
     tcase_add_test(u, keeps_every_value_of_1);
     tcase_add_test(u, keeps_sessions_and_components_of_1);
     tcase_add_test(u, keeps_rings_and_ledgers_of_1);
+    TCase *x = tcase_create("from version 2");
+    tcase_add_checked_fixture(x, setup_v2, teardown);
+    tcase_add_test(x, is_not_taken_as_it_is);
+    tcase_add_test(x, keeps_what_2_had_more);
+    suite_add_tcase(s, x);
     suite_add_tcase(s, t);
     suite_add_tcase(s, u);
     SRunner *r = srunner_create(s);
