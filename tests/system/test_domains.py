@@ -78,8 +78,8 @@ def test_breaker_opens_and_closes_by_itself(one):
     spoil(one)
     assert of(one, "mcptally_domain_breaker_state", 3) == 2
     assert 0 < refused(one, "bad") <= 2000
-    assert said(one, "domains") == (
-        "warn", "domain 3 is refused: too much that it sent is malformed")
+    until(lambda: said(one, "domains") == (
+        "warn", "domain 3 is refused: too much that it sent is malformed"), "health to say so")
     good.count((1, 1))
     good.wait_ack()
     serves(one, "good")
@@ -91,7 +91,7 @@ def test_breaker_opens_and_closes_by_itself(one):
     assert of(one, "mcptally_domain_availability_ratio", 3, window="1h") < 1
     assert of(one, "mcptally_domain_availability_ratio", 4, window="1h") > 0.9
     serves(one, "bad")
-    assert said(one, "domains")[0] == "pass"
+    until(lambda: said(one, "domains")[0] == "pass", "health to be well")
     assert "domain 3 is refused for 2 s" in one.log()
     one.check_accounting()
 
