@@ -15,6 +15,8 @@ enum {
      * parsing one costs about as much as applying four of protobuf. */
     CONVERT_BYTES = 8192,
     CONVERT_COST = 4,
+    LANES_SCANNED = 64, /* for one whose turn it is */
+    LATER_US = 10000,   /* until those that are over their budgets are looked at again */
 };
 
 enum job_stage {
@@ -299,9 +301,19 @@ static size_t begin(struct otlp_job *job)
 static size_t apply(struct otlp_job *job)
 {
     struct otlp_result result;
-    if (otlp_request_step(job->request, OTLP_TURN_BYTES, clock_now()))
-        return OTLP_TURN_BYTES;
+    /* A quantum while others wait. */
+    const bool alone = !TAILQ_NEXT(TAILQ_FIRST(&job->in->lanes), link);
+    const size_t most = alone ? OTLP_TURN_BYTES : DOMAIN_QUANTUM;
+    if (otlp_request_step(job->request, most, clock_now()))
+        return most;
     otlp_request_result(job->request, &result);
+    if (result.retry) {
+        fail(job, result.over ? RPC_RESOURCE_EXHAUSTED : RPC_UNAVAILABLE,
+             result.over ? STR("the failure domain is over its rate")
+                         : STR("the failure domain is refused for now"),
+             result.retry);
+        return DOMAIN_QUANTUM;
+    }
     const struct otlp_answer a = {
         .code = result.unreadable ? RPC_INVALID_ARGUMENT : RPC_OK,
         .rejected = result.rejected,
@@ -312,7 +324,8 @@ static size_t apply(struct otlp_job *job)
     return n;
 }
 
-/* One step; the job may be gone then. Returns about how many bytes it dealt with. */
+/* One step; the job may be gone then. Returns about how many bytes it dealt with. What is
+ * not applied yet is nobody's: all of it shares a turn. */
 static size_t step(struct otlp_job *job)
 {
     switch (job->stage) {
@@ -330,29 +343,86 @@ static size_t step(struct otlp_job *job)
 
 /* ---- turns ---- */
 
-/* The lane goes to the end of the line before its step, after which it may be gone. */
-static size_t serve_first(struct otlp_intake *in)
+/* Whose turn a job takes: its domain's, or that of those who have none yet. */
+static unsigned queue_of(const struct otlp_job *job)
 {
-    struct otlp_lane *lane = TAILQ_FIRST(&in->lanes);
-    TAILQ_REMOVE(&in->lanes, lane, link);
-    TAILQ_INSERT_TAIL(&in->lanes, lane, link);
-    return step(TAILQ_FIRST(&lane->jobs));
+    const int domain = job->stage == STAGE_APPLY ? otlp_request_domain(job->request) : -1;
+    return domain < 0 ? job->in->pl->options.domains : (unsigned)domain;
+}
+
+static bool is_late(const struct otlp_job *job, struct when now)
+{
+    struct otlp_intake *in = job->in;
+    const unsigned q = queue_of(job);
+    return !in->draining && q < in->pl->options.domains &&
+           domain_pace(in->pl, q, now) == DOMAIN_LATER;
+}
+
+enum look { LOOK_FOUND, LOOK_SPENT, LOOK_LATE };
+
+/* The first lane whose domain has a turn and is within its budgets; lanes go to the end of
+ * the line as they are passed. Spent: there are some without a turn; late: with neither. */
+static enum look next_lane(struct otlp_intake *in, struct when now, struct otlp_lane **out)
+{
+    const struct otlp_lane *first = TAILQ_FIRST(&in->lanes);
+    enum look look = LOOK_LATE;
+    for (unsigned i = 0; i < LANES_SCANNED; i++) {
+        struct otlp_lane *lane = TAILQ_FIRST(&in->lanes);
+        const struct otlp_job *job = TAILQ_FIRST(&lane->jobs);
+        if (i > 0 && lane == first)
+            break;
+        TAILQ_REMOVE(&in->lanes, lane, link);
+        TAILQ_INSERT_TAIL(&in->lanes, lane, link);
+        if (is_late(job, now)) {
+            own_add(&in->pl->own, OWN_DOMAIN_DEFERRED, queue_of(job), 1);
+            continue;
+        }
+        look = LOOK_SPENT;
+        if (domain_has_turn(in->pl, queue_of(job))) {
+            *out = lane;
+            return LOOK_FOUND;
+        }
+    }
+    return look;
+}
+
+/* One step of whoever's turn it is; 0 when all are over their budgets. */
+static size_t serve_next(struct otlp_intake *in, struct when now)
+{
+    struct otlp_lane *lane = NULL;
+    enum look look;
+    while ((look = next_lane(in, now, &lane)) == LOOK_SPENT)
+        domain_next_round(in->pl);
+    if (look != LOOK_FOUND)
+        return 0;
+    struct otlp_job *job = TAILQ_FIRST(&lane->jobs);
+    const bool nobodys = job->stage != STAGE_APPLY;
+    const size_t done = step(job);
+    if (nobodys)
+        domain_spend(in->pl, in->pl->options.domains, 2 * done);
+    return done ? done : 1;
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct otlp_intake *in = arg;
-    const uint64_t began = clock_now().mono;
-    size_t done = 0;
+    static const struct timeval later = {0, LATER_US};
+    const struct when now = clock_now();
+    const uint64_t began = now.mono;
+    size_t done = 0, n = 1;
     (void)fd;
     (void)what;
     in->turning = false;
-    for (int i = 0; i < 3 * OTLP_TURN_JOBS && done < OTLP_TURN_BYTES; i++) {
+    for (int i = 0; i < 3 * OTLP_TURN_JOBS && done < OTLP_TURN_BYTES && n > 0; i++) {
         if (TAILQ_EMPTY(&in->lanes))
             break;
-        done += serve_first(in);
+        n = serve_next(in, now);
+        done += n;
     }
-    wake(in);
+    if (n > 0)
+        wake(in);
+    else
+        event_add(in->turn, &later); /* a message that comes meanwhile makes it due at once */
     if (in->settled)
         in->settled(in->settled_arg);
     otlp_spent(in, began);

@@ -32,7 +32,7 @@ struct otlp_request *otlp_request_new(struct pipeline *pl, enum otlp_signal sign
     buf_init(&r->resource_text, ORIGIN_TEXT);
     buf_init(&r->scope_text, ORIGIN_TEXT);
     r->service = OTLP_UNKNOWN_SERVICE;
-    r->refused = DROP_MAX;
+    r->refused = r->barred = DROP_MAX;
     return r;
 }
 
@@ -62,6 +62,7 @@ void otlp_settle(struct otlp_request *r)
 static void finish(struct otlp_request *r, int why)
 {
     r->tally.done++;
+    r->counted = true;
     if (why == DROP_MAX) {
         r->tally.applied++;
         r->applied++;
@@ -88,17 +89,49 @@ bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
 
 /* ---- whose items they are ---- */
 
+/* What was done for the owner so far. */
+static void settle_owner(struct otlp_request *r)
+{
+    otlp_settle(r);
+    if (!r->owned)
+        return;
+    domain_read(r->pl, r->domain, r->spent, r->now);
+    domain_spend(r->pl, r->domain, 2 * r->spent); /* a turn has half as many bytes of these */
+    domain_turned(r->pl, r->domain, r->now);
+    r->spent = 0;
+}
+
+/* Whether the domain takes items now. A request of which nothing was taken yet is put off
+ * as a whole, so that its sender keeps it; of one that has begun they are dropped. */
+static void judge_owner(struct otlp_request *r)
+{
+    struct pipeline *pl = r->pl;
+    const bool begun = r->counted || r->hand.open;
+    const bool open = domain_admits(pl, r->domain, r->now, &r->retry);
+    const bool over = open && domain_pace(pl, r->domain, r->now) == DOMAIN_DROP;
+    r->barred = open ? over ? DROP_RATE_LIMITED : DROP_MAX : DROP_DOMAIN_CLOSED;
+    if (over)
+        r->retry = domain_even(pl, r->domain) - r->now.mono + NS_PER_S;
+    r->put_off = r->barred != DROP_MAX && !begun;
+    if (!r->put_off)
+        return;
+    r->ended = true;
+    own_add(&pl->own, OWN_DOMAIN_REFUSED, r->domain, 1);
+    store_commit(pl->st);
+}
+
 /* The ledger of a domain has to be there before anything of it is counted. Where there
  * is no room for it items are refused uncounted, as connections are. */
 static void set_owner(struct otlp_request *r, struct str service)
 {
     struct pipeline *pl = r->pl;
     const struct peer peer = {.uid = OTLP_UID};
-    otlp_settle(r);
+    settle_owner(r);
     r->service = service;
     r->domain = pipeline_domain(pl, &peer, service, (struct str){0});
     r->ledger = own_domain(&pl->own, r->domain, r->now) == 0;
     r->owned = true;
+    judge_owner(r);
     pl->st->head->domain_in_hand = r->domain + 1u;
 }
 
@@ -119,7 +152,8 @@ static void new_origin(struct otlp_request *r)
         set_owner(r, service);
     if (!r->ledger)
         r->refused = DROP_SERIES_FULL;
-    if (r->signal == OTLP_METRICS && r->item.new_resource && r->refused == DROP_MAX)
+    if (r->signal == OTLP_METRICS && r->item.new_resource && r->refused == DROP_MAX &&
+        r->barred == DROP_MAX)
         otlp_target_info(r);
 }
 
@@ -196,6 +230,8 @@ static int apply_item(struct otlp_request *r)
 {
     if (r->refused != DROP_MAX)
         return (int)r->refused;
+    if (r->barred != DROP_MAX)
+        return (int)r->barred;
     if (r->signal == OTLP_METRICS)
         return otlp_metric_open(r);
     return r->signal == OTLP_TRACES ? otlp_apply_span(r) : otlp_apply_log(r);
@@ -222,6 +258,8 @@ static size_t next_item(struct otlp_request *r)
     r->begun = true;
     if (r->item.new_resource || r->item.new_scope)
         new_origin(r);
+    if (r->put_off)
+        return ITEM_COST;
     const int why = apply_item(r);
     if (!r->hand.open)
         finish(r, why);
@@ -267,10 +305,14 @@ bool otlp_request_step(struct otlp_request *r, size_t bytes, struct when now)
     r->now = now;
     r->pressure = r->signal == OTLP_TRACES ? pipeline_pressure(r->pl) : 0;
     head->domain_in_hand = r->owned ? r->domain + 1u : 0;
-    for (size_t done = 0; !r->ended && done < bytes;)
-        done += r->hand.open ? next_point(r) : next_item(r);
+    if (r->owned)
+        judge_owner(r);
+    for (size_t done = 0, n; !r->ended && done < bytes; done += n) {
+        n = r->hand.open ? next_point(r) : next_item(r);
+        r->spent += n;
+    }
     otlp_metric_pause(r);
-    otlp_settle(r);
+    settle_owner(r);
     head->domain_in_hand = 0;
     if (r->ended)
         write_message(r, rejected(r));
@@ -284,5 +326,12 @@ void otlp_request_result(const struct otlp_request *r, struct otlp_result *out)
         .rejected = rejected(r),
         .unreadable = r->unreadable,
         .message = str_of(r->message),
+        .retry = r->put_off ? r->retry : 0,
+        .over = r->put_off && r->barred == DROP_RATE_LIMITED,
     };
+}
+
+int otlp_request_domain(const struct otlp_request *r)
+{
+    return r->owned ? (int)r->domain : -1;
 }

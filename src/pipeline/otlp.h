@@ -27,9 +27,14 @@ struct otlp_result {
     uint64_t accepted, rejected; /* items; what sampling left out counts as accepted */
     bool unreadable;             /* nothing of it could be read: the request is malformed */
     struct str message;          /* why, for the sender; empty when nothing was rejected */
+    uint64_t retry; /* ns after which to send all of it again: its domain takes nothing now; 0 */
+    bool over;      /* and that is because of its rate */
 };
 /* After the last step. The message lives as long as the request. */
 void otlp_request_result(const struct otlp_request *r, struct otlp_result *out);
+
+/* The domain of the items in hand, -1 before the first. */
+int otlp_request_domain(const struct otlp_request *r);
 
 void otlp_request_free(struct otlp_request *r);
 

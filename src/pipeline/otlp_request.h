@@ -43,9 +43,14 @@ struct otlp_request {
     struct otlp_origin origin; /* borrows from the walk */
     struct str service;        /* of the origin, or OTLP_UNKNOWN_SERVICE */
     unsigned domain;
-    bool owned;                 /* an owner was found */
-    bool ledger;                /* its domain has one */
-    enum drop_reason refused;   /* why none of its items is taken; DROP_MAX: they are */
+    bool owned;               /* an owner was found */
+    bool ledger;              /* its domain has one */
+    enum drop_reason refused; /* why none of its items is taken; DROP_MAX: they are */
+    enum drop_reason barred;  /* the same of all of its domain, for now */
+    bool counted;             /* an item is in the ledger */
+    bool put_off;             /* the whole is, for `retry` ns */
+    uint64_t retry;
+    uint64_t spent;             /* bytes dealt with for this owner and not yet charged */
     uint64_t origin_hash[2];    /* of resource and scope */
     bool kept;                  /* resource and scope are as the rings keep them: */
     struct str resource, scope; /* redacted; in the walk, or in the two below */
