@@ -2,18 +2,43 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
-static const int level_priority[] = {3, 4, 6, 7};
+static const char *const key_names[LOG_KEYS] = {
+#define X(sym, key) key,
+    LOG_KEY_TABLE(X)
+#undef X
+};
 
-static void to_stderr(enum log_level level, const char *component, const char *message, void *arg)
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[LOG_LEVELS] = {"error", "warning", "info", "debug"};
+    return names[level];
+}
+
+int log_level_priority(enum log_level level)
+{
+    static const int priorities[LOG_LEVELS] = {3, 4, 6, 7};
+    return priorities[level];
+}
+
+enum log_key log_key_of(const char *key)
+{
+    unsigned k = 0;
+    while (k < LOG_KEYS && strcmp(key, key_names[k]) != 0)
+        k++;
+    return (enum log_key)k;
+}
+
+const char *log_key_name(enum log_key key)
+{
+    return key_names[key];
+}
+
+static void to_stderr(void *arg, const struct log_line *line)
 {
     (void)arg;
-    if (getenv("JOURNAL_STREAM"))
-        fprintf(stderr, "<%d>%s: %s\n", level_priority[level], component, message);
-    else
-        fprintf(stderr, "mcptallyd: %s: %s: %s\n", level_names[level], component, message);
+    fprintf(stderr, "mcptallyd: %s: %s: %.*s\n", log_level_name(line->level), line->component,
+            STR_ARG(line->message));
 }
 
 /* The one piece of process-wide state: where lines go. Set by daemon/ only. */
@@ -32,13 +57,29 @@ void log_set_level(enum log_level level)
     current_level = level;
 }
 
-static void emit(enum log_level level, const char *component, const char *fmt, va_list ap)
+static void emit(enum log_level level, const char *component, const struct log_field *fields,
+                 const char *fmt, va_list ap)
 {
+    char text[LOG_MESSAGE_MAX];
+    struct log_line line = {.level = level, .component = component, .fmt = fmt, .fields = fields};
     if (level > current_level)
         return;
-    char line[1024];
-    vsnprintf(line, sizeof line, fmt, ap);
-    current_sink(level, component, line, current_arg);
+    const int n = vsnprintf(text, sizeof text, fmt, ap);
+    line.message = (struct str){text, n < 0 ? 0 : (size_t)n};
+    if (line.message.n >= sizeof text)
+        line.message.n = sizeof text - 1;
+    while (fields && line.nfields < LOG_FIELDS_MAX && fields[line.nfields].key)
+        line.nfields++;
+    current_sink(current_arg, &line);
+}
+
+void log_with(enum log_level level, const char *component, const struct log_field *fields,
+              const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    emit(level, component, fields, fmt, ap);
+    va_end(ap);
 }
 
 #define DEFINE_LOG(name, level)                                                                    \
@@ -46,7 +87,7 @@ static void emit(enum log_level level, const char *component, const char *fmt, v
     {                                                                                              \
         va_list ap;                                                                                \
         va_start(ap, fmt);                                                                         \
-        emit(level, component, fmt, ap);                                                           \
+        emit(level, component, NULL, fmt, ap);                                                     \
         va_end(ap);                                                                                \
     }
 

@@ -1,5 +1,6 @@
 #include "daemon/attach.h"
 
+#include "base/audit.h"
 #include "base/log.h"
 #include "daemon/ladder.h"
 #include "daemon/options.h"
@@ -12,6 +13,11 @@ static void tell_store(const struct storefile *f)
         [STOREFILE_COPIED] = "copied to another layout or size",
         [STOREFILE_REPLACED] = "new; the one before is set aside as store.damaged-*",
     };
+    if (f->how == STOREFILE_REPLACED) {
+        const struct audit_act act = {
+            .what = "store.set_aside", .object = f->path, .outcome = "done"};
+        audit_note(&act);
+    }
     if (*f->why)
         log_warn("store", "%s", f->why);
     log_info("store", "%s: %s", f->path, how[f->how]);

@@ -157,5 +157,7 @@ void checks_make(struct daemon *d)
     check_memory(d);
     check_components(d);
     check_required(d);
+    logger_check(&d->logger, &d->verdict);
+    auditor_check(&d->auditor, &d->verdict);
     forwarding_checks(d->forwarding, &d->verdict);
 }

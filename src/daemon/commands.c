@@ -17,8 +17,17 @@ static const char *command_reload(struct command_call *c)
     return NULL;
 }
 
+static const char *command_audit(struct command_call *c)
+{
+    const struct daemon *d = c->arg;
+    struct json_writer j = json_begin(c->answer);
+    auditor_doc(&d->auditor, &j);
+    return NULL;
+}
+
 const struct command daemon_commands[] = {
     /* name, function, whether it changes something */
+    {"audit", command_audit, false},
     {"reload", command_reload, true},
 };
 const unsigned daemon_ncommands = sizeof daemon_commands / sizeof *daemon_commands;

@@ -71,6 +71,7 @@ static bool set_number(struct config *c, const struct config_row *row, const cha
         [CONFIG_COUNT] = value_count,       [CONFIG_SIZE] = value_size,
         [CONFIG_DURATION] = value_duration, [CONFIG_MODE] = value_mode,
         [CONFIG_LEVEL] = value_level,       [CONFIG_METRICS] = value_metrics,
+        [CONFIG_FORMAT] = value_format,
     };
     uint64_t v;
     if (!parsers[row->type](text, &v)) {
@@ -442,6 +443,20 @@ static bool messages_fit(struct config *c, struct faults *f)
     return false;
 }
 
+/* The helper that writes it has a directory of its own, and the journal is no file. */
+static bool log_file_fits(const struct config *c, struct faults *f)
+{
+    if (*c->log_file == '\0')
+        return true;
+    if (*c->log_file != '/')
+        fault_add(f, where_set(c, KEY_log_file), "log.file",
+                  "expected an absolute path, not \"%s\"", c->log_file);
+    else if (c->log_format == LOG_FORMAT_JOURNAL)
+        fault_add(f, where_set(c, KEY_log_file), "log.file",
+                  "with log.format journal no file is written");
+    return *c->log_file == '/' && c->log_format != LOG_FORMAT_JOURNAL;
+}
+
 bool config_environment(struct config *c, config_lookup *lookup, struct faults *f)
 {
     if (c->set_at[KEY_export_destinations].file)
@@ -458,6 +473,7 @@ bool config_finish(struct config *c, struct faults *f)
     good = are_ids(c, KEY_control_admin_uids, &c->control_admin_uids, f) && good;
     good = are_ids(c, KEY_control_admin_gids, &c->control_admin_gids, f) && good;
     good = rules_off_exist(c, f) && good;
+    good = log_file_fits(c, f) && good;
     good = messages_fit(c, f) && good;
     good = list_fits(c, KEY_metrics_resource_labels, &c->metrics_resource_labels, f) && good;
     good = list_fits(c, KEY_spans_dimensions, &c->spans_dimensions, f) && good;

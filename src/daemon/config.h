@@ -35,6 +35,9 @@ enum config_key {
         CONFIG_KEYS
 };
 
+/* In the order of value_format()'s words. */
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_PLAIN, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
+
 /* The C type of each config type's field. */
 #define CONFIG_C_BOOL         bool
 #define CONFIG_C_COUNT        uint64_t
@@ -53,6 +56,7 @@ enum config_key {
 #define CONFIG_C_PATTERNS     struct config_patterns
 #define CONFIG_C_DESTINATIONS struct config_destinations
 #define CONFIG_C_METRICS      uint64_t
+#define CONFIG_C_FORMAT       uint64_t
 
 struct config {
 #define X(type, field, key, dflt, least, most, when, help) CONFIG_C_##type field;

@@ -29,7 +29,8 @@
     X(SAMPLES, "a list of maps with name, attribute, value, service, domain and tier")             \
     X(PATTERNS, "a list of maps with name and pattern")                                            \
     X(DESTINATIONS, "a list of maps, one a destination")                                           \
-    X(METRICS, "forward, cumulative, delta or off")
+    X(METRICS, "forward, cumulative, delta or off")                                                \
+    X(FORMAT, "auto, plain, json or journal")
 
 #define CONFIG_SPOOL_MIN (UINT64_C(16) << 20) /* segments for a few of the largest requests */
 
@@ -53,6 +54,23 @@
       "input again and again sets that domain aside.")                                             \
     X(LEVEL, log_level, "log.level", "info", 0, 0, RELOAD,                                         \
       "Least important log lines that are written.")                                               \
+    X(FORMAT, log_format, "log.format", "auto", 0, 0, RELOAD,                                      \
+      "Form of log lines. auto: the journal's own under systemd, plain on a terminal, JSON "       \
+      "elsewhere.")                                                                                \
+    X(PATH, log_file, "log.file", "", 0, 0, RELOAD,                                                \
+      "File that log lines are added to, an absolute path. Empty: the journal or stderr.")         \
+    X(SIZE, log_file_bytes, "log.file_bytes", "64MiB", 0, UINT64_C(1) << 40, RELOAD,               \
+      "Size from which the file is renamed to FILE.old, over the one of before, and begun anew, "  \
+      "when nobody has rotated it. 0: never.")                                                     \
+    X(PATH, log_journal_socket, "log.journal_socket", "/run/systemd/journal/socket", 0, 0, RELOAD, \
+      "Where the journal takes lines in its own form.")                                            \
+    X(COUNT, log_burst, "log.burst", "20", 0, 1000000, RELOAD,                                     \
+      "Lines of one kind in ten seconds; further ones are held back, and counted in one line "     \
+      "after that. 0: all are written.")                                                           \
+    X(SIZE, audit_file_bytes, "audit.file_bytes", "64MiB", 0, UINT64_C(1) << 40, RELOAD,           \
+      "Size from which audit.log is renamed to audit.log.old, over the one of before, when "       \
+      "nobody "                                                                                    \
+      "has rotated it. 0: never.")                                                                 \
     X(PATH, socket_path, "socket.path", "events.sock", 0, 0, RESTART,                              \
       "Socket that producers connect to; a relative path begins in the runtime directory.")        \
     X(MODE, socket_mode, "socket.mode", "0660", 0, 0777, RESTART, "Its file mode.")                \

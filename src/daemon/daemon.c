@@ -30,6 +30,7 @@ enum {
 };
 #define TICK_NS  NS_PER_S
 #define DRAIN_NS (2 * NS_PER_S)
+#define LINES_NS NS_PER_S         /* that the end waits for a disk to take the last log lines */
 #define WATCH_NS (50 * NS_PER_MS) /* from news to the watchers, so that much comes at once */
 
 static struct timeval timeval_of(uint64_t ns)
@@ -94,13 +95,18 @@ static int start_paths(struct daemon *d)
 static int start_helper(struct daemon *d)
 {
     d->helper = helper_new(d->paths.state);
-    if (!d->helper)
+    if (!d->helper) {
         log_error("helper", "the helper process cannot be started");
-    return d->helper ? DAEMON_OK : DAEMON_FAILED;
+        return DAEMON_FAILED;
+    }
+    auditor_init(&d->auditor, &d->logger, d->paths.state, d->config);
+    return DAEMON_OK;
 }
 
 static void stop_helper(struct daemon *d)
 {
+    if (d->helper)
+        auditor_fini(&d->auditor);
     helper_free(d->helper);
     d->helper = NULL;
 }
@@ -158,6 +164,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     log_flood(d);
     (void)health_watch_tick(&d->health, SWEEP_UNITS, now);
     forwarding_tick(d->forwarding, now);
+    logger_tick(&d->logger, &d->pipeline.own);
+    auditor_tick(&d->auditor, &d->pipeline.own);
     checks_make(d);
     note_spent(d, clock_now().mono - now.mono);
 }
@@ -195,13 +203,20 @@ static void on_drained(void *arg)
         forwarding_drain(d->forwarding, on_forwarded, d);
 }
 
+static void note_stop(int sig)
+{
+    const struct audit_act act = {
+        .what = "stop", .object = sig == SIGINT ? "SIGINT" : "SIGTERM", .outcome = "begun"};
+    audit_note(&act);
+}
+
 /* The first time what is written is read; the second time is the end. */
 static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
     struct daemon *d = arg;
-    (void)sig;
     (void)what;
     notify_send(&d->notify, "STOPPING=1");
+    note_stop(sig);
     if (d->state != DAEMON_SERVING) {
         leave(d);
         return;
@@ -227,6 +242,16 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
         .object = d->load->used ? d->load->used : "",
         .outcome = daemon_reload(d) ? "done" : "the configuration stays as it was"};
     audit_note(&act);
+}
+
+/* Files of lines were renamed by whoever rotates them. */
+static void on_usr1(evutil_socket_t sig, short what, void *arg)
+{
+    struct daemon *d = arg;
+    (void)sig;
+    (void)what;
+    logger_reopen(&d->logger);
+    auditor_reopen(&d->auditor);
 }
 
 static struct event *add_signal(struct daemon *d, int sig, event_callback_fn callback)
@@ -259,8 +284,10 @@ static int start_loop(struct daemon *d)
     d->sigterm = add_signal(d, SIGTERM, on_stop);
     d->sigint = add_signal(d, SIGINT, on_stop);
     d->sighup = add_signal(d, SIGHUP, on_hup);
-    if (!d->tick || !d->limit || !d->sigterm || !d->sigint || !d->sighup)
+    d->sigusr1 = add_signal(d, SIGUSR1, on_usr1);
+    if (!d->tick || !d->limit || !d->sigterm || !d->sigint || !d->sighup || !d->sigusr1)
         return DAEMON_FAILED;
+    logger_start(&d->logger, d->base);
     return event_add(d->tick, &tick) == 0 ? DAEMON_OK : DAEMON_FAILED;
 }
 
@@ -272,8 +299,10 @@ static void stop_loop(struct daemon *d)
     sigaddset(&handled, SIGTERM);
     sigaddset(&handled, SIGINT);
     sigaddset(&handled, SIGHUP);
+    sigaddset(&handled, SIGUSR1);
     sigprocmask(SIG_BLOCK, &handled, NULL);
-    struct event *all[] = {d->tick, d->limit, d->sigterm, d->sigint, d->sighup};
+    logger_stop(&d->logger);
+    struct event *all[] = {d->tick, d->limit, d->sigterm, d->sigint, d->sighup, d->sigusr1};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i])
             event_free(all[i]);
@@ -400,11 +429,22 @@ static void stop_watch(struct daemon *d)
 
 /* ---- destinations ---- */
 
+/* The last lines of the log and of the audit are in the helper's hands, or not. */
+static void let_lines_go(struct daemon *d)
+{
+    const uint64_t until = clock_now().mono + LINES_NS;
+    while ((logger_busy(&d->logger) || auditor_busy(&d->auditor)) && clock_now().mono < until)
+        helper_turn(d->helper, 10);
+    logger_leave(&d->logger);
+    auditor_leave(&d->auditor);
+}
+
 /* The helper's events are of the loop, which ends next. */
 static void stop_forwarding(struct daemon *d)
 {
     forwarding_free(d->forwarding);
     d->forwarding = NULL;
+    let_lines_go(d);
     stop_helper(d);
 }
 
@@ -420,8 +460,11 @@ static int start_forwarding(struct daemon *d)
         .arg = d,
     };
     resource_read(&d->resource);
-    if (helper_start(d->helper, d->base) == 0)
+    if (helper_start(d->helper, d->base) == 0) {
+        logger_join(&d->logger, d->helper);
+        auditor_join(&d->auditor, d->helper);
         d->forwarding = forwarding_new(&env, d->config);
+    }
     if (!d->forwarding)
         stop_forwarding(d);
     return d->forwarding ? DAEMON_OK : DAEMON_FAILED;
@@ -544,12 +587,22 @@ static const char *address_of(const struct port *p)
     return *address ? address : "no port";
 }
 
+static void note_start(void)
+{
+    char object[64];
+    snprintf(object, sizeof object, "mcptallyd %s", MCPTALLY_BUILD_VERSION);
+    const struct audit_act act = {.what = "start", .object = object, .outcome = "done"};
+    audit_note(&act);
+}
+
 static int start_serving(struct daemon *d)
 {
     char names[256];
     if (passed_fini(&d->passed, names, sizeof names))
         log_warn("daemon", "passed sockets that nobody knows are closed: %s", names);
     set_state(d, DAEMON_SERVING);
+    logger_serving(&d->logger);
+    note_start();
     checks_make(d);
     const char *metrics = address_of(d->ports.metrics), *health = address_of(d->ports.health);
     const char *grpc = address_of(d->otlp.grpc), *http = address_of(d->otlp.http);
@@ -618,13 +671,14 @@ int daemon_run(struct load *load, struct config *config)
     d->file.fd = -1;
     d->started = clock_now();
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-    log_set_level((enum log_level)config->log_level);
+    logger_init(&d->logger, config);
     notify_init(&d->notify);
     passed_init(&d->passed);
     int status = start(d, &done);
     if (status == DAEMON_OK && d->state == DAEMON_SERVING)
         event_base_dispatch(d->base);
     stop(d, done);
+    logger_fini(&d->logger);
     notify_fini(&d->notify);
     free(d);
     return status;

@@ -9,9 +9,11 @@
 
 #include <event2/event.h>
 
+#include "daemon/auditor.h"
 #include "daemon/config.h"
 #include "daemon/forwarding.h"
 #include "daemon/load.h"
+#include "daemon/logger.h"
 #include "daemon/notify.h"
 #include "daemon/otlp_ports.h"
 #include "daemon/paths.h"
@@ -48,7 +50,9 @@ struct daemon {
     struct config *config;
     enum daemon_state state;
     struct when started;
+    struct logger logger;
     struct paths paths;
+    struct auditor auditor;
     struct passed passed;
     struct notify notify;
     struct storefile file;
@@ -57,7 +61,7 @@ struct daemon {
     struct event_base *base;
     struct event *tick, *limit; /* limit: of the brake, or of the drain */
     struct event *watch;        /* pending while the ring has news for the watchers */
-    struct event *sigterm, *sigint, *sighup;
+    struct event *sigterm, *sigint, *sighup, *sigusr1;
     struct pipeline pipeline;
     struct redact *redact;
     struct rules *rules;

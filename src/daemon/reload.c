@@ -54,7 +54,8 @@ static bool apply(struct daemon *d, struct config *fresh)
     const struct config old = *d->config;
     *d->config = *fresh;
     *fresh = old;
-    log_set_level((enum log_level)d->config->log_level);
+    logger_configure(&d->logger, d->config);
+    auditor_configure(&d->auditor, d->config);
     options_pipeline(d->config, &pipeline);
     d->pipeline.options = pipeline;
     span_metrics_forget(&d->pipeline);

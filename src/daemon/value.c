@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 
 struct unit {
     const char *name;
@@ -99,16 +98,28 @@ bool value_duration(const char *text, uint64_t *out)
     return with_unit(text, durations, out);
 }
 
-bool value_metrics(const char *text, uint64_t *out)
+/* Which of the words it is. */
+static bool word_of(const char *const *words, size_t n, const char *text, uint64_t *out)
 {
-    static const char *const words[] = {"forward", "cumulative", "delta", "off"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (strcmp(text, words[i]) == 0) {
             *out = i;
             return true;
         }
     }
     return false;
+}
+
+bool value_metrics(const char *text, uint64_t *out)
+{
+    static const char *const words[] = {"forward", "cumulative", "delta", "off"};
+    return word_of(words, sizeof words / sizeof *words, text, out);
+}
+
+bool value_format(const char *text, uint64_t *out)
+{
+    static const char *const words[] = {"auto", "plain", "json", "journal"};
+    return word_of(words, sizeof words / sizeof *words, text, out);
 }
 
 bool value_f64(const char *text, double *out)
@@ -159,13 +170,7 @@ bool value_mode(const char *text, uint64_t *out)
 bool value_level(const char *text, uint64_t *out)
 {
     static const char *const words[] = {"error", "warning", "info", "debug"};
-    for (uint64_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = LOG_LEVEL_ERROR + i;
-            return true;
-        }
-    }
-    return false;
+    return word_of(words, sizeof words / sizeof *words, text, out);
 }
 
 bool value_off(const char *text)

@@ -18,6 +18,7 @@ bool value_ratio(const char *text, double *out);      /* 0 to 1: 85%, 0.85 */
 bool value_mode(const char *text, uint64_t *out);     /* octal, at most 07777 */
 bool value_level(const char *text, uint64_t *out);    /* enum log_level */
 bool value_metrics(const char *text, uint64_t *out);  /* enum config_metrics */
+bool value_format(const char *text, uint64_t *out);   /* enum log_format */
 bool value_f64(const char *text, double *out);        /* a finite decimal number */
 bool value_off(const char *text);                     /* an address that says not to listen */
 

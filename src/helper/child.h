@@ -60,6 +60,16 @@ int disk_error(int number);
 /* A regular file of at most HELPER_FILE bytes; free *bytes. */
 int disk_read_file(const char *path, char **bytes, uint32_t *n);
 
+/* The state directory, made with what leads to it: 0 or an error. */
+int disk_make_path(const char *path);
+
+/* ---- helper_lines.c ---- */
+
+struct lines;
+struct lines *lines_new(const char *state_dir, struct answers *answers);
+void lines_open(struct lines *all, const struct message *question, const char *path);
+void lines_add(struct lines *all, const struct message *question, const char *bytes);
+
 /* ---- helper_spool.c ---- */
 
 struct spools;

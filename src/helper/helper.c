@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,6 +33,7 @@ struct helper_call {
     helper_spool_done *spool;
     helper_disk *disk;
     helper_run_done *ran;
+    helper_lines_done *lines;
     void *arg;
 };
 
@@ -135,6 +137,7 @@ void helper_forget(struct helper_call *c)
     c->spool = NULL;
     c->disk = NULL;
     c->ran = NULL;
+    c->lines = NULL;
 }
 
 static void tell_spool(struct helper_call *c, const struct message *m, struct str payload)
@@ -181,6 +184,8 @@ static void call_end(struct helper_call *c, const struct message *m, const char 
         c->disk(c->arg, m->error, m->seq, m->written);
     } else if (c->ran) {
         tell_run(c, m, bytes);
+    } else if (c->lines) {
+        c->lines(c->arg, m->error, bytes);
     }
     call_free(c);
 }
@@ -525,6 +530,22 @@ struct helper_call *helper_disk_usage(struct helper *h, helper_disk *done, void 
     return call_send(c);
 }
 
+struct helper_call *helper_lines_open(struct helper *h, unsigned slot, const char *path,
+                                      const struct helper_lines_options *o, helper_lines_done *done,
+                                      void *arg)
+{
+    struct helper_call *c = call_new(h, MESSAGE_LINES_OPEN, path, strlen(path));
+    if (!c)
+        return NULL;
+    c->question.signal = (uint8_t)slot;
+    c->question.items = o->mode;
+    c->question.port = o->sync;
+    c->question.options.bytes = o->bytes;
+    c->lines = done;
+    c->arg = arg;
+    return call_send(c);
+}
+
 struct helper_call *helper_run(struct helper *h, const struct helper_command *command,
                                helper_run_done *done, void *arg)
 {
@@ -550,6 +571,18 @@ struct helper_call *helper_run(struct helper *h, const struct helper_command *co
     }
     buf_fini(&texts);
     return c;
+}
+
+struct helper_call *helper_lines_add(struct helper *h, unsigned slot, struct str lines,
+                                     helper_lines_done *done, void *arg)
+{
+    struct helper_call *c = call_new(h, MESSAGE_LINES_ADD, lines.p, lines.n);
+    if (!c)
+        return NULL;
+    c->question.signal = (uint8_t)slot;
+    c->lines = done;
+    c->arg = arg;
+    return call_send(c);
 }
 
 static struct helper_call *spool_call(struct helper *h, enum message_kind kind, const char *name,
@@ -711,6 +744,21 @@ void helper_free(struct helper *h)
         ;
     free(h->state_dir);
     free(h);
+}
+
+void helper_turn(struct helper *h, int ms)
+{
+    struct pollfd p = {.fd = h->fd, .events = POLLIN};
+    if (h->queued.first)
+        p.events |= POLLOUT;
+    if (h->failed.first)
+        on_failing(-1, 0, h);
+    if (h->fd < 0 || poll(&p, 1, ms) <= 0)
+        return;
+    if (p.revents & POLLOUT)
+        on_writable(h->fd, 0, h);
+    if (p.revents & (POLLIN | POLLHUP))
+        on_readable(h->fd, 0, h);
 }
 
 bool helper_alive(const struct helper *h)

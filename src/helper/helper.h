@@ -25,6 +25,8 @@ enum {
     HELPER_FILE = 4 << 20,
     HELPER_ADDRESSES = 16,
     HELPER_SPOOLS = 64,          /* names of spools */
+    HELPER_LINES = 1 << 20,      /* bytes of lines that are added at once */
+    HELPER_TAIL = 16384,         /* bytes of the end of a file of lines */
     HELPER_CALLS = 1024,         /* questions open at one time */
     HELPER_BYTES = 32 << 20,     /* of them all */
     HELPER_RUNS = 32,            /* commands at one time; a further one is -ERR_FULL */
@@ -43,6 +45,10 @@ int helper_start(struct helper *h, struct event_base *base);
 /* Questions that are open are never answered; what was sent is still done. Not to be
  * called from a callback. */
 void helper_free(struct helper *h);
+
+/* Waits for the helper at most so long and takes its answers, apart from the loop: at the
+ * end, when nothing else of it may run any more. */
+void helper_turn(struct helper *h, int ms);
 
 bool helper_alive(const struct helper *h);
 uint64_t helper_restarts(const struct helper *h);
@@ -93,6 +99,27 @@ struct helper_ran {
 typedef void helper_run_done(void *arg, const struct helper_ran *r);
 struct helper_call *helper_run(struct helper *h, const struct helper_command *command,
                                helper_run_done *done, void *arg);
+
+/* Files of lines that only grow: the log, the audit log. `slot` is 0 or 1. */
+enum { HELPER_LINE_FILES = 2 };
+struct helper_lines_options {
+    unsigned mode;  /* of a new file */
+    uint64_t bytes; /* a file that would grow beyond is renamed to PATH.old; 0: never */
+    bool sync;      /* lines are on the disk before the answer */
+};
+/* error: 0, -ERR_PERM, -ERR_NOTFOUND, -ERR_FULL ... ; tail: of an open, the end of the file,
+ * or of PATH.1 when it is empty; at most HELPER_TAIL bytes. */
+typedef void helper_lines_done(void *arg, int error, struct str tail);
+
+/* Opens, or opens again, a file; directories that lead into the state directory are made. */
+struct helper_call *helper_lines_open(struct helper *h, unsigned slot, const char *path,
+                                      const struct helper_lines_options *o, helper_lines_done *done,
+                                      void *arg);
+/* Adds whole lines at the end: all of them, or none with an error. A file that is no longer
+ * at its path is opened anew first. -ERR_NOTFOUND: the slot is not open, as in a helper that
+ * has taken the place of another. */
+struct helper_call *helper_lines_add(struct helper *h, unsigned slot, struct str lines,
+                                     helper_lines_done *done, void *arg);
 
 /* Spools, one directory under state_dir/spool each. `stats` comes with every answer of a
  * spool that is open; every question but an append also drops what is too old. error: as

@@ -166,6 +166,7 @@ struct child {
     struct spools *spools;
     struct runner *runner;
     const char *state_dir;
+    struct lines *lines;
 };
 
 static void serve(struct child *c, const struct message *m, const char *payload)
@@ -182,6 +183,12 @@ static void serve(struct child *c, const struct message *m, const char *payload)
         break;
     case MESSAGE_RUN:
         runner_ask(c->runner, m, payload);
+        break;
+    case MESSAGE_LINES_OPEN:
+        lines_open(c->lines, m, payload);
+        break;
+    case MESSAGE_LINES_ADD:
+        lines_add(c->lines, m, payload);
         break;
     default:
         spools_ask(c->spools, m, payload);
@@ -222,7 +229,8 @@ _Noreturn void helper_child(int fd, const char *state_dir)
     c.resolver = resolver_new(&c.answers);
     c.spools = spools_new(state_dir, &c.answers);
     c.runner = runner_new(&c.answers);
-    if (!c.resolver || !c.spools || !c.runner)
+    c.lines = lines_new(state_dir, &c.answers);
+    if (!c.resolver || !c.spools || !c.runner || !c.lines)
         _exit(1);
     answers_send(&c.answers, &hello, NULL);
     while (turn(&c))

@@ -208,7 +208,7 @@ static int enter(int at, const char *name)
 }
 
 /* The state directory is made with what leads to it: ~/.local/state may not be there. */
-static int make_path(const char *path)
+int disk_make_path(const char *path)
 {
     char part[4096];
     const size_t n = strlen(path);
@@ -241,7 +241,7 @@ static int lock(int dir)
 
 int disk_open(struct disk *d, const char *state_dir, const char *name)
 {
-    int r = make_path(state_dir);
+    int r = disk_make_path(state_dir);
     if (r < 0)
         return r;
     const int state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "model/event.h"
@@ -171,6 +172,8 @@ static unsigned dimension(enum own_label label, unsigned domains)
         return PROTOCOLS;
     case OWN_LIMIT:
         return OWN_LIMITS;
+    case OWN_LEVEL:
+        return LOG_LEVELS;
     case OWN_TIER:
         return sizeof tier_names / sizeof *tier_names;
     case OWN_VERDICT:
@@ -240,6 +243,9 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
     case OWN_PROTOCOL:
     case OWN_LIMIT:
         n = otlp_text(label, i, to, size);
+        break;
+    case OWN_LEVEL:
+        n = snprintf(to, size, "level=\"%s\"", log_level_name((enum log_level)i));
         break;
     case OWN_TIER:
         n = snprintf(to, size, "tier=\"%s\"", tier_names[i]);

@@ -36,6 +36,7 @@ enum own_label {
     OWN_OTLP,     /* code=,protocol=,signal=: own_otlp_index() */
     OWN_PROTOCOL, /* protocol= grpc, http: enum otlp_protocol */
     OWN_LIMIT,    /* limit= enum own_limit */
+    OWN_LEVEL,    /* level= log_level_name() */
 };
 
 /* What became of an item that a destination is done with. X(SYMBOL, "word") */
@@ -222,6 +223,20 @@ enum own_limit {
       "Watched components by health state.")                                                       \
     X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
       "HTTP requests answered, by port.")                                                          \
+    X(LOG_LINES, "mcptally_log_lines", COUNTER, U64, "", OWN_LEVEL,                                \
+      "Log lines of the daemon that were written, by level.")                                      \
+    X(LOG_SUPPRESSED, "mcptally_log_suppressed", COUNTER, U64, "", OWN_NONE,                       \
+      "Log lines that were held back, since too many of one kind came at once.")                   \
+    X(LOG_LOST, "mcptally_log_lost", COUNTER, U64, "", OWN_NONE,                                   \
+      "Log lines that were given up, since nobody took them.")                                     \
+    X(LOG_FALLBACKS, "mcptally_log_fallbacks", COUNTER, U64, "", OWN_NONE,                         \
+      "Times that the journal or the log file failed and lines went to stderr instead.")           \
+    X(AUDIT_RECORDS, "mcptally_audit_records", COUNTER, U64, "", OWN_NONE,                         \
+      "Acts that were recorded for the audit log.")                                                \
+    X(AUDIT_FAILURES, "mcptally_audit_failures", COUNTER, U64, "", OWN_NONE,                       \
+      "Times that the audit log could not be opened or written.")                                  \
+    X(AUDIT_LOST, "mcptally_audit_lost", COUNTER, U64, "", OWN_NONE,                               \
+      "Acts that have no record of their own, since the audit log could not be written for long.") \
     X(CONTROL_REFUSED, "mcptally_control_refused", COUNTER, U64, "", OWN_NONE,                     \
       "Requests to the control socket by whom they are not allowed to.")                           \
     X(OTLP_REQUESTS, "mcptally_otlp_requests", COUNTER, U64, "", OWN_OTLP,                         \

@@ -623,12 +623,10 @@ static bool live(struct world *w, uint32_t steps)
     return settle(w) && check(w) && check_all_arrived(w, 0) && check_all_arrived(w, 1);
 }
 
-static void quiet(enum log_level level, const char *component, const char *message, void *arg)
+static void quiet(void *arg, const struct log_line *line)
 {
-    (void)level;
-    (void)component;
-    (void)message;
     (void)arg;
+    (void)line;
 }
 
 void forward_history(uint64_t seed, uint32_t steps, enum mutant mutant, char wrong[256],
