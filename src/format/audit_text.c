@@ -9,7 +9,7 @@
 #include "format/json.h"
 #include "model/text.h"
 
-enum { TEXT_MAX = 512 }; /* of each text; at its longest, as \u00XX, six bytes a character */
+enum { TEXT_MAX = 512 }; /* bytes of each text, before quotes are escaped */
 
 void audit_hash(char to[AUDIT_HASH], struct str line)
 {
@@ -19,7 +19,7 @@ void audit_hash(char to[AUDIT_HASH], struct str line)
         snprintf(to + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
-/* As it goes into a line: cut, and what is no UTF-8 left out. */
+/* As it goes into a line: cut, what is no UTF-8 left out, control characters made blanks. */
 static void put(struct json_writer *j, const char *key, const char *text)
 {
     char clean[TEXT_MAX];
@@ -36,7 +36,7 @@ static void put(struct json_writer *j, const char *key, const char *text)
         }
         if (n + k > sizeof clean)
             break;
-        memcpy(clean + n, p, k);
+        memcpy(clean + n, (unsigned char)*p < ' ' ? " " : p, k);
         n += k;
         p += k;
     }
