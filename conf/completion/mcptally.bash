@@ -30,6 +30,7 @@ _mcptally_operands()
         "emit log 3") echo "trace debug info warn error fatal" ;;
         "sampling"*" 2") echo "show set reset" ;;
         "sampling set 3" | "sampling reset 3") echo "critical normal debug" ;;
+        "domain"*" 2") echo "list show reset drain" ;;
         "emit health 4") echo "healthy degraded unhealthy unknown" ;;
         help*" 2") _mcptally_commands ;;
     esac

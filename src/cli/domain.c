@@ -1,0 +1,156 @@
+/* domain: the failure domains of a daemon, shown, reset and drained. */
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/domain_text.h"
+#include "cli/options.h"
+#include "cli/source.h"
+#include "format/domain_doc.h"
+#include "format/ledger.h"
+
+struct domain_cli {
+    const char *runtime_dir;
+    uint64_t timeout; /* ns */
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct domain_cli, runtime_dir), "DIR",
+     "where the daemon's sockets and store are", 0, 0},
+    {"timeout", 0, OPTION_DURATION, offsetof(struct domain_cli, timeout), "TIME",
+     "how long to wait for the daemon's answer (5s)", 1, UINT64_MAX},
+    {"json", 0, OPTION_FLAG, offsetof(struct domain_cli, json), NULL, "print one JSON object", 0,
+     0},
+};
+
+static const struct options options = {
+    .command = "domain",
+    .usage = "[list] [--json]\nshow N [--json]\nreset N\ndrain N",
+    .about = "Shows the failure domains: the breaker, the ledger and the availability of each. "
+             "reset closes the breaker of one, fills its budgets and ends its drain; drain empties "
+             "it and keeps it so until it is reset.",
+    .rows = rows,
+    .nrows = sizeof rows / sizeof *rows,
+};
+
+enum { ANSWER_MAX = 4 << 20 };
+
+/* What was asked for. */
+struct asked {
+    bool list, changes;
+    unsigned domain;
+    char request[96];
+};
+
+static bool read_number(const char *text, unsigned *out)
+{
+    char *end;
+    const unsigned long n = strtoul(text, &end, 10);
+    *out = (unsigned)n;
+    return *text >= '0' && *text <= '9' && *end == '\0' && n < STORE_DOMAINS;
+}
+
+/* False after a message. */
+static bool read_words(int n, char **words, struct asked *a)
+{
+    static const char *const verbs[][2] = {
+        {"show", "domain"}, {"reset", "domain.reset"}, {"drain", "domain.drain"}};
+    const char *verb = n > 0 ? words[0] : "list";
+    *a = (struct asked){.list = strcmp(verb, "list") == 0};
+    if (a->list && n <= 1) {
+        snprintf(a->request, sizeof a->request, "{\"cmd\":\"domains\"}");
+        return true;
+    }
+    size_t i = 0;
+    while (i < sizeof verbs / sizeof *verbs && strcmp(verb, verbs[i][0]) != 0)
+        i++;
+    if (i == sizeof verbs / sizeof *verbs)
+        return options_wrong(&options, "what is '%s'?", words[a->list ? 1 : 0]), false;
+    if (n != 2)
+        return options_wrong(&options, "expected %s N", verb), false;
+    if (!read_number(words[1], &a->domain))
+        return options_wrong(&options, "a domain is a number below %d, not '%s'", STORE_DOMAINS,
+                             words[1]),
+               false;
+    a->changes = i > 0;
+    snprintf(a->request, sizeof a->request, "{\"cmd\":\"%s\",\"domain\":%u}", verbs[i][1],
+             a->domain);
+    return true;
+}
+
+/* The same documents for a daemon that is gone. */
+static int describe_store(struct buf *to, const struct store *st, const struct asked *a)
+{
+    struct json_writer j = json_begin(to);
+    struct ledger l;
+    if (a->changes) {
+        cli_error("no daemon runs");
+        return CLI_UNAVAILABLE;
+    }
+    if (a->list) {
+        domain_doc_list(&j, st, NULL, clock_now());
+        return CLI_OK;
+    }
+    if (a->domain >= domain_doc_count(st)) {
+        cli_error("the store has no domain %u", a->domain);
+        return CLI_FAILURE;
+    }
+    ledger_read(st, &l);
+    domain_doc(&j, NULL, st, &l, a->domain, NULL, clock_now());
+    return CLI_OK;
+}
+
+static int print(const struct buf *answer, const struct asked *a, bool as_json)
+{
+    json_error_t why;
+    json_t *doc = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
+    if (!doc) {
+        cli_error("the daemon's answer cannot be read: %s", why.text);
+        return CLI_FAILURE;
+    }
+    if (as_json) {
+        json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+    } else {
+        struct buf text;
+        buf_init(&text, ANSWER_MAX);
+        if (a->list)
+            domain_text_list(&text, doc);
+        else
+            domain_text(&text, doc);
+        cli_write(buf_str(&text));
+        buf_fini(&text);
+    }
+    json_decref(doc);
+    return CLI_OK;
+}
+
+int cmd_domain(int argc, char **argv)
+{
+    struct domain_cli o = {.timeout = 5 * NS_PER_S};
+    struct place place;
+    struct view view;
+    struct buf answer;
+    struct asked asked;
+    const int n = options_parse(&options, argc, argv, &o);
+    if (n < 0)
+        return options_exit(n);
+    if (!read_words(n, argv + 1, &asked))
+        return CLI_USAGE;
+    if (place_find(&place, o.runtime_dir) < 0)
+        return options_wrong(&options, "the runtime directory's path is too long");
+    buf_init(&answer, ANSWER_MAX);
+    int status = source_ask(&place, asked.request, o.timeout, &answer, &view);
+    if (status == CLI_OK && view.mem)
+        status = describe_store(&answer, &view.store, &asked);
+    if (status == CLI_OK)
+        status = print(&answer, &asked, o.json);
+    view_close(&view);
+    buf_fini(&answer);
+    return status;
+}
