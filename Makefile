@@ -24,11 +24,11 @@
 export CK_DEFAULT_TIMEOUT ?= 60
 
 # What building and testing need from Debian; the one list.
-DEBS := autoconf binutils check clang clang-format gcc g++ libc6-dev libevent-dev libjansson-dev \
-	libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libtre-dev libxxhash-dev \
-	libyaml-dev make mandoc nghttp2-client openssl pkg-config procps prometheus protobuf-c-compiler \
-	python3 python3-grpcio python3-prometheus-client python3-protobuf python3-pytest python3-yaml \
-	systemd-container util-linux xz-utils zlib1g-dev
+DEBS := apache2-utils autoconf binutils check clang clang-format curl g++ gcc libc6-dev \
+	libcrypt-dev libevent-dev libjansson-dev libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev \
+	libssl-dev libtre-dev libxxhash-dev libyaml-dev make mandoc nghttp2-client openssl pkg-config \
+	procps prometheus protobuf-c-compiler python3 python3-grpcio python3-prometheus-client \
+	python3-protobuf python3-pytest python3-yaml systemd-container util-linux xz-utils zlib1g-dev
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
@@ -65,7 +65,7 @@ ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now 
 say = $(if $(V),,@printf '  %s  %s\n' $(1) $@; )
 
 # ---- sources: a folder is a room; a new file needs no line here -------------
-ROOMS := base model wire otlp store mcp spool pipeline watch format forward intake serve helper export \
+ROOMS := base model wire otlp store mcp spool pipeline watch format forward intake serve gate helper export \
 	daemon client
 MAINS := src/daemon/main.c
 CORE := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
@@ -230,6 +230,7 @@ INSTALLED = \
 	644:src/client/mcptally.h:$(includedir)/mcptally.h \
 	644:conf/completion/mcptally.bash:$(datadir)/bash-completion/completions/mcptally \
 	644:conf/mcptallyd.yaml:$(SHARE)/mcptallyd.yaml \
+	644:conf/web.yaml:$(SHARE)/web.yaml \
 	$(foreach f,$(wildcard conf/rules/*.yaml),644:$f:$(SHARE)/rules/$(notdir $f)) \
 	644:$(B)/mcptallyd.service:$(SYSTEMD)/system/mcptallyd.service \
 	644:systemd/mcptallyd.socket:$(SYSTEMD)/system/mcptallyd.socket \

@@ -11,10 +11,11 @@
 
 #include "helper/message.h"
 
-/* The life of a spawner: takes sockets from `fd`, forks a helper for each. */
+/* The life of a spawner: takes sockets from `fd`, forks a helper, or a gate, for each. */
 _Noreturn void spawner_run(int fd, const char *state_dir);
-/* The other end: has a helper forked that gets `fd`. 0 or -ERR_CLOSED, -ERR_FULL. */
-int spawner_ask(int spawner, int fd);
+/* The other end: has one forked that gets `fd`. 0 or -ERR_CLOSED, -ERR_FULL. */
+enum spawned { SPAWN_HELPER, SPAWN_GATE };
+int spawner_ask(int spawner, enum spawned what, int fd);
 
 /* The life of a helper. */
 _Noreturn void helper_child(int fd, const char *state_dir);

@@ -243,7 +243,7 @@ static int spawn(struct helper *h)
         return -ERR_CLOSED;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -ERR_FULL;
-    const int r = spawner_ask(h->spawner_fd, pair[1]);
+    const int r = spawner_ask(h->spawner_fd, SPAWN_HELPER, pair[1]);
     close(pair[1]);
     if (r < 0 || evutil_make_socket_nonblocking(pair[0]) < 0) {
         close(pair[0]);
@@ -759,6 +759,11 @@ void helper_turn(struct helper *h, int ms)
         on_writable(h->fd, 0, h);
     if (p.revents & (POLLIN | POLLHUP))
         on_readable(h->fd, 0, h);
+}
+
+int helper_fork_gate(struct helper *h, int fd)
+{
+    return h->spawner_fd < 0 ? -ERR_CLOSED : spawner_ask(h->spawner_fd, SPAWN_GATE, fd);
 }
 
 bool helper_alive(const struct helper *h)

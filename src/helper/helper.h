@@ -50,6 +50,9 @@ void helper_free(struct helper *h);
  * end, when nothing else of it may run any more. */
 void helper_turn(struct helper *h, int ms);
 
+/* Has a gate forked (gate/gate.h), whose end of a socket is `fd`. 0, -ERR_CLOSED, -ERR_FULL. */
+int helper_fork_gate(struct helper *h, int fd);
+
 bool helper_alive(const struct helper *h);
 uint64_t helper_restarts(const struct helper *h);
 pid_t helper_pid(const struct helper *h); /* 0: not known, or dead */

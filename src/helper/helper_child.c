@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gate/gate_child.h"
 #include "helper/child.h"
 
 enum {
@@ -54,9 +55,9 @@ union control {
     struct cmsghdr align;
 };
 
-int spawner_ask(int spawner, int fd)
+int spawner_ask(int spawner, enum spawned what, int fd)
 {
-    char byte = 0;
+    char byte = (char)what;
     union control control = {0};
     struct iovec iov = {&byte, 1};
     struct msghdr m = {.msg_iov = &iov,
@@ -73,10 +74,10 @@ int spawner_ask(int spawner, int fd)
     return errno == EAGAIN || errno == ETOOMANYREFS ? -ERR_FULL : -ERR_CLOSED;
 }
 
-/* The socket for a new helper; -1 when the daemon has gone. */
-static int receive(int from)
+/* The socket for a new process, and what it is to be; -1 when the daemon has gone. */
+static int receive(int from, enum spawned *what)
 {
-    char byte;
+    char byte = SPAWN_HELPER;
     union control control;
     struct iovec iov = {&byte, 1};
     struct msghdr m = {.msg_iov = &iov,
@@ -91,6 +92,7 @@ static int receive(int from)
     int fd = -1;
     if (c && c->cmsg_type == SCM_RIGHTS)
         memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    *what = (enum spawned)byte;
     return fd;
 }
 
@@ -101,9 +103,15 @@ _Noreturn void spawner_run(int fd, const char *state_dir)
     signal(SIGCHLD, SIG_IGN); /* nobody waits for a helper: its socket tells */
     prctl(PR_SET_NAME, "mcptally-spawn");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    for (int next; (next = receive(socket)) >= 0; close(next))
-        if (fork() == 0)
+    enum spawned what;
+    for (int next; (next = receive(socket, &what)) >= 0; close(next)) {
+        if (fork() != 0)
+            continue;
+        if (what == SPAWN_GATE)
+            gate_child(keep_only(next));
+        else
             helper_child(next, state_dir);
+    }
     _exit(0);
 }
 
