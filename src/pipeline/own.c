@@ -56,7 +56,14 @@ static const char *const limit_names[OWN_LIMITS] = {
 #undef X
 };
 
+static const char *const reason_names[OWN_HTTP_REASONS] = {
+#define X(sym, word) word,
+    OWN_HTTP_REASON_TABLE(X)
+#undef X
+};
+
 enum {
+    PORTS = sizeof port_names / sizeof *port_names,
     PROTOCOLS = sizeof protocol_names / sizeof *protocol_names,
     CODES = sizeof otlp_codes / sizeof *otlp_codes,
     CODE_INTERNAL = 13,
@@ -157,7 +164,11 @@ static unsigned dimension(enum own_label label, unsigned domains)
     case OWN_RING:
         return RING_MAX;
     case OWN_PORT:
-        return sizeof port_names / sizeof *port_names;
+        return PORTS;
+    case OWN_HTTP:
+        return PORTS * OWN_HTTP_REASONS;
+    case OWN_RESULT:
+        return 2;
     case OWN_STATE:
         return HEALTH_UNHEALTHY + 1;
     case OWN_REDACT:
@@ -226,6 +237,13 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
         break;
     case OWN_PORT:
         n = snprintf(to, size, "port=\"%s\"", port_names[i]);
+        break;
+    case OWN_HTTP:
+        n = snprintf(to, size, "port=\"%s\",reason=\"%s\"", port_names[i / OWN_HTTP_REASONS],
+                     reason_names[i % OWN_HTTP_REASONS]);
+        break;
+    case OWN_RESULT:
+        n = snprintf(to, size, "result=\"%s\"", i ? "error" : "ok");
         break;
     case OWN_STATE:
         n = snprintf(to, size, "state=\"%s\"", health_name(i));

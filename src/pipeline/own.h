@@ -37,6 +37,8 @@ enum own_label {
     OWN_PROTOCOL, /* protocol= grpc, http: enum otlp_protocol */
     OWN_LIMIT,    /* limit= enum own_limit */
     OWN_LEVEL,    /* level= log_level_name() */
+    OWN_RESULT,   /* result= ok, error */
+    OWN_HTTP,     /* port=,reason= enum own_http_reason: own_http_index() */
 };
 
 /* What became of an item that a destination is done with. X(SYMBOL, "word") */
@@ -95,6 +97,25 @@ enum own_limit {
     OWN_LIMIT_TABLE(X)
 #undef X
         OWN_LIMITS
+};
+
+/* Why an HTTP port did not serve a request or a connection. X(SYMBOL, "word") */
+#define OWN_HTTP_REASON_TABLE(X)                                                                   \
+    X(RATE, "rate_limit")           /* too many from this address, or too many at all */           \
+    X(UNAUTHORIZED, "unauthorized") /* no right password or token */                               \
+    X(CHECKS, "checks")             /* too many passwords are being checked */                     \
+    X(METHOD, "method")             /* one that is not served */                                   \
+    X(BODY, "body")                 /* where none is meant */                                      \
+    X(SLOW, "time")               /* a head, a body or the reading of an answer takes too long */  \
+    X(CROWD, "connections")       /* gave way to a newcomer: there are as many as may be */        \
+    X(DESCRIPTORS, "descriptors") /* none is left */                                               \
+    X(GATE, "tls")                /* the process that speaks TLS is not there or too busy */
+
+enum own_http_reason {
+#define X(sym, word) OWN_HTTP_##sym,
+    OWN_HTTP_REASON_TABLE(X)
+#undef X
+        OWN_HTTP_REASONS
 };
 
 /* X(SYMBOL, "name", kind, type, "unit", label, "help") */
@@ -239,6 +260,16 @@ enum own_limit {
       "Acts that have no record of their own, since the audit log could not be written for long.") \
     X(CONTROL_REFUSED, "mcptally_control_refused", COUNTER, U64, "", OWN_NONE,                     \
       "Requests to the control socket by whom they are not allowed to.")                           \
+    X(HTTP_REFUSED, "mcptally_http_refused", COUNTER, U64, "", OWN_HTTP,                           \
+      "HTTP requests and connections that were not served, by port and reason.")                   \
+    X(HTTP_CONNECTIONS, "mcptally_http_connections", GAUGE, U64, "", OWN_PORT,                     \
+      "HTTP connections that are open, by port.")                                                  \
+    X(TLS_FAILED, "mcptally_tls_handshakes_failed", COUNTER, U64, "", OWN_NONE,                    \
+      "TLS handshakes that came to nothing, on all ports.")                                        \
+    X(PASSWORD_CHECKS, "mcptally_password_checks", COUNTER, U64, "", OWN_NONE,                     \
+      "Passwords whose hash was computed; others are remembered.")                                 \
+    X(WEB_READ, "mcptally_web_config_reads", COUNTER, U64, "", OWN_RESULT,                         \
+      "Times that a changed web configuration was read, by result; error: the one before stayed.") \
     X(OTLP_REQUESTS, "mcptally_otlp_requests", COUNTER, U64, "", OWN_OTLP,                         \
       "OTLP requests answered, by protocol, signal and gRPC code.")                                \
     X(OTLP_BYTES, "mcptally_otlp_received_bytes", COUNTER, U64, "By", OWN_PROTOCOL,                \
@@ -348,6 +379,12 @@ void own_dropped(struct own *o, unsigned domain, unsigned reason, uint64_t n);
 
 /* Of OWN_OTLP; a code that is not in OWN_CODE_TABLE counts as INTERNAL. */
 unsigned own_otlp_index(unsigned protocol, unsigned signal, unsigned code);
+
+/* Of OWN_HTTP. */
+static inline unsigned own_http_index(unsigned port, enum own_http_reason reason)
+{
+    return port * OWN_HTTP_REASONS + reason;
+}
 
 /* Adds to a counter, sets a gauge or a counter, inside the open batch. */
 void own_add(struct own *o, enum own_metric m, unsigned index, uint64_t n);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,14 +13,35 @@ struct acceptor {
     struct serve_env env;
     struct acceptor_owner owner;
     int fd;
+    int reserve; /* -1: not to be had */
     struct event *ready, *rest;
     bool full; /* the owner has no room */
 };
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Whether anybody waits: the kernel says that there is no descriptor also when not. */
+static bool turn_away(struct acceptor *a)
+{
+    if (a->reserve >= 0)
+        close(a->reserve);
+    const int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const bool nobody = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (fd >= 0)
+        close(fd);
+    a->reserve = open_reserve();
+    return !nobody;
+}
 
 /* Out of descriptors or memory. Without a timer to end the rest there is none. */
 static void rest(struct acceptor *a)
 {
     static const struct timeval t = {0, REST_MS * 1000};
+    if (a->owner.dry)
+        a->owner.dry(a->owner.arg);
     if (event_add(a->rest, &t) == 0)
         event_del(a->ready);
 }
@@ -33,7 +55,7 @@ static bool accept_one(struct acceptor *a)
     if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
         return true;
     if (fd < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (errno != EAGAIN && errno != EWOULDBLOCK && turn_away(a))
             rest(a);
         return false;
     }
@@ -81,6 +103,7 @@ struct acceptor *acceptor_new(const struct serve_env *env, int listen_fd,
         return NULL;
     }
     *a = (struct acceptor){.magic = ACCEPTOR_MAGIC, .env = *env, .owner = *owner, .fd = listen_fd};
+    a->reserve = open_reserve();
     a->ready = event_new(env->base, listen_fd, EV_READ | EV_PERSIST, on_ready, a);
     a->rest = event_new(env->base, -1, 0, on_rest, a);
     if (a->ready && a->rest && event_add(a->ready, NULL) == 0)
@@ -98,6 +121,8 @@ void acceptor_free(struct acceptor *a)
     if (a->rest)
         event_free(a->rest);
     close(a->fd);
+    if (a->reserve >= 0)
+        close(a->reserve);
     a->magic = 0;
     free(a);
 }

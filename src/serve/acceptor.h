@@ -1,8 +1,9 @@
 /* acceptor: takes connections off a listening socket, for who wants them. Floor 4.
  *
  * At most 64 a wakeup. When descriptors or memory are out it rests for 100 ms, because a
- * listener that is ready and cannot be accepted from would spin; when its owner is full it
- * stops until it is told that there is room. */
+ * listener that is ready and cannot be accepted from would spin; a descriptor in reserve
+ * lets one connection be taken and closed before, so that its peer does not wait. When its
+ * owner is full it stops until it is told that there is room. */
 #ifndef MCPTALLY_SERVE_ACCEPTOR_H
 #define MCPTALLY_SERVE_ACCEPTOR_H
 
@@ -15,6 +16,7 @@ struct acceptor_owner {
     /* Takes a connection, also when it has no use for it. False: there is no more room;
      * acceptor_go_on() says when there is. */
     bool (*take)(void *arg, int fd, const struct sockaddr_storage *from, socklen_t size);
+    void (*dry)(void *arg); /* it rests; NULL: nobody wants to know */
     void *arg;
 };
 

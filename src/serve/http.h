@@ -12,13 +12,21 @@
  *   REPLY  the answer is made or sent
  *   IDLE   kept alive between two requests
  * When the last place is taken, the oldest idle connection makes room, else the
- * one whose head, else the one whose body, is awaited longest: who only holds a
- * place cannot keep others out. */
+ * one whose head, else the one whose body, is awaited longest, else one that takes
+ * long to read its answer: who only holds a place cannot keep others out.
+ *
+ * A guard says who may ask, how often, and whether it is TLS that is spoken: then the
+ * gate has the connection, and we one end of a socket pair. Every answer has the headers
+ * that keep browsers from doing with it what nobody asked for. */
 #ifndef MCPTALLY_SERVE_HTTP_H
 #define MCPTALLY_SERVE_HTTP_H
 
 #include "base/str.h"
 #include "serve/env.h"
+
+struct access;
+struct gate;
+struct throttle;
 
 struct http_server;
 struct http_exchange; /* a request that is being answered */
@@ -44,6 +52,15 @@ struct http_route {
     const struct http_upload *upload; /* POST, in place of the handler; NULL: GET and HEAD */
 };
 
+/* Changes between two callbacks if need be. */
+struct http_guard {
+    struct gate *gate;         /* NULL: plain */
+    struct access *access;     /* NULL: everybody may */
+    bool authenticate;         /* whoever asks has to say who he is */
+    bool limited;              /* and is under the configuration's rate limit */
+    struct throttle *throttle; /* NULL: as often as he likes */
+};
+
 struct http_options {
     const char *title; /* of the index page at / */
     unsigned own_port; /* index in mcptally_http_requests */
@@ -53,6 +70,8 @@ struct http_options {
     void *arg;               /* for the handlers */
     void (*full)(void *arg); /* a connection has been made to give way; may be NULL */
     uint64_t head_ns, body_ns, reply_ns, idle_ns; /* the phases' deadlines; 0: 2, 10, 30, 75 s */
+    uint64_t patience_ns;           /* of an answer until it gives way to a newcomer; 0: 10 s */
+    const struct http_guard *guard; /* borrowed; NULL: none */
 };
 
 /* Serves on a listening socket, which it takes also when it fails. NULL when

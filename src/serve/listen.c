@@ -108,6 +108,16 @@ bool listen_address_ok(const char *address)
     return parse(address, &a) != 0;
 }
 
+bool listen_is_local(const char *address)
+{
+    union address a;
+    if (parse(address, &a) == 0)
+        return true;
+    if (a.any.sa_family == AF_INET)
+        return ntohl(a.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
+}
+
 int listen_unix(const char *path, mode_t mode, gid_t gid)
 {
     union address a = {.un = {.sun_family = AF_UNIX}};

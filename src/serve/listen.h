@@ -16,6 +16,9 @@ int listen_tcp(const char *address);
 /* Whether listen_tcp() can take an address. */
 bool listen_address_ok(const char *address);
 
+/* Whether nobody but this machine reaches it: a loopback address, or none at all. */
+bool listen_is_local(const char *address);
+
 /* A Unix stream listener; what lies at the path is replaced, so the caller must
  * know that nobody listens there. gid (gid_t)-1 leaves the group alone. The
  * descriptor, -ERR_SYNTAX (the path is too long), or -ERR_IO with errno. */
