@@ -2,6 +2,7 @@
 
 #include "helper/helper.h"
 #include "intake/conn.h"
+#include "serve/throttle.h"
 #include "pipeline/link.h"
 #include "pipeline/trace_table.h"
 
@@ -12,6 +13,8 @@ enum {
     GRPC_BYTES = 64 << 10, /* one gRPC connection with all of its streams open */
     RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
     LANE_BYTES = 1 << 20,  /* a lane's buffers, and its share of the connection's */
+    /* Addresses that are counted, remembered passwords, and messages of the gate. */
+    ACCESS_BYTES = THROTTLE_PLACES * 64 + (512 << 10),
     ID_BYTES = sizeof(struct link_series),
     TRACE_BYTES = sizeof(struct trace_entry) + 2 * sizeof(uint32_t), /* and its buckets */
 };
@@ -57,6 +60,7 @@ void bound_print(FILE *to, const struct config *c)
         {"traces", c->sampling_traces, TRACE_BYTES},
         {"forwarding", lanes(c), lane_bytes(c)},
         {"helper", 1, HELPER_BYTES},
+        {"access", 1, ACCESS_BYTES},
         {"program", 1, BASE_BYTES},
     };
     uint64_t sum = 0;

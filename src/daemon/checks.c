@@ -97,6 +97,13 @@ static void check_port(struct daemon *d, const char *name, const struct port *po
         say(c, CHECK_WARN, "%s", error);
 }
 
+static void check_web(struct daemon *d)
+{
+    struct check *c = verdict_add(&d->verdict, "web", 0);
+    if (*d->web.error)
+        say(c, CHECK_WARN, "the web configuration is not in force: %.200s", d->web.error);
+}
+
 static enum check_status status_of(enum health_status s)
 {
     static const enum check_status same[] = {
@@ -154,6 +161,7 @@ void checks_make(struct daemon *d)
     check_port(d, "health_port", d->ports.health);
     check_port(d, "otlp_grpc_port", d->otlp.grpc);
     check_port(d, "otlp_http_port", d->otlp.http);
+    check_web(d);
     check_memory(d);
     check_components(d);
     check_required(d);

@@ -95,6 +95,14 @@
       "Where OTLP over gRPC is received.")                                                         \
     X(ADDRESS, listen_otlp_http, "listen.otlp_http", "127.0.0.1:4318", 0, 0, RESTART,              \
       "Where OTLP over HTTP is received: /v1/traces, /v1/metrics and /v1/logs.")                   \
+    X(PATH, web_config_file, "web.config_file", "", 0, 0, RELOAD,                                  \
+      "File that says how TLS is spoken at the HTTP ports and who may ask; see "                   \
+      "mcptallyd-web.yaml(5). A relative path begins in the directory of the configuration file. " \
+      "Empty: plain HTTP, and everybody may.")                                                     \
+    X(BOOL, web_health_authentication, "web.health_authentication", "false", 0, 0, RELOAD,         \
+      "Whether the health port asks for a password or token as well.")                             \
+    X(BOOL, web_health_tls, "web.health_tls", "true", 0, 0, RELOAD,                                \
+      "Whether the health port speaks TLS when web.config_file says how.")                         \
     X(SIZE, store_size, "store.size", "64MiB", STORE_MIN, STORE_LARGEST, RESTART,                  \
       "Size of the shared memory that holds all state. Memory follows use. A store that is there " \
       "keeps its size until it is removed or the machine boots.")                                  \
@@ -181,6 +189,11 @@
       "Time for which a rendered metrics page is served again. 0: every scrape is fresh.")         \
     X(COUNT, metrics_connections, "metrics.connections", "32", 1, 1000, RESTART,                   \
       "HTTP connections to the metrics port at one time.")                                         \
+    X(COUNT, metrics_requests_per_minute, "metrics.requests_per_minute", "100", 0, 1000000,        \
+      RELOAD,                                                                                      \
+      "Requests to the metrics port that one client address may make within a minute; more are "   \
+      "answered with 429 and Retry-After. An IPv6 network of 64 bits is one client. 0: any "       \
+      "number.")                                                                                   \
     X(SIZE, metrics_page_bytes, "metrics.page_bytes", "64MiB", 1 << 20, UINT64_C(1) << 32, RELOAD, \
       "Memory of rendered pages, all scrapes together.")                                           \
     X(BOOL, metrics_target_info, "metrics.target_info", "true", 0, 0, RELOAD,                      \
@@ -205,6 +218,8 @@
       "The same of one in JSON.")                                                                  \
     X(COUNT, otlp_connections, "otlp.connections", "256", 1, 100000, RESTART,                      \
       "Connections to each of the OTLP ports at one time.")                                        \
+    X(BOOL, otlp_web, "otlp.web", "false", 0, 0, RELOAD,                                           \
+      "Whether web.config_file holds for the OTLP ports, too.")                                    \
     X(COUNT, otlp_streams, "otlp.streams", "16", 1, 1000, RELOAD,                                  \
       "Requests that one gRPC connection may have open, from the next connection on.")             \
     X(DURATION, otlp_receive_timeout, "otlp.receive_timeout", "10s", 100 * NS_PER_MS, CONFIG_HOUR, \

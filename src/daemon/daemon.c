@@ -159,6 +159,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     own_complete(&d->pipeline.own, now);
     intake_sweep(&d->intake, now);
     otlp_ports_tick(&d->otlp);
+    ports_tick(&d->ports);
     (void)pipeline_sweep(&d->pipeline, now, SWEEP_UNITS);
     sampling_tick(d->sampling, now);
     log_flood(d);
@@ -510,11 +511,26 @@ static struct serve_env env_of(struct daemon *d)
     };
 }
 
+static int start_web(struct daemon *d)
+{
+    const int r = web_start(&d->web, d->base, &d->pipeline, d->helper, d->config, d->load->used);
+    if (r < 0)
+        web_stop(&d->web);
+    return r == -ERR_SYNTAX ? DAEMON_CONFIG : r < 0 ? DAEMON_FAILED : DAEMON_OK;
+}
+
+static void stop_web(struct daemon *d)
+{
+    web_stop(&d->web);
+}
+
 static int start_ports(struct daemon *d)
 {
     const struct serve_env env = env_of(d);
     const struct ports_about about = {
         .runtime_dir = d->paths.runtime,
+        .metrics_guard = &d->web.metrics,
+        .health_guard = &d->web.health,
         .verdict = &d->verdict,
         .started = d->started.mono,
         .describe = describe,
@@ -528,6 +544,7 @@ static int start_ports(struct daemon *d)
 
 static void stop_ports(struct daemon *d)
 {
+    web_settle(&d->web);
     ports_stop(&d->ports);
 }
 
@@ -566,7 +583,7 @@ static void stop_intake(struct daemon *d)
 static int start_otlp(struct daemon *d)
 {
     const struct serve_env env = env_of(d);
-    const int r = otlp_ports_start(&d->otlp, &env, d->config, &d->passed);
+    const int r = otlp_ports_start(&d->otlp, &env, d->config, &d->passed, &d->web.otlp_guard);
     d->otlp.in.turned = on_turned;
     d->otlp.in.turned_arg = d;
     if (r < 0)
@@ -576,6 +593,7 @@ static int start_otlp(struct daemon *d)
 
 static void stop_otlp(struct daemon *d)
 {
+    web_settle(&d->web);
     otlp_ports_stop(&d->otlp);
 }
 
@@ -631,6 +649,7 @@ static const struct step {
     {start_pipeline, stop_pipeline},     /* our own metrics are declared before any producer's */
     {start_watch, stop_watch},           /* health goes on from what the store has */
     {start_forwarding, stop_forwarding}, /* destinations are sent what they have not had */
+    {start_web, stop_web},               /* who may ask is known */
     {start_ports, stop_ports},           /* HTTP and the control socket answer */
     {start_intake, stop_intake},         /* producers connect */
     {start_otlp, stop_otlp},             /* and OTLP's, which may be told to come back later */

@@ -21,6 +21,7 @@
 #include "daemon/resource.h"
 #include "daemon/sockets.h"
 #include "daemon/storefile.h"
+#include "daemon/web.h"
 #include "intake/intake.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
@@ -71,6 +72,7 @@ struct daemon {
     struct str *required; /* what its options borrow */
     uint64_t watched;     /* records of the event ring that the watchers have seen */
     struct verdict verdict;
+    struct web web;
     struct ports ports;
     struct socket_place events;
     struct intake intake;

@@ -95,6 +95,16 @@ static int parse(int argc, char **argv, struct invocation *c)
     return optind == argc ? -1 : wrong_usage();
 }
 
+static void check_warn(const struct config *config, const struct load *load)
+{
+    struct buf lines;
+    buf_init(&lines, 4096);
+    web_warn(config, load->used, &lines);
+    for (const char *p = lines.p, *end = lines.p + lines.n; p < end; p += strcspn(p, "\n") + 1)
+        fprintf(stderr, "warning: %.*s\n", (int)strcspn(p, "\n"), p);
+    buf_fini(&lines);
+}
+
 static int run(struct invocation *c)
 {
     struct config config;
@@ -106,13 +116,16 @@ static int run(struct invocation *c)
         faults_fini(&faults);
         return status;
     }
-    faults_fini(&faults);
-    if (c->check) {
+    if (!web_check(&config, c->load.used, &faults)) {
+        fputs(faults_text(&faults), stderr);
+    } else if (c->check) {
+        check_warn(&config, &c->load);
         bound_print(stdout, &config);
         status = DAEMON_OK;
     } else {
         status = daemon_run(&c->load, &config);
     }
+    faults_fini(&faults);
     config_fini(&config);
     return status;
 }

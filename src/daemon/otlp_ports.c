@@ -39,7 +39,8 @@ static void on_full(void *arg)
 }
 
 static struct port *start_http(struct otlp_ports *p, const struct serve_env *env,
-                               const struct config *c, struct passed *passed)
+                               const struct config *c, struct passed *passed,
+                               const struct http_guard *guard)
 {
     const struct port_options o = {
         .name = "otlp_http",
@@ -52,6 +53,7 @@ static struct port *start_http(struct otlp_ports *p, const struct serve_env *env
                  .connections = p->connections,
                  .routes = otlp_http_routes,
                  .nroutes = otlp_http_nroutes,
+                 .guard = guard,
                  .body_ns = c->otlp_receive_timeout,
                  .idle_ns = c->otlp_idle_timeout,
                  .full = on_full,
@@ -66,11 +68,12 @@ static void refresh(void *arg)
     const struct http_server *http = port_server(p->http);
     own_set(&p->in.pl->own, OWN_OTLP_CONNECTIONS, OTLP_HTTP,
             http ? http_server_connections(http) : 0);
+    own_set(&p->in.pl->own, OWN_HTTP_CONNECTIONS, 2, http ? http_server_connections(http) : 0);
     own_set(&p->in.pl->own, OWN_OTLP_BUFFER, 0, p->in.budget.used);
 }
 
 int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const struct config *c,
-                     struct passed *passed)
+                     struct passed *passed, const struct http_guard *guard)
 {
     struct otlp_intake_options o;
     options_otlp(c, &o);
@@ -81,7 +84,7 @@ int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const st
     env->pl->refresh = refresh;
     env->pl->refresh_arg = p;
     p->grpc = start_grpc(p, env, c, passed);
-    p->http = p->grpc ? start_http(p, env, c, passed) : NULL;
+    p->http = p->grpc ? start_http(p, env, c, passed, guard) : NULL;
     return p->http ? 0 : -ERR_NOMEM;
 }
 

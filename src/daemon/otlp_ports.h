@@ -20,7 +20,7 @@ struct otlp_ports {
 /* 0 or -ERR_NOMEM; an address that cannot be had is no failure. After a failure, too,
  * otlp_ports_stop() is to be called. */
 int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const struct config *c,
-                     struct passed *passed);
+                     struct passed *passed, const struct http_guard *guard);
 
 /* What can be changed while they run. */
 void otlp_ports_configure(struct otlp_ports *p, const struct config *c);

@@ -7,6 +7,10 @@
 #include "daemon/commands.h"
 #include "daemon/value.h"
 #include "serve/metrics_page.h"
+#include "store/commit.h"
+
+/* What a probe is answered fits into any socket: who does not read it does not want it. */
+#define HEALTH_PATIENCE NS_PER_S
 
 static struct pages_options pages_options_of(const struct config *c)
 {
@@ -14,7 +18,8 @@ static struct pages_options pages_options_of(const struct config *c)
                                   .bytes = c->metrics_page_bytes};
 }
 
-static struct port *start_metrics(struct ports *p, const struct config *c, struct passed *passed)
+static struct port *start_metrics(struct ports *p, const struct config *c, struct passed *passed,
+                                  const struct http_guard *guard)
 {
     const struct port_options o = {
         .name = "metrics",
@@ -27,12 +32,14 @@ static struct port *start_metrics(struct ports *p, const struct config *c, struc
                  .connections = (unsigned)c->metrics_connections,
                  .routes = metrics_page_routes,
                  .nroutes = metrics_page_nroutes,
+                 .guard = guard,
                  .arg = p->pages},
     };
     return port_new(&p->env, &o);
 }
 
-static struct port *start_health(struct ports *p, const struct config *c, struct passed *passed)
+static struct port *start_health(struct ports *p, const struct config *c, struct passed *passed,
+                                 const struct http_guard *guard)
 {
     const struct port_options o = {
         .name = "health",
@@ -45,6 +52,8 @@ static struct port *start_health(struct ports *p, const struct config *c, struct
                  .connections = (unsigned)c->health_connections,
                  .routes = health_page_routes,
                  .nroutes = health_page_nroutes,
+                 .guard = guard,
+                 .patience_ns = HEALTH_PATIENCE,
                  .arg = &p->health_page},
     };
     return port_new(&p->env, &o);
@@ -117,8 +126,8 @@ int ports_start(struct ports *p, const struct serve_env *env, const struct confi
     const int r = start_control(p, c, passed, about);
     if (r < 0)
         return r;
-    p->metrics = start_metrics(p, c, passed);
-    p->health = p->metrics ? start_health(p, c, passed) : NULL;
+    p->metrics = start_metrics(p, c, passed, about->metrics_guard);
+    p->health = p->metrics ? start_health(p, c, passed, about->health_guard) : NULL;
     return p->health ? 0 : -ERR_NOMEM;
 }
 
@@ -131,6 +140,19 @@ void ports_configure(struct ports *p, const struct config *c)
         control_set_admins(p->control, &admins);
     else
         log_error("control", "memory is out: control.admin_* stay as they were");
+}
+
+static void tick_port(struct ports *p, const struct port *port, unsigned own_port)
+{
+    const struct http_server *s = port_server(port);
+    own_set(&p->env.pl->own, OWN_HTTP_CONNECTIONS, own_port, s ? http_server_connections(s) : 0);
+}
+
+void ports_tick(struct ports *p)
+{
+    tick_port(p, p->metrics, 0);
+    tick_port(p, p->health, 1);
+    store_commit(p->env.pl->st);
 }
 
 void ports_stop(struct ports *p)

@@ -21,6 +21,7 @@ struct ports {
 /* What they tell of the daemon; borrowed. */
 struct ports_about {
     const char *runtime_dir;
+    const struct http_guard *metrics_guard, *health_guard;
     const struct verdict *verdict;
     uint64_t started; /* mono ns */
     void (*describe)(void *arg, struct status_info *out);
@@ -35,6 +36,8 @@ int ports_start(struct ports *p, const struct serve_env *env, const struct confi
 
 /* What can be changed while they run. */
 void ports_configure(struct ports *p, const struct config *c);
+
+void ports_tick(struct ports *p); /* brings the gauges up to date; once a second */
 
 void ports_stop(struct ports *p);
 

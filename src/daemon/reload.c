@@ -70,6 +70,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     forwarding_configure(d->forwarding, d->config);
     ports_configure(&d->ports, d->config);
     otlp_ports_configure(&d->otlp, d->config);
+    web_configure(&d->web, d->config, d->load->used);
     health_watch_configure(&d->health, &health);
     free(d->required);
     d->required = required;

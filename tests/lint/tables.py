@@ -11,6 +11,9 @@ TABLES = (
     ("DROP_TABLE", "src/model/drop.h", "man/mcptally-metrics.7"),
     ("OWN_TABLE", "src/pipeline/own.h", "man/mcptally-metrics.7"),
     ("OWN_OUTCOME_TABLE", "src/pipeline/own.h", "man/mcptally-metrics.7"),
+    ("OWN_HTTP_REASON_TABLE", "src/pipeline/own.h", "man/mcptally-metrics.7"),
+    ("WEB_HEADER_TABLE", "src/gate/web_config.h", "man/mcptallyd-web.yaml.5"),
+    ("WEB_CLIENT_AUTH_TABLE", "src/gate/web_config.h", "man/mcptallyd-web.yaml.5"),
     ("CONFIG_TABLE", "src/daemon/config_table.h", "man/mcptallyd.yaml.5"),
 )
 COMMANDS = ("COMMAND_TABLE", "src/cli/cli.h", "man/mcptally.1")

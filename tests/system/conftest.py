@@ -93,6 +93,7 @@ class Daemon:
         self.binary = BUILD / "mcptallyd"
         self.options = {f"listen.{port}": "127.0.0.1:0"
                         for port in ("metrics", "health", "otlp_grpc", "otlp_http")}
+        self.options["metrics.requests_per_minute"] = "0"  # tests look at /metrics all the time
         self.config = None
         self.env = {}
         self.arguments = []
