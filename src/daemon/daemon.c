@@ -149,8 +149,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct daemon *d = arg;
     (void)fd;
     (void)what;
-    if (d->notify.watchdog)
-        notify_send(&d->notify, "WATCHDOG=1");
+    notify_again(&d->notify);
+    notify_watchdog(&d->notify);
     if (d->state != DAEMON_SERVING)
         return;
     const struct when now = clock_now();
@@ -270,10 +270,18 @@ static uint64_t tick_of(const struct notify *n)
     return n->watchdog && n->watchdog / 2 < TICK_NS ? n->watchdog / 2 : TICK_NS;
 }
 
+/* Its words go where ours go, and not to stderr in a form of their own. */
+static void on_libevent(int severity, const char *words)
+{
+    if (severity >= EVENT_LOG_WARN)
+        log_warn("libevent", "%s", words);
+}
+
 static int start_loop(struct daemon *d)
 {
     const struct timeval tick = timeval_of(tick_of(&d->notify));
     signal(SIGPIPE, SIG_IGN);
+    event_set_log_callback(on_libevent);
     /* No priorities: while something of a higher one is ready, libevent runs nothing
      * of a lower one, so whoever hammers one port would stop all else. Every source
      * does one bounded unit a turn instead. */
@@ -683,8 +691,10 @@ int daemon_run(struct load *load, struct config *config)
 {
     struct daemon *d = calloc(1, sizeof *d);
     unsigned done;
-    if (!d)
+    if (!d) {
+        log_error("daemon", "%s", err_help(-ERR_NOMEM));
         return DAEMON_FAILED;
+    }
     d->load = load;
     d->config = config;
     d->file.fd = -1;
@@ -694,8 +704,10 @@ int daemon_run(struct load *load, struct config *config)
     notify_init(&d->notify);
     passed_init(&d->passed);
     int status = start(d, &done);
-    if (status == DAEMON_OK && d->state == DAEMON_SERVING)
-        event_base_dispatch(d->base);
+    if (status != DAEMON_OK)
+        log_error("daemon", "the start has failed");
+    else if (d->state == DAEMON_SERVING && event_base_dispatch(d->base) < 0)
+        status = DAEMON_FAILED;
     stop(d, done);
     logger_fini(&d->logger);
     notify_fini(&d->notify);

@@ -134,8 +134,10 @@ int main(int argc, char **argv)
 {
     struct invocation c = {0};
     c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
-    if (!c.load.overrides)
+    if (!c.load.overrides) {
+        fputs("mcptallyd: out of memory\n", stderr);
         return DAEMON_FAILED;
+    }
     int status = parse(argc, argv, &c);
     if (status < 0)
         status = run(&c);

@@ -1,5 +1,6 @@
 #include "daemon/notify.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ void notify_init(struct notify *n)
     n->to_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
     if (path[0] == '@')
         n->to.sun_path[0] = '\0';
-    n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    n->asked = true;
 }
 
 void notify_fini(struct notify *n)
@@ -51,23 +52,47 @@ void notify_fini(struct notify *n)
     if (n->fd >= 0)
         close(n->fd);
     n->fd = -1;
+    n->asked = false;
 }
 
-void notify_send(const struct notify *n, const char *fmt, ...)
+static bool post(struct notify *n, const char *text)
 {
-    char text[1024];
     if (n->fd < 0)
+        n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (n->fd < 0)
+        return false;
+    ssize_t sent;
+    do
+        sent = sendto(n->fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n->to,
+                      n->to_size);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0;
+}
+
+void notify_send(struct notify *n, const char *fmt, ...)
+{
+    if (!n->asked)
         return;
     va_list ap;
     va_start(ap, fmt);
-    int size = vsnprintf(text, sizeof text, fmt, ap);
+    vsnprintf(n->untold, sizeof n->untold, fmt, ap);
     va_end(ap);
-    if (size > 0 && size < (int)sizeof text)
-        (void)!sendto(n->fd, text, (size_t)size, MSG_NOSIGNAL, (const struct sockaddr *)&n->to,
-                      n->to_size);
+    notify_again(n);
 }
 
-void notify_reloading(const struct notify *n)
+void notify_again(struct notify *n)
+{
+    if (n->untold[0] && post(n, n->untold))
+        n->untold[0] = '\0';
+}
+
+void notify_watchdog(struct notify *n)
+{
+    if (n->asked && n->watchdog)
+        (void)post(n, "WATCHDOG=1");
+}
+
+void notify_reloading(struct notify *n)
 {
     struct timespec t = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &t);

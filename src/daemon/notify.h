@@ -10,8 +10,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+enum { NOTIFY_TEXT = 1024 };
+
 struct notify {
-    int fd; /* datagram socket, or -1 */
+    int fd;                   /* datagram socket, or -1 */
+    bool asked;               /* there is somebody to tell */
+    char untold[NOTIFY_TEXT]; /* the newest state, when that could not be sent; else empty */
     struct sockaddr_un to;
     socklen_t to_size;
     uint64_t watchdog; /* ns between two pings that systemd expects, 0: none */
@@ -21,13 +25,18 @@ struct notify {
 void notify_init(struct notify *n);
 void notify_fini(struct notify *n);
 
-/* Sends lines such as "READY=1\nSTATUS=..."; never waits, a failure is ignored:
- * there is nobody else to tell. */
-void notify_send(const struct notify *n, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Sends lines such as "READY=1\nSTATUS=..."; never waits. What cannot be sent now is kept
+ * for notify_again(): who never hears of READY=1 takes us for dead. */
+void notify_send(struct notify *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* To be called now and then: sends what could not be sent. */
+void notify_again(struct notify *n);
+
+/* A sign of life; the next one makes up for one that is lost. */
+void notify_watchdog(struct notify *n);
 
 /* Sends RELOADING=1 with the time, on the clock that systemd wants for it. */
-void notify_reloading(const struct notify *n);
+void notify_reloading(struct notify *n);
 
 /* A descriptor that systemd or another parent passed (LISTEN_FDS, LISTEN_PID,
  * LISTEN_FDNAMES). */

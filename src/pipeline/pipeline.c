@@ -68,6 +68,7 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
     pl->attached = calloc(table_capacity(st, TABLE_SESSIONS), sizeof *pl->attached);
     const int r = pl->attached ? own_init(&pl->own, st, o->domains, now) : -ERR_NOMEM;
     if (r < 0) {
+        store_commit(st); /* what was declared stays */
         pipeline_fini(pl);
         return r;
     }

@@ -68,6 +68,29 @@ START_TEST(abstract)
 }
 END_TEST
 
+/* It asks again until it is heard, and then no more; only the newest state counts. */
+START_TEST(heard_late)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct notify n;
+    char name[64];
+    snprintf(name, sizeof name, "@mcptally-late-%d", (int)getpid());
+    memcpy(a.sun_path + 1, name + 1, strlen(name) - 1);
+    setenv("NOTIFY_SOCKET", name, 1);
+    notify_init(&n);
+    notify_send(&n, "RELOADING=1");
+    notify_send(&n, "READY=1");
+    notify_again(&n);
+    int fd = receiver(&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name)));
+    notify_again(&n);
+    expect(fd, "READY=1");
+    notify_again(&n);
+    expect(fd, "");
+    notify_fini(&n);
+    close(fd);
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
     static const char *const sockets[] = {"", "/", "relative", "/nonexistent/notify"};
@@ -156,6 +179,7 @@ int main(void)
     TCase *t = tcase_create("notify");
     tcase_add_test(t, by_path);
     tcase_add_test(t, abstract);
+    tcase_add_test(t, heard_late);
     tcase_add_loop_test(t, nobody_listens, 0, 4);
     tcase_add_test(t, watchdog);
     tcase_add_test(t, passed_by_name);
