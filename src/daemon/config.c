@@ -319,16 +319,14 @@ bool config_override(struct config *c, const char *assignment, struct faults *f)
 
 /* ---- as a whole ---- */
 
-void config_init(struct config *c)
+bool config_init(struct config *c, struct faults *f)
 {
     *c = (struct config){0};
-    struct faults f;
-    faults_init(&f);
-    for (int i = 0; i < CONFIG_KEYS; i++)
+    bool good = true;
+    for (int i = 0; i < CONFIG_KEYS && good; i++)
         if (is_scalar(&rows[i]))
-            set_scalar(c, &rows[i], rows[i].dflt, &f, (struct place){.file = "default"});
-    assert(f.count == 0);
-    faults_fini(&f);
+            good = set_scalar(c, &rows[i], rows[i].dflt, f, (struct place){.file = "default"});
+    return good;
 }
 
 static void clear_field(struct config *c, const struct config_row *row)

@@ -82,8 +82,8 @@ struct config_row {
 const struct config_row *config_row(enum config_key key);
 const char *config_expected(enum config_type type);
 
-/* Every key at its default. */
-void config_init(struct config *c);
+/* Every key at its default. False when memory is out; c is then good for config_fini() only. */
+bool config_init(struct config *c, struct faults *f);
 void config_fini(struct config *c);
 
 /* Reads a file over what is there. False after faults; c is then good for

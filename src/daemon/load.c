@@ -20,8 +20,11 @@ static const char *lookup(const char *name)
 
 bool load_config(struct load *l, struct config *c, struct faults *f)
 {
-    bool good = true;
-    config_init(c);
+    bool good = config_init(c, f);
+    if (!good) {
+        config_fini(c);
+        return false;
+    }
     l->used = l->file ? l->file : access(CONFIG_FILE, F_OK) == 0 ? CONFIG_FILE : NULL;
     if (l->used)
         good = config_read(c, l->used, f);

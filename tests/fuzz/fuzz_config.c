@@ -43,8 +43,9 @@ static void as_file(const uint8_t *data, size_t size)
 {
     struct config c;
     struct faults f;
-    config_init(&c);
     faults_init(&f);
+    if (!config_init(&c, &f))
+        abort();
     const bool read = config_parse(&c, "fuzz", data, size, &f);
     if (read && !reads_files(&c) && config_finish(&c, &f)) {
         assert(f.count == 0);
@@ -61,8 +62,9 @@ static void as_overrides(const uint8_t *data, size_t size)
     struct config c;
     struct faults f;
     char *text = strndup((const char *)data, size);
-    config_init(&c);
     faults_init(&f);
+    if (!config_init(&c, &f))
+        abort();
     for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
         if (!config_override(&c, line, &f))
             assert(f.count > 0);

@@ -14,8 +14,8 @@ static struct faults faults;
 
 static void setup(void)
 {
-    config_init(&config);
     faults_init(&faults);
+    ck_assert(config_init(&config, &faults));
 }
 
 static void teardown(void)
@@ -380,7 +380,7 @@ START_TEST(reload_keeps_what_needs_a_restart)
     struct config fresh;
     struct buf names;
     takes("store.size: 8MiB\nhealth.interval: 20s\nsocket.group: a\n");
-    config_init(&fresh);
+    ck_assert(config_init(&fresh, &faults));
     buf_init(&names, 1024);
     static const char text[] = "store.size: 9MiB\nhealth.interval: 10s\nsocket.group: b\n";
     ck_assert(config_parse(&fresh, "f", text, strlen(text), &faults));

@@ -11,8 +11,8 @@ static struct faults f;
 
 static void setup(void)
 {
-    config_init(&c);
     faults_init(&f);
+    ck_assert(config_init(&c, &f));
 }
 
 static void teardown(void)

@@ -13,7 +13,7 @@ static void configure(const char *text)
 {
     struct faults f;
     faults_init(&f);
-    config_init(&config);
+    ck_assert(config_init(&config, &f));
     ck_assert_msg(config_parse(&config, "f", text, strlen(text), &f) && config_finish(&config, &f),
                   "%s", faults_text(&f));
     faults_fini(&f);
