@@ -14,6 +14,8 @@
 #include "export/http_reply.h"
 #include "export/route.h"
 
+enum { REQUEST_BYTES = 16384 }; /* more than evhttp needs for one that is empty */
+
 enum state {
     SLOT_CONNECTING, /* it has a call, of which nothing has been written */
     SLOT_SENDING,    /* it has a call, of which bytes have been written */
@@ -269,9 +271,18 @@ static bool add_headers(const struct slot *s, struct evhttp_request *request)
     return bad == 0;
 }
 
+/* libevent 2.1 dies of an allocation that fails in evhttp_request_new(): it frees lists that
+ * it has not made. What is free now it will get. */
+static struct evhttp_request *request_new(struct slot *s)
+{
+    void *volatile enough = malloc(REQUEST_BYTES); /* which is not to be optimized away */
+    free(enough);
+    return enough ? evhttp_request_new(on_answer, s) : NULL;
+}
+
 static struct evhttp_request *make_request(struct slot *s)
 {
-    struct evhttp_request *request = evhttp_request_new(on_answer, s);
+    struct evhttp_request *request = request_new(s);
     if (!request)
         return NULL;
     evhttp_request_set_error_cb(request, on_error);

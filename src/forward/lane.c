@@ -147,7 +147,7 @@ static void start_over(struct lane *l)
     l->open_since = 0;
 }
 
-/* When memory is out it stays open, and nothing more is read into it. */
+/* When memory is out it stays open, and nothing more is read into it; soon it is tried again. */
 static bool close_open(struct lane *l)
 {
     struct str bytes = {0};
@@ -157,6 +157,7 @@ static bool close_open(struct lane *l)
     struct bundle *b = bundles_add(&l->queue, BUNDLE_RING, bytes);
     if (!b) {
         start_over(l);
+        l->waits = true;
         return false;
     }
     const struct bundle filled = l->open;
@@ -241,6 +242,7 @@ static bool add(struct lane *l, const struct ring_view *v, const struct sample_d
         l->open.skipped++;
     else if (r == -ERR_SYNTAX)
         l->open.unreadable++;
+    l->waits = r == -ERR_NOMEM;
     return r != 0 && r != -ERR_NOMEM;
 }
 

@@ -90,7 +90,7 @@ struct lane {
     enum store_ring_id ring; /* RING_MAX: what it sends is pushed */
     struct follow follow;
     struct follow closed; /* where the open batch begins */
-    bool waits;           /* the next record's trace is not decided yet */
+    bool waits;           /* the next record's trace is not decided yet, or memory was out */
     bool pressed;         /* the ring was nearly full when last looked at */
     bool flushing;
     struct otlp_batch request; /* being filled */
