@@ -141,6 +141,11 @@ $(B)/tests/system/sender: $(B)/obj/tests/system/sender.o $(B)/libcore.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
+# What is loaded into a program to make its calls fail.
+$(B)/tests/fault/libfault.so: tests/fault/fault.c build/config.mk
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE -fno-builtin -shared -o $@ $< -ldl
+
 # Programs of the bench speak the wire themselves; emit.c uses the library as it is installed.
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
 	@mkdir -p $(@D)
@@ -169,7 +174,7 @@ fuzz-programs: $(FUZZ)
 sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim)
 # Objects stay, also those that only one program needs.
 .SECONDARY:
-test-programs: unit-programs fuzz-programs sim-programs $(HELPERS)
+test-programs: unit-programs fuzz-programs sim-programs $(HELPERS) $(B)/tests/fault/libfault.so
 unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 
