@@ -212,7 +212,7 @@
     X(SIZE, otlp_buffer, "otlp.buffer", "32MiB", 1 << 20, UINT64_C(1) << 36, RELOAD,               \
       "Memory of OTLP messages that are being received or applied, all together; at least "        \
       "twice the largest one. Beyond it senders are told to come back in a second.")               \
-    X(SIZE, otlp_message_bytes, "otlp.message_bytes", "4MiB", 64 << 10, 64 << 20, RELOAD,          \
+    X(SIZE, otlp_message_bytes, "otlp.message_bytes", "4MiB", 64 << 10, 256 << 20, RELOAD,         \
       "Size of one OTLP message, before and after decompression.")                                 \
     X(SIZE, otlp_json_bytes, "otlp.json_bytes", "1MiB", 64 << 10, 64 << 20, RELOAD,                \
       "The same of one in JSON.")                                                                  \

@@ -457,13 +457,17 @@ static int take_around(struct str bytes, int (*take)(struct str, struct otlp_ori
     return r.err;
 }
 
-int otlp_origin(struct str resource, struct str scope, struct otlp_origin *out)
+int otlp_origin_resource(struct str resource, struct otlp_origin *out)
 {
     out->service = (struct str){NULL, 0};
     out->instance = (struct str){NULL, 0};
+    out->nattrs = 0;
+    return take_around(resource, take_resource, out);
+}
+
+int otlp_origin_scope(struct str scope, struct otlp_origin *out)
+{
     out->scope = (struct str){NULL, 0};
     out->scope_version = (struct str){NULL, 0};
-    out->nattrs = 0;
-    const int e = take_around(resource, take_resource, out);
-    return e != 0 ? e : take_around(scope, take_scope, out);
+    return take_around(scope, take_scope, out);
 }

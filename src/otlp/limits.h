@@ -7,7 +7,7 @@
 
 enum {
     LIMIT_RECORD = 131072,    /* bytes of one ring record's body: an OTLP item and its origin */
-    LIMIT_ORIGIN = 32768,     /* bytes of an OTLP resource, and of a scope, around an item */
+    LIMIT_ORIGIN = 32768,     /* bytes of a resource or scope, or of a metric but its points */
     LIMIT_OTLP_DEPTH = 32,    /* nesting of OTLP attribute values */
     LIMIT_OTLP_BUCKETS = 320, /* buckets of one OTLP histogram point */
     LIMIT_OTLP_QUANTILES = 16,

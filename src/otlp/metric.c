@@ -1,30 +1,44 @@
 /* Metrics and their points. */
+#include <assert.h>
 #include <math.h>
 
 #include "otlp/otlp.h"
 #include "otlp/value.h"
 
-static void take_data(struct fields *r, const struct field *f, struct otlp_metric *out)
+enum { CALL_FIELDS = 512 }; /* that a call of otlp_metric_read() passes over */
+
+/* The numbers of a Metric's fields that hold data, of which it has one; and of points in it. */
+enum { DATA = 1u << 5 | 1u << 7 | 1u << 9 | 1u << 10 | 1u << 11, POINTS = 1u << 1 };
+
+void otlp_metric_init(struct otlp_metric *m)
 {
-    struct fields in = fields_of(f->s);
-    struct field data;
-    const bool kind_known =
-        f->tag == FIELD(7, BYTES) || f->tag == FIELD(9, BYTES) || f->tag == FIELD(10, BYTES);
-    if (out->data != 0)
-        fields_fail(r, ERR_SYNTAX);
-    out->data = (enum otlp_data)(f->tag >> 3);
-    out->points = f->s;
-    while (fields_next(&in, &data)) {
-        if (data.tag == FIELD(2, VARINT) && kind_known)
+    *m = (struct otlp_metric){.data = (enum otlp_data)0};
+    buf_init(&m->around, LIMIT_ORIGIN);
+    buf_init(&m->data_around, LIMIT_ORIGIN);
+}
+
+void otlp_metric_fini(struct otlp_metric *m)
+{
+    buf_fini(&m->around);
+    buf_fini(&m->data_around);
+}
+
+static int take_data(struct otlp_metric *out)
+{
+    struct fields in = fields_of(buf_str(&out->data_around));
+    struct field f;
+    const bool has_temporality = out->data != OTLP_GAUGE && out->data != OTLP_SUMMARY;
+    while (fields_next(&in, &f)) {
+        if (f.tag == FIELD(2, VARINT) && has_temporality)
             out->temporality =
-                data.v <= OTLP_CUMULATIVE ? (enum otlp_temporality)data.v : OTLP_UNSPECIFIED;
-        else if (data.tag == FIELD(3, VARINT) && out->data == OTLP_SUM)
-            out->monotonic = data.v != 0;
-        else if (data.tag != FIELD(1, BYTES))
-            fields_unknown(&in, &data,
-                           FIELDS_TO(out->data == OTLP_SUM ? 3 : 1 + (unsigned)kind_known));
+                f.v <= OTLP_CUMULATIVE ? (enum otlp_temporality)f.v : OTLP_UNSPECIFIED;
+        else if (f.tag == FIELD(3, VARINT) && out->data == OTLP_SUM)
+            out->monotonic = f.v != 0;
+        else
+            fields_unknown(&in, &f,
+                           FIELDS_TO(out->data == OTLP_SUM ? 3 : 1 + (unsigned)has_temporality));
     }
-    value_check(r, in.err);
+    return in.err;
 }
 
 static void take_metric(struct fields *r, const struct field *f, struct otlp_metric *out)
@@ -40,13 +54,6 @@ static void take_metric(struct fields *r, const struct field *f, struct otlp_met
     case FIELD(3, BYTES):
         value_check(r, value_text(f->s, LIMIT_UNIT, &out->unit));
         break;
-    case FIELD(5, BYTES):
-    case FIELD(7, BYTES):
-    case FIELD(9, BYTES):
-    case FIELD(10, BYTES):
-    case FIELD(11, BYTES):
-        take_data(r, f, out);
-        break;
     case FIELD(12, BYTES):
         value_check(r, value_attr(f->s, 1, &ignored));
         break;
@@ -55,20 +62,61 @@ static void take_metric(struct fields *r, const struct field *f, struct otlp_met
     }
 }
 
-int otlp_metric(struct str bytes, struct otlp_metric *out)
+void otlp_metric_begin(struct otlp_metric *m, struct str bytes)
 {
-    struct fields r = fields_of(bytes);
-    struct field f;
-    *out = (struct otlp_metric){.temporality = OTLP_UNSPECIFIED};
-    while (fields_next(&r, &f))
-        take_metric(&r, &f, out);
-    if (r.err != 0)
-        return r.err;
+    m->name = m->unit = m->help = (struct str){NULL, 0};
+    m->data = (enum otlp_data)0;
+    m->temporality = OTLP_UNSPECIFIED;
+    m->monotonic = false;
+    m->points = (struct str){NULL, 0};
+    m->work = 0;
+    buf_reset(&m->data_around);
+    gather_begin(&m->gather, bytes, DATA, &m->around);
+}
+
+static int take_name(struct otlp_metric *m)
+{
     struct str name = {NULL, 0};
-    const int e = value_text(out->name, LIMIT_NAME, &name);
+    const int e = value_text(m->name, LIMIT_NAME, &name);
     if (e != 0)
         return e;
-    return out->name.n == 0 || name.n < out->name.n ? -ERR_NAME : 0;
+    return m->name.n == 0 || name.n < m->name.n ? -ERR_NAME : 0;
+}
+
+/* Everything around the points is there. */
+static int finish_metric(struct otlp_metric *m)
+{
+    struct fields r = fields_of(buf_str(&m->around));
+    struct field f;
+    while (fields_next(&r, &f))
+        take_metric(&r, &f, m);
+    value_check(&r, take_data(m));
+    return r.err != 0 ? r.err : take_name(m);
+}
+
+/* From the Metric to its data. */
+static int enter_data(struct otlp_metric *m)
+{
+    const struct gather *g = &m->gather;
+    const int e = gather_result(g);
+    if (e != 0 || g->children > 1)
+        return e != 0 ? e : -ERR_SYNTAX;
+    if (g->children == 0)
+        return finish_metric(m);
+    m->data = (enum otlp_data)(g->number);
+    m->points = g->child;
+    gather_begin(&m->gather, g->child, POINTS, &m->data_around);
+    return OTLP_MORE;
+}
+
+int otlp_metric_read(struct otlp_metric *m)
+{
+    if (gather_step(&m->gather, CALL_FIELDS, &m->work))
+        return OTLP_MORE;
+    if (m->gather.to == &m->around)
+        return enter_data(m);
+    const int e = gather_result(&m->gather);
+    return e != 0 ? e : finish_metric(m);
 }
 
 /* ---- points ---- */
@@ -401,9 +449,10 @@ int otlp_point(struct otlp_metric *m, struct otlp_point *out, struct str *raw)
             continue;
         m->points = (struct str){(const char *)r.p, fields_left(&r)};
         *raw = f.s;
-        const int e = read_point(m->data, f.s, out);
+        const int e = f.s.n > LIMIT_RECORD ? -ERR_RANGE : read_point(m->data, f.s, out);
         return e != 0 ? e : 1;
     }
+    assert(r.err == 0); /* otlp_metric_read() has read it to its end */
     m->points.n = 0;
-    return r.err != 0 ? -ERR_SHORT : 0;
+    return 0;
 }

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "model/event.h"
 #include "model/limits.h"
+#include "otlp/gather.h"
 #include "otlp/limits.h"
 
 enum otlp_signal { OTLP_TRACES, OTLP_METRICS, OTLP_LOGS, OTLP_SIGNALS };
@@ -34,24 +35,31 @@ struct otlp_walk {
     enum otlp_signal signal;
     struct str request, in_resource, in_scope; /* what is left of each level */
     struct buf resource, scope;                /* the surrounding fields, gathered */
+    struct gather gather;                      /* while a resource or scope is entered, */
+    bool gathering;                            /* which is */
+    struct str entered;                        /* this one */
+    bool over; /* the resource is too large: its items are only counted */
     bool fresh_resource, fresh_scope;
     size_t skipped; /* items that the newest -ERR_RANGE passed over */
+    size_t work;    /* units so far: fields that were read, and 64 bytes that were copied */
     int err;
+};
+
+enum {
+    OTLP_MORE = 2,         /* there is more to do before there is a result */
+    OTLP_CALL_WORK = 1088, /* units of work that a call does at most */
 };
 
 /* The bytes are borrowed and must outlive the walk. */
 void otlp_walk_init(struct otlp_walk *w, enum otlp_signal signal, struct str request);
 void otlp_walk_fini(struct otlp_walk *w);
 
-/* 1 and the next item, whose texts are good until the next call; 0 at the end;
- * -ERR_SYNTAX or -ERR_SHORT when the rest cannot be read, -ERR_NOMEM; -ERR_RANGE
- * when a resource or scope is larger than LIMIT_ORIGIN: the walk then goes on behind
- * it. Fields beside the Resource* messages, which no version has, are passed over. */
+/* 1 and the next item, whose texts are good until the next call; 0 at the end; OTLP_MORE
+ * when it has done OTLP_CALL_WORK and has to be called again; -ERR_SYNTAX or -ERR_SHORT when
+ * the rest cannot be read, -ERR_NOMEM; -ERR_RANGE when a resource or scope is larger than
+ * LIMIT_ORIGIN: the walk then goes on behind it. Fields beside the Resource* messages, which
+ * no version has, are passed over. */
 int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out);
-
-/* Counts the items (metrics, not points) before anything is done with one: 0, or
- * -ERR_SYNTAX or -ERR_SHORT for a request that a walk could not read to its end. */
-int otlp_count(struct str request, size_t *items);
 
 /* An item and its surroundings as one Resource* message, appended; and back
  * again, for bytes that otlp_join() made: 0 or -ERR_SYNTAX. */
@@ -92,8 +100,10 @@ struct otlp_origin {              /* whose items these are */
     struct attr attrs[LIMIT_ATTRS];
 };
 
-/* From `resource` and `scope` of an item. 0 or an error as above. */
-int otlp_origin(struct str resource, struct str scope, struct otlp_origin *out);
+/* From `resource`, and from `scope`, of an item: 0 or an error as above. Each leaves what
+ * is of the other as it is: a resource may have very many scopes. */
+int otlp_origin_resource(struct str resource, struct otlp_origin *out);
+int otlp_origin_scope(struct str scope, struct otlp_origin *out);
 
 /* ---- metrics ---- */
 
@@ -107,11 +117,15 @@ enum otlp_data {
 enum otlp_temporality { OTLP_UNSPECIFIED, OTLP_DELTA, OTLP_CUMULATIVE };
 
 struct otlp_metric {
-    struct str name, unit, help;
+    struct str name, unit, help; /* in `around` */
     enum otlp_data data;
     enum otlp_temporality temporality;
     bool monotonic;
-    struct str points; /* the data message, of which the points are left to read */
+    struct str points;      /* the data message, of which the points are left to read */
+    struct buf around;      /* the fields of the Metric but its data, */
+    struct buf data_around; /* and those of the data but its points */
+    struct gather gather;   /* of the two */
+    size_t work;            /* units so far, as of a walk */
 };
 
 struct otlp_point {
@@ -149,12 +163,21 @@ struct otlp_point {
     } exemplar;
 };
 
-/* 0; -ERR_NAME for a name that is empty or longer than LIMIT_NAME; errors as above. A
- * metric without data (0) has no points. */
-int otlp_metric(struct str bytes, struct otlp_metric *out);
+void otlp_metric_init(struct otlp_metric *m);
+void otlp_metric_fini(struct otlp_metric *m);
+
+/* Begins another one. The bytes are borrowed until the last point is read. */
+void otlp_metric_begin(struct otlp_metric *m, struct str bytes);
+
+/* All but the points: 0, and they can be read; OTLP_MORE when it has to be called again, as
+ * of a walk; -ERR_NAME for a name that is empty or longer than LIMIT_NAME; -ERR_RANGE when
+ * what lies around the points is more than LIMIT_ORIGIN; errors as above. A metric without
+ * data (0) has no points. */
+int otlp_metric_read(struct otlp_metric *m);
 
 /* 1 and the next point (with *raw its bytes); 0 at the end; for a bad point its
- * error, and the metric goes on behind it; -ERR_SHORT: nothing more can be read. A
+ * error, and the metric goes on behind it; -ERR_RANGE for one larger than LIMIT_RECORD,
+ * which is not looked at. A
  * point has finite numbers (but for the values of quantiles), ascending bounds and one
  * bucket more than bounds, or none of both; unless its flags say that it has no value. */
 int otlp_point(struct otlp_metric *m, struct otlp_point *out, struct str *raw);

@@ -164,11 +164,13 @@ int value_attr(struct str pair, unsigned depth, struct attr *out)
         if (text_key_ok(out->key) && text_utf8(out->s))
             return 1;
     }
+    out->key = (struct str){NULL, 0};
+    if (pair.n == 0) /* two bytes each, of which a message may have very many */
+        return 0;
     struct fields r = fields_of(pair);
     struct field f;
     unsigned values = 0;
     int scalar = 0;
-    out->key = (struct str){NULL, 0};
     while (fields_next(&r, &f)) {
         if (f.tag == FIELD(1, BYTES)) {
             out->key = f.s;

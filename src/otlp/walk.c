@@ -15,6 +15,14 @@ const char *otlp_signal_name(unsigned signal)
 /* Where each level's children are: Resource*s in a request, Scope*s in those, items in those. */
 enum { RESOURCES = FIELD(1, BYTES), SCOPES = FIELD(2, BYTES), ITEMS = FIELD(2, BYTES) };
 
+enum {
+    CHILDREN = 1u << 2, /* of a Resource* or Scope* message: their number */
+    /* A call of otlp_walk_next() ends with the first of its units of work beyond this:
+     * otherwise millions of fields without an item would hold the loop. */
+    CALL_WORK = 512,
+    GATHER_FIELDS = 64,
+};
+
 void otlp_walk_init(struct otlp_walk *w, enum otlp_signal signal, struct str request)
 {
     *w = (struct otlp_walk){.signal = signal, .request = request};
@@ -28,97 +36,31 @@ void otlp_walk_fini(struct otlp_walk *w)
     buf_fini(&w->scope);
 }
 
-/* Field 2 of a Resource* or Scope* message: its children, which come as bytes only. */
-static bool is_child(struct fields *r, const struct field *f)
+/* Begins a resource or scope: what is around its children comes first. */
+static int enter(struct otlp_walk *w, struct buf *around, struct str message)
 {
-    if (f->tag == SCOPES)
-        return true;
-    fields_unknown(r, f, 1u << 2);
-    return false;
-}
-
-/* Gathers what surrounds the children of a message, in runs that lie together. */
-static int gather(struct buf *to, struct str message)
-{
-    struct fields r = fields_of(message);
-    struct field f;
-    const uint8_t *from = r.p, *at = r.p;
-    buf_reset(to);
-    while (fields_next(&r, &f)) {
-        if (is_child(&r, &f)) {
-            buf_add(to, from, (size_t)(at - from));
-            from = r.p;
-        }
-        at = r.p;
-    }
-    if (r.err != 0)
-        return r.err;
-    buf_add(to, from, (size_t)(at - from));
-    if (to->failed)
-        return message.n > to->max ? -ERR_RANGE : -ERR_NOMEM;
+    w->entered = message;
+    w->gathering = true;
+    w->skipped = 0;
+    gather_begin(&w->gather, message, CHILDREN, around);
     return 0;
 }
 
-/* How many children a message has, whose fields can be read. */
-static size_t children(struct str message)
+/* The resource or scope is entered, or is too large. What is in a resource has to be counted
+ * then; what is in a scope has been. */
+static int entered(struct otlp_walk *w)
 {
-    struct fields r = fields_of(message);
-    struct field f;
-    size_t n = 0;
-    while (fields_next(&r, &f))
-        n += f.tag == ITEMS;
-    return n;
-}
-
-static size_t grandchildren(struct str message)
-{
-    struct fields r = fields_of(message);
-    struct field f;
-    size_t n = 0;
-    while (fields_next(&r, &f))
-        if (f.tag == SCOPES)
-            n += children(f.s);
-    return n;
-}
-
-/* The next field of a level: true, with *left behind it. */
-static bool next(struct otlp_walk *w, struct str *left, struct field *f)
-{
-    struct fields r = fields_of(*left);
-    const bool found = fields_next(&r, f);
-    w->err = r.err;
-    *left = (struct str){(const char *)r.p, fields_left(&r)};
-    return found;
-}
-
-/* An error that concerns this resource or scope alone is told once; others stay. */
-static int refuse(struct otlp_walk *w, int e)
-{
-    if (e != -ERR_RANGE)
-        w->err = e;
-    return e;
-}
-
-static int enter_resource(struct otlp_walk *w, struct str message)
-{
-    const int e = gather(&w->resource, message);
-    if (e == 0)
-        w->in_resource = message;
-    else
-        w->skipped = grandchildren(message);
-    w->fresh_resource = true;
-    return refuse(w, e);
-}
-
-static int enter_scope(struct otlp_walk *w, struct str message)
-{
-    const int e = gather(&w->scope, message);
-    if (e == 0)
-        w->in_scope = message;
-    else
-        w->skipped = children(message);
-    w->fresh_scope = true;
-    return refuse(w, e);
+    const bool scope = w->gather.to == &w->scope;
+    const int e = gather_result(&w->gather);
+    w->gathering = false;
+    *(scope ? &w->fresh_scope : &w->fresh_resource) = true;
+    if (e != 0 && e != -ERR_RANGE)
+        return e;
+    if (e == 0 || !scope)
+        *(scope ? &w->in_scope : &w->in_resource) = w->entered;
+    w->over = e != 0 && !scope;
+    w->skipped = e != 0 && scope ? w->gather.children : 0;
+    return w->over ? 0 : e;
 }
 
 static int hand_out(struct otlp_walk *w, struct str bytes, struct otlp_item *out)
@@ -136,58 +78,86 @@ static int hand_out(struct otlp_walk *w, struct str bytes, struct otlp_item *out
     return 1;
 }
 
+/* The next field of a level, of which something is left: 0, with *left behind it, or why it
+ * cannot be read. */
+static int next(struct str *left, struct field *f)
+{
+    struct fields r = fields_of(*left);
+    (void)fields_next(&r, f);
+    *left = (struct str){(const char *)r.p, fields_left(&r)};
+    return r.err;
+}
+
+static int step_scope(struct otlp_walk *w, struct otlp_item *out)
+{
+    struct field f;
+    const int bad = next(&w->in_scope, &f);
+    if (bad != 0)
+        return bad;
+    if (f.tag != ITEMS)
+        return 0;
+    w->skipped += w->over;
+    return w->over ? 0 : hand_out(w, f.s, out);
+}
+
+static int step_resource(struct otlp_walk *w)
+{
+    struct field f;
+    const int bad = next(&w->in_resource, &f);
+    if (bad != 0)
+        return bad;
+    if (f.tag != SCOPES)
+        return 0;
+    if (!w->over)
+        return enter(w, &w->scope, f.s);
+    w->in_scope = f.s;
+    return 0;
+}
+
+static int step_request(struct otlp_walk *w)
+{
+    struct field f;
+    const int bad = next(&w->request, &f);
+    if (bad != 0)
+        return bad;
+    if (f.tag == RESOURCES)
+        return enter(w, &w->resource, f.s);
+    return f.tag >> 3 == 1 ? -ERR_SYNTAX : 0;
+}
+
 /* One step down or along: 1 with an item, 0 to go on, or an error. */
 static int step(struct otlp_walk *w, struct otlp_item *out)
 {
-    struct field f;
-    if (w->in_scope.n > 0) {
-        if (!next(w, &w->in_scope, &f))
-            return w->err;
-        return f.tag == ITEMS ? hand_out(w, f.s, out) : 0;
-    }
-    if (w->in_resource.n > 0) {
-        if (!next(w, &w->in_resource, &f))
-            return w->err;
-        return f.tag == SCOPES ? enter_scope(w, f.s) : 0;
-    }
-    if (!next(w, &w->request, &f))
-        return w->err;
-    if (f.tag >> 3 == 1 && f.tag != RESOURCES)
-        w->err = -ERR_SYNTAX;
-    return f.tag == RESOURCES ? enter_resource(w, f.s) : w->err;
+    if (w->gathering)
+        return gather_step(&w->gather, GATHER_FIELDS, &w->work) ? 0 : entered(w);
+    w->work++;
+    if (w->in_scope.n > 0)
+        return step_scope(w, out);
+    if (w->in_resource.n > 0)
+        return step_resource(w);
+    if (!w->over)
+        return step_request(w);
+    w->over = false;
+    return -ERR_RANGE;
+}
+
+static bool has_more(const struct otlp_walk *w)
+{
+    return w->gathering || w->over || w->request.n + w->in_resource.n + w->in_scope.n > 0;
 }
 
 int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out)
 {
+    const size_t until = w->work + CALL_WORK;
     int e = w->err;
-    w->skipped = 0;
-    while (e == 0 && w->request.n + w->in_resource.n + w->in_scope.n > 0)
+    while (e == 0 && has_more(w)) {
+        if (w->work >= until)
+            return OTLP_MORE;
         e = step(w, out);
-    return e;
-}
-
-/* The structure of one level, and its children added to *items. */
-static int count_level(struct str message, unsigned level, size_t *items)
-{
-    struct fields r = fields_of(message);
-    struct field f;
-    while (fields_next(&r, &f)) {
-        if (level > 0 ? !is_child(&r, &f) : f.tag != RESOURCES) {
-            fields_unknown(&r, &f, level > 0 ? 1u << 2 : 1u << 1);
-            continue;
-        }
-        const int e = level < 2 ? count_level(f.s, level + 1, items) : 0;
-        if (e != 0)
-            return e;
-        *items += level == 2;
     }
-    return r.err;
-}
-
-int otlp_count(struct str request, size_t *items)
-{
-    *items = 0;
-    return count_level(request, 0, items);
+    if (e < 0 && e != -ERR_RANGE) /* which concerns one resource or scope alone */
+        w->err = e;
+    return e;
 }
 
 void otlp_join(struct buf *to, struct str resource, struct str scope, struct str item)
@@ -208,7 +178,8 @@ static int part(struct str message, struct str *before, struct str *child)
     struct field f;
     const uint8_t *at = r.p;
     while (fields_next(&r, &f)) {
-        if (!is_child(&r, &f)) {
+        if (f.tag != ITEMS) {
+            fields_unknown(&r, &f, CHILDREN);
             at = r.p;
             continue;
         }

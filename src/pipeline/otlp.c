@@ -29,6 +29,7 @@ struct otlp_request *otlp_request_new(struct pipeline *pl, enum otlp_signal sign
     r->bytes = bytes;
     r->size = n;
     otlp_walk_init(&r->walk, signal, (struct str){(const char *)bytes, n});
+    otlp_metric_init(&r->hand.m);
     buf_init(&r->resource_text, ORIGIN_TEXT);
     buf_init(&r->scope_text, ORIGIN_TEXT);
     r->service = OTLP_UNKNOWN_SERVICE;
@@ -41,6 +42,7 @@ void otlp_request_free(struct otlp_request *r)
     if (!r)
         return;
     otlp_walk_fini(&r->walk);
+    otlp_metric_fini(&r->hand.m);
     buf_fini(&r->resource_text);
     buf_fini(&r->scope_text);
     free(r->bytes);
@@ -58,22 +60,27 @@ void otlp_settle(struct otlp_request *r)
     store_commit(r->pl->st);
 }
 
-/* An item or point is done with. */
-static void finish(struct otlp_request *r, int why)
+/* Items or points are done with, all in the same way. */
+static void finish_many(struct otlp_request *r, int why, size_t n)
 {
-    r->tally.done++;
+    r->tally.done += n;
     r->counted = true;
     if (why == DROP_MAX) {
-        r->tally.applied++;
-        r->applied++;
+        r->tally.applied += n;
+        r->applied += n;
     } else {
-        tally_drop(&r->tally, (enum drop_reason)why, 0);
+        tally_drop_many(&r->tally, (enum drop_reason)why, (uint32_t)n);
     }
-    r->sampled += why == DROP_SAMPLED;
+    r->sampled += why == DROP_SAMPLED ? n : 0;
     if (store_has_room(r->pl->st))
         return;
     otlp_points_flush(r);
     otlp_settle(r);
+}
+
+static void finish(struct otlp_request *r, int why)
+{
+    finish_many(r, why, 1);
 }
 
 bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
@@ -135,26 +142,34 @@ static void set_owner(struct otlp_request *r, struct str service)
     pl->st->head->domain_in_hand = r->domain + 1u;
 }
 
-static void new_origin(struct otlp_request *r)
+/* A resource is looked at once, however many scopes it has: a large one around many small
+ * ones would cost its sender little and us much. */
+static void new_resource(struct otlp_request *r)
 {
-    const uint64_t seed = r->pl->st->head->secret;
-    const int bad = otlp_origin(r->item.resource, r->item.scope, &r->origin);
-    r->refused = bad < 0 ? drop_of_error(bad) : DROP_MAX;
-    r->kept = false;
-    hash_bytes128(r->item.resource.p, r->item.resource.n, seed, r->origin_hash);
+    hash_bytes128(r->item.resource.p, r->item.resource.n, r->pl->st->head->secret,
+                  r->resource_hash);
+    r->bad_resource = otlp_origin_resource(r->item.resource, &r->origin);
+    r->resource_kept = false;
+    const bool named = r->bad_resource == 0 && r->origin.service.n > 0;
+    set_owner(r, named ? r->origin.service : OTLP_UNKNOWN_SERVICE);
+    if (r->signal == OTLP_METRICS && r->bad_resource == 0 && r->ledger && r->barred == DROP_MAX)
+        otlp_target_info(r);
+}
+
+static void new_scope(struct otlp_request *r)
+{
     uint64_t scope[2];
-    hash_bytes128(r->item.scope.p, r->item.scope.n, seed, scope);
-    r->origin_hash[0] = r->origin_hash[0] * 3 + scope[0];
-    r->origin_hash[1] = r->origin_hash[1] * 3 + scope[1];
-    const bool named = bad == 0 && r->origin.service.n > 0;
-    const struct str service = named ? r->origin.service : OTLP_UNKNOWN_SERVICE;
-    if (!r->owned || r->item.new_resource || !str_eq(service, r->service))
-        set_owner(r, service);
+    const int bad = otlp_origin_scope(r->item.scope, &r->origin);
+    hash_bytes128(r->item.scope.p, r->item.scope.n, r->pl->st->head->secret, scope);
+    r->origin_hash[0] = r->resource_hash[0] * 3 + scope[0];
+    r->origin_hash[1] = r->resource_hash[1] * 3 + scope[1];
+    r->scope_kept = false;
     if (!r->ledger)
         r->refused = DROP_SERIES_FULL;
-    if (r->signal == OTLP_METRICS && r->item.new_resource && r->refused == DROP_MAX &&
-        r->barred == DROP_MAX)
-        otlp_target_info(r);
+    else if (r->bad_resource < 0 || bad < 0)
+        r->refused = drop_of_error(r->bad_resource < 0 ? r->bad_resource : bad);
+    else
+        r->refused = DROP_MAX;
 }
 
 /* ---- into a ring ---- */
@@ -175,11 +190,12 @@ static bool redact_part(struct otlp_request *r, enum otlp_part part, struct str 
 
 static bool keep_origin(struct otlp_request *r)
 {
-    if (!r->kept)
-        r->kept =
-            redact_part(r, OTLP_PART_RESOURCE, r->item.resource, &r->resource_text, &r->resource) &&
-            redact_part(r, OTLP_PART_SCOPE, r->item.scope, &r->scope_text, &r->scope);
-    return r->kept;
+    if (!r->resource_kept)
+        r->resource_kept =
+            redact_part(r, OTLP_PART_RESOURCE, r->item.resource, &r->resource_text, &r->resource);
+    if (!r->scope_kept)
+        r->scope_kept = redact_part(r, OTLP_PART_SCOPE, r->item.scope, &r->scope_text, &r->scope);
+    return r->resource_kept && r->scope_kept;
 }
 
 bool otlp_too_large(const struct otlp_request *r, enum store_ring_id ring, size_t item)
@@ -217,8 +233,7 @@ static void next_failed(struct otlp_request *r, int err)
     if (!r->owned)
         set_owner(r, OTLP_UNKNOWN_SERVICE);
     if (err == -ERR_RANGE) {
-        for (size_t i = 0; i < r->walk.skipped || i == 0; i++)
-            finish(r, DROP_LIMIT);
+        finish_many(r, DROP_LIMIT, r->walk.skipped ? r->walk.skipped : 1);
         return;
     }
     finish(r, (int)drop_of_error(err));
@@ -232,48 +247,67 @@ static int apply_item(struct otlp_request *r)
         return (int)r->refused;
     if (r->barred != DROP_MAX)
         return (int)r->barred;
-    if (r->signal == OTLP_METRICS)
-        return otlp_metric_open(r);
     return r->signal == OTLP_TRACES ? otlp_apply_span(r) : otlp_apply_log(r);
 }
 
-/* What an item costs beside its own bytes: one large resource around many small scopes is
- * read again with each, so that a turn would last as long as the sender likes. */
+/* What an item costs beside its own bytes. */
 static size_t cost_around(const struct otlp_item *i)
 {
-    const size_t around = i->resource.n + i->scope.n;
-    return ITEM_COST + (i->new_resource || i->new_scope ? around : around / COPY_SHARE);
+    const size_t resource = i->new_resource ? i->resource.n : i->resource.n / COPY_SHARE;
+    const size_t scope = i->new_scope ? i->scope.n : i->scope.n / COPY_SHARE;
+    return ITEM_COST + resource + scope;
 }
 
-/* The next item of the walk; how many bytes it was. */
-static size_t next_item(struct otlp_request *r)
+static int walk_on(struct otlp_request *r)
 {
+    const size_t before = r->walk.work;
     const int got = otlp_walk_next(&r->walk, &r->item);
+    r->work += FIELD_COST * (r->walk.work - before);
+    return got;
+}
+
+/* The next item of the walk. */
+static void next_item(struct otlp_request *r)
+{
+    const int got = walk_on(r);
     if (got < 0)
         next_failed(r, got);
-    if (got <= 0) {
-        r->ended |= got == 0;
-        return ITEM_COST;
-    }
+    r->ended |= got == 0;
+    if (got != 1)
+        return;
     r->begun = true;
+    if (r->item.new_resource)
+        new_resource(r);
     if (r->item.new_resource || r->item.new_scope)
-        new_origin(r);
+        new_scope(r);
     if (r->put_off)
-        return ITEM_COST;
-    const int why = apply_item(r);
-    if (!r->hand.open)
-        finish(r, why);
-    return r->item.bytes.n * !r->hand.open + cost_around(&r->item);
+        return;
+    r->work += cost_around(&r->item);
+    if (r->signal == OTLP_METRICS && r->refused == DROP_MAX && r->barred == DROP_MAX) {
+        otlp_metric_open(r);
+        return;
+    }
+    const size_t n = r->item.bytes.n;
+    r->work += n < LIMIT_RECORD ? n : 0; /* a larger one is not read */
+    finish(r, apply_item(r));
 }
 
 /* The next point of the metric in hand. */
-static size_t next_point(struct otlp_request *r)
+static void next_point(struct otlp_request *r)
 {
-    size_t n = 0;
-    const int why = otlp_metric_point(r, &n);
+    const int why = otlp_metric_point(r);
     if (why >= 0)
         finish(r, why);
-    return n + ITEM_COST;
+}
+
+static void next(struct otlp_request *r)
+{
+    const size_t before = r->work;
+    if (r->hand.open)
+        next_point(r);
+    else
+        next_item(r);
+    r->spent += r->work - before;
 }
 
 /* "3 of 12 items were not taken: 2 bounds_mismatch, 1 not_finite". */
@@ -307,10 +341,8 @@ bool otlp_request_step(struct otlp_request *r, size_t bytes, struct when now)
     head->domain_in_hand = r->owned ? r->domain + 1u : 0;
     if (r->owned)
         judge_owner(r);
-    for (size_t done = 0, n; !r->ended && done < bytes; done += n) {
-        n = r->hand.open ? next_point(r) : next_item(r);
-        r->spent += n;
-    }
+    for (r->work = 0; !r->ended && r->work < bytes;)
+        next(r);
     otlp_metric_pause(r);
     settle_owner(r);
     head->domain_in_hand = 0;

@@ -7,7 +7,11 @@
 #include "pipeline/otlp_request.h"
 #include "store/series.h"
 
-enum { NUMBER_TEXT = 40 };
+enum {
+    NUMBER_TEXT = 40,
+    LOOK_COST = 8, /* units that looking at one series counts */
+    INFO_COST = 256,
+};
 
 struct label_list {
     unsigned n;
@@ -99,6 +103,7 @@ static void end_others(struct otlp_request *r, struct str labels)
     if (!metric_read(st, r->pl->own.metric[OWN_TARGET_INFO], &m))
         return;
     for (uint32_t i = m.first, next; i && series_read(st, i, &s); i = next) {
+        r->work += LOOK_COST;
         bool same = !(s.flags & SERIES_PINNED);
         next = s.next;
         for (unsigned k = 0; k < 2; k++)
@@ -134,6 +139,7 @@ void otlp_target_info(struct otlp_request *r)
     uint64_t cells;
     if (!pl->options.target_info)
         return;
+    r->work += INFO_COST;
     info_ask(r, &ask);
     if (!series_find(st, ask.metric, ask.labels))
         end_others(r, ask.labels);

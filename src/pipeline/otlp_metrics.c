@@ -11,6 +11,9 @@
 enum {
     WORD = 8,
     NO_VALUE = 1, /* flag of a point */
+    /* Units that a point counts beside its own bytes: its labels are written and looked up
+     * whatever there is in it. */
+    POINT_COST = 128,
     /* Scales of exponential histograms: OpenTelemetry's own are -10 to 20. Beyond these a
      * peer could have bucket indexes that no number has. */
     SCALE_MIN = -32,
@@ -34,18 +37,31 @@ static void hash_metric(struct otlp_request *r)
     hash_bytes128(of, sizeof of, seed, h->hash);
 }
 
-int otlp_metric_open(struct otlp_request *r)
+void otlp_metric_open(struct otlp_request *r)
 {
     struct otlp_in_hand *h = &r->hand;
-    const int bad = otlp_metric(r->item.bytes, &h->m);
-    if (bad < 0)
-        return (int)drop_of_error(bad);
+    otlp_metric_begin(&h->m, r->item.bytes);
     h->open = true;
+    h->known = false;
     h->metric = 0;
-    h->room = 0;
     buf_reset(&r->pl->points);
+}
+
+/* Reads more of what lies around its points. */
+static int read_around(struct otlp_request *r)
+{
+    struct otlp_in_hand *h = &r->hand;
+    const size_t before = h->m.work;
+    const int got = otlp_metric_read(&h->m);
+    r->work += FIELD_COST * (h->m.work - before);
+    if (got == OTLP_MORE)
+        return -1;
+    h->open = h->known = got == 0;
+    if (got < 0)
+        return (int)drop_of_error(got);
+    h->room = otlp_points_room(r);
     hash_metric(r);
-    return DROP_MAX;
+    return -1;
 }
 
 void otlp_metric_pause(struct otlp_request *r)
@@ -331,16 +347,18 @@ static int apply_point(struct otlp_request *r)
     return apply_summary(r);
 }
 
-int otlp_metric_point(struct otlp_request *r, size_t *bytes)
+int otlp_metric_point(struct otlp_request *r)
 {
     struct otlp_in_hand *h = &r->hand;
+    if (!h->known)
+        return read_around(r);
     r->raw = (struct str){0};
     const int got = otlp_point(&h->m, &r->point, &r->raw);
-    *bytes = r->raw.n;
-    if (got == 0 || got == -ERR_SHORT) {
+    r->work += POINT_COST + (r->raw.n <= LIMIT_RECORD ? r->raw.n : 0);
+    if (got == 0) {
         otlp_points_flush(r);
         h->open = false;
-        return got == 0 ? -1 : DROP_MALFORMED;
+        return -1;
     }
     if (got < 0)
         return (int)drop_of_error(got);

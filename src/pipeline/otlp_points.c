@@ -3,7 +3,6 @@
  * A record is a Metric message with the points that passed the trust line: one that the
  * next receiver cannot read would cost it the whole request. A metric with more points
  * than a record holds becomes several. */
-#include "otlp/field.h"
 #include "otlp/put.h"
 #include "pipeline/otlp_request.h"
 
@@ -13,34 +12,11 @@ enum {
     RECORD_HEADS = 64, /* likewise of all that lies around the points */
 };
 
-/* Copies the fields of a message but those of one number. */
-static void put_others(struct buf *to, struct str message, unsigned number)
+size_t otlp_points_room(const struct otlp_request *r)
 {
-    struct fields r = fields_of(message);
-    struct field f;
-    const uint8_t *at = r.p;
-    while (fields_next(&r, &f)) {
-        if (f.tag >> 3 != number)
-            buf_add(to, at, (size_t)(r.p - at));
-        at = r.p;
-    }
-}
-
-static struct str data_of(const struct otlp_request *r)
-{
-    struct fields in = fields_of(r->item.bytes);
-    struct field f;
-    while (fields_next(&in, &f))
-        if (f.tag == ((uint32_t)r->hand.m.data << 3 | FIELD_BYTES))
-            return f.s;
-    return (struct str){0};
-}
-
-/* Bytes of points that a record of this metric has room for. */
-static size_t room(const struct otlp_request *r)
-{
+    const struct otlp_metric *m = &r->hand.m;
     const size_t around =
-        r->item.resource.n + r->item.scope.n + (r->item.bytes.n - data_of(r).n) + RECORD_HEADS;
+        r->item.resource.n + r->item.scope.n + m->around.n + m->data_around.n + RECORD_HEADS;
     const uint64_t limit = ring_limit(r->pl->st, RING_POINTS);
     return around < limit ? (size_t)limit - around : 0;
 }
@@ -50,8 +26,6 @@ bool otlp_points_add(struct otlp_request *r, struct str raw)
     struct buf *points = &r->pl->points;
     if (!r->pl->options.forward_points)
         return true;
-    if (r->hand.room == 0)
-        r->hand.room = room(r);
     if (raw.n + POINT_HEAD > r->hand.room)
         return false;
     if (points->n + raw.n + POINT_HEAD > r->hand.room)
@@ -62,14 +36,16 @@ bool otlp_points_add(struct otlp_request *r, struct str raw)
 
 void otlp_points_flush(struct otlp_request *r)
 {
+    const struct otlp_metric *m = &r->hand.m;
     struct buf *points = &r->pl->points, *metric = &r->pl->metric;
     if (points->n == 0)
         return;
+    r->work += m->around.n + m->data_around.n; /* which is written and redacted each time */
     const bool room = otlp_make_room(r, RING_POINTS);
     buf_reset(metric);
-    put_others(metric, r->item.bytes, r->hand.m.data);
-    const size_t data = put_open(metric, r->hand.m.data);
-    put_others(metric, data_of(r), POINTS);
+    buf_addstr(metric, buf_str(&m->around));
+    const size_t data = put_open(metric, m->data);
+    buf_addstr(metric, buf_str(&m->data_around));
     buf_addstr(metric, buf_str(points));
     put_close(metric, data);
     buf_reset(points);

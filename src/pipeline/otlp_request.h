@@ -12,11 +12,14 @@
 #include "store/read.h"
 #include "store/ring.h"
 
+enum { FIELD_COST = 2 }; /* units of a field that is passed over */
+
 #define OTLP_UNKNOWN_SERVICE STR("unknown_service")
 
 /* The Metric message in hand; its points may take several steps. */
 struct otlp_in_hand {
     bool open;
+    bool known; /* what lies around its points has been read */
     struct otlp_metric m;
     uint64_t hash[2]; /* of the stream but its attributes */
     /* The metric in the store that the newest point's definition led to. Forgotten at the
@@ -25,7 +28,7 @@ struct otlp_in_hand {
     struct metric_view view;
     enum metric_kind kind; /* that was asked for */
     enum value_type type;
-    size_t room; /* bytes of points in one record; 0: not yet computed */
+    size_t room; /* bytes of points in one record */
 };
 
 struct otlp_request {
@@ -34,6 +37,7 @@ struct otlp_request {
     uint8_t *bytes; /* owned */
     size_t size;
     struct otlp_walk walk;
+    size_t work; /* of this step, in units of about 15 ns: that of a byte that is decoded */
     struct otlp_item item;
     struct when now; /* of the step */
     bool ended, unreadable, begun;
@@ -50,10 +54,11 @@ struct otlp_request {
     bool counted;             /* an item is in the ledger */
     bool put_off;             /* the whole is, for `retry` ns */
     uint64_t retry;
-    uint64_t spent;             /* bytes dealt with for this owner and not yet charged */
-    uint64_t origin_hash[2];    /* of resource and scope */
-    bool kept;                  /* resource and scope are as the rings keep them: */
-    struct str resource, scope; /* redacted; in the walk, or in the two below */
+    uint64_t spent;                            /* units for this owner that are not yet charged */
+    int bad_resource;                          /* 0, or why it cannot be read */
+    uint64_t resource_hash[2], origin_hash[2]; /* the second: of resource and scope */
+    bool resource_kept, scope_kept;            /* these are as the rings keep them: */
+    struct str resource, scope;                /* redacted; in the walk, or in the two below */
     struct buf resource_text, scope_text;
 
     struct otlp_in_hand hand;
@@ -86,17 +91,21 @@ int otlp_apply_log(struct otlp_request *r);
 
 /* ---- otlp_metrics.c ---- */
 
-/* Opens the Metric of the item: DROP_MAX, or why it cannot be read. */
-int otlp_metric_open(struct otlp_request *r);
+/* Opens the Metric of the item, which takes no time. */
+void otlp_metric_open(struct otlp_request *r);
 
-/* Applies the next point: DROP_MAX or a reason, or -1 when there is none left and the
- * metric is closed. *bytes is how long it was. */
-int otlp_metric_point(struct otlp_request *r, size_t *bytes);
+/* Reads some of the metric, or applies its next point: DROP_MAX or a reason, or -1 when no
+ * point is done with. Closes the metric when there is none left, or when it cannot be read
+ * and stands for one. */
+int otlp_metric_point(struct otlp_request *r);
 
 /* Before the end of a step. */
 void otlp_metric_pause(struct otlp_request *r);
 
 /* ---- otlp_points.c: metrics as they came, for those who send them on ---- */
+
+/* Bytes of points that a record of the metric in hand has room for. */
+size_t otlp_points_room(const struct otlp_request *r);
 
 /* Takes a point that passed the trust line; false when it is too large for the ring. */
 bool otlp_points_add(struct otlp_request *r, struct str raw);

@@ -3,6 +3,8 @@
 #include "pipeline/span_metrics.h"
 #include "wire/decode.h"
 
+enum { METRICS_COST = 96 }; /* units of a span in metrics: a new name makes series */
+
 static struct sample_span sample_of(const struct otlp_request *r, const struct event *e)
 {
     return (struct sample_span){
@@ -62,6 +64,7 @@ static int apply_measured(struct otlp_request *r)
         .nattrs = r->origin.nattrs,
         .attrs = r->origin.attrs,
     };
+    r->work += METRICS_COST;
     if (why == DROP_MAX || why == DROP_SAMPLED)
         span_metrics_note(pl, e, &from, r->now);
     return why;

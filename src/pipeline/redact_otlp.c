@@ -135,6 +135,8 @@ static int find_pair(const struct redact *r, struct str pair, const struct aroun
     struct str key;
     struct fields fs = fields_of(pair);
     struct field f;
+    if (pair.n == 0)
+        return 0;
     const struct redact_key k = key_of(r, pair, in, &inside, &key);
     int found = k.secret;
     while (found == 0 && fields_next(&fs, &f)) {

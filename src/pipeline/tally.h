@@ -14,12 +14,18 @@ struct tally {
     uint32_t all_dropped[DROP_MAX];   /* over the whole frame, or the whole request */
 };
 
-/* One more dropped item; it is not yet `done`. */
+/* More dropped items; they are not yet `done`. */
+static inline void tally_drop_many(struct tally *t, enum drop_reason why, uint32_t n)
+{
+    t->dropped[why] += n;
+    t->all_dropped[why] += n;
+}
+
 static inline void tally_drop(struct tally *t, enum drop_reason why, uint64_t seq)
 {
-    t->dropped[why]++;
-    if (t->all_dropped[why]++ == 0)
+    if (t->all_dropped[why] == 0)
         t->first_dropped[why] = seq;
+    tally_drop_many(t, why, 1);
 }
 
 /* Leaves out of the ledger what is not there yet. */

@@ -8,6 +8,7 @@
 #include "otlp/metrics.pb-c.h"
 #include "otlp/trace.pb-c.h"
 #include "../unit/otlp_json_whole.h"
+#include "../unit/otlp_whole.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (e == 0) {
         ProtobufCMessage *m =
             protobuf_c_message_unpack(requests[signal], NULL, b.n, (const uint8_t *)b.p);
-        assert(m && otlp_count(buf_str(&b), &items) == 0);
+        assert(m && count_items(buf_str(&b), &items) == 0);
         protobuf_c_message_free_unpacked(m, NULL);
     }
     check_steps(signal, json, 1 + data[0] / OTLP_SIGNALS, e, &b);

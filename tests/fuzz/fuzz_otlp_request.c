@@ -9,6 +9,7 @@
 #include "pipeline/otlp.h"
 #include "pipeline/redact.h"
 #include "store/read.h"
+#include "../unit/otlp_whole.h"
 
 enum { SIZE = STORE_MIN, STEP = 300, ROUNDS = 2 };
 
@@ -37,15 +38,17 @@ static void check_rings(const struct store *st)
     struct str resource, scope, item;
     struct otlp_metric m;
     struct ring_view v;
+    otlp_metric_init(&m);
     for (int ring = 0; ring < RING_MAX; ring++) {
         uint64_t at = ring_tail(st, (enum store_ring_id)ring);
         while (ring_read(st, (enum store_ring_id)ring, &at, copy, sizeof copy, &v) == 1) {
             int bad = otlp_part(v.body, &resource, &scope, &item);
             assert(bad == 0);
-            bad = v.kind == RECORD_OTLP_METRIC ? otlp_metric(item, &m) : 0;
+            bad = v.kind == RECORD_OTLP_METRIC ? metric_whole(item, &m) : 0;
             assert(bad == 0);
         }
     }
+    otlp_metric_fini(&m);
 }
 
 /* Applies the request, and says how many items it had. */

@@ -113,7 +113,9 @@ static unsigned numbers(struct world *w, unsigned lane, struct str request, uint
     unsigned n = 0;
     int r;
     otlp_walk_init(&walk, signals[lane], request);
-    while ((r = otlp_walk_next(&walk, &item)) == 1 && n < max) {
+    while ((r = otlp_walk_next(&walk, &item)) > 0 && n < max) {
+        if (r == OTLP_MORE)
+            continue;
         out[n] = number_of(item.bytes);
         if (out[n] == 0 || out[n] > w->streams[lane].items)
             fault(w, "a request has an item that nobody made");

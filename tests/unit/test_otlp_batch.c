@@ -9,6 +9,7 @@
 #include "otlp/put.h"
 #include "otlp/trace.pb-c.h"
 #include "otlp_random.h"
+#include "otlp_whole.h"
 #include "wire/encode.h"
 
 static struct otlp_batch batch;
@@ -338,7 +339,7 @@ START_TEST(random_requests)
     buf_added(&c, n);
     begin(OTLP_TRACES, 1000, 1 << 20);
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&c));
-    while (otlp_walk_next(&w, &item) == 1) {
+    while (walk_on(&w, &item) == 1) {
         buf_reset(&b);
         otlp_join(&b, item.resource, item.scope, item.bytes);
         const struct ring_view v = {.kind = RECORD_OTLP_SPAN, .body = buf_str(&b)};
@@ -349,13 +350,13 @@ START_TEST(random_requests)
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&c));
     otlp_walk_init(&again, OTLP_TRACES, request);
     size_t left, right, found = 0;
-    ck_assert_int_eq(otlp_count(buf_str(&c), &left), 0);
-    ck_assert_int_eq(otlp_count(request, &right), 0);
+    ck_assert_int_eq(count_items(buf_str(&c), &left), 0);
+    ck_assert_int_eq(count_items(request, &right), 0);
     ck_assert_uint_eq(left, right);
-    while (otlp_walk_next(&w, &item) == 1) { /* order may change between groups only */
+    while (walk_on(&w, &item) == 1) { /* order may change between groups only */
         otlp_walk_fini(&again);
         otlp_walk_init(&again, OTLP_TRACES, request);
-        while (otlp_walk_next(&again, &twin) == 1)
+        while (walk_on(&again, &twin) == 1)
             if (str_eq(item.bytes, twin.bytes) && str_eq(item.scope, twin.scope) &&
                 str_eq(item.resource, twin.resource)) {
                 found++;

@@ -9,6 +9,7 @@
 #include "otlp/metrics.pb-c.h"
 #include "otlp/trace.pb-c.h"
 #include "otlp_json_whole.h"
+#include "otlp_whole.h"
 #include "otlp_random.h"
 
 static struct buf text, out;
@@ -200,7 +201,7 @@ START_TEST(an_example)
     static struct event e;
     ck_assert_int_eq(otlp_json(&out, OTLP_TRACES, str_of(example), why, sizeof why), 0);
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&out));
-    ck_assert_int_eq(otlp_walk_next(&w, &item), 1);
+    ck_assert_int_eq(walk_on(&w, &item), 1);
     ck_assert_int_eq(otlp_span(item.bytes, &e), 0);
     ck_assert_uint_eq(e.trace.trace_id[0], 0x5b);
     ck_assert_uint_eq(e.span_kind, SPAN_SERVER);

@@ -8,6 +8,7 @@
 #include "otlp/otlp.h"
 #include "otlp/put.h"
 #include "otlp_random.h"
+#include "otlp_whole.h"
 
 static struct otlp_metric metric;
 static struct otlp_point p;
@@ -17,11 +18,13 @@ static struct str raw;
 static void setup(void)
 {
     buf_init(&b, 1 << 20);
+    otlp_metric_init(&metric);
     memset(&p, 0xa5, sizeof p); /* what is not set must not be relied on */
 }
 
 static void teardown(void)
 {
+    otlp_metric_fini(&metric);
     buf_fini(&b);
 }
 
@@ -178,7 +181,7 @@ START_TEST(random_metrics)
             for (size_t k = 0; k < m->summary->data_points[i]->n_quantile_values; k++)
                 m->summary->data_points[i]->quantile_values[k]->quantile = 0.5;
     pack(message);
-    const int e = otlp_metric(buf_str(&b), &metric);
+    const int e = metric_whole(buf_str(&b), &metric);
     ck_assert_int_eq(e, *m->name ? 0 : -ERR_NAME);
     if (e == 0) {
         ck_assert(str_eq(metric.name, str_of(m->name)) && str_eq(metric.unit, str_of(m->unit)));
@@ -205,7 +208,7 @@ static void begin_metric(enum otlp_data data)
 static int end_metric(void)
 {
     put_close(&b, data_at);
-    ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), 0);
+    ck_assert_int_eq(metric_whole(buf_str(&b), &metric), 0);
     return otlp_point(&metric, &p, &raw);
 }
 
@@ -317,20 +320,20 @@ START_TEST(bad_metrics)
     static char name[LIMIT_NAME + 1];
     memset(name, 'x', sizeof name);
     buf_reset(&b);
-    ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), -ERR_NAME);
+    ck_assert_int_eq(metric_whole(buf_str(&b), &metric), -ERR_NAME);
     put_text(&b, 1, (struct str){name, LIMIT_NAME});
-    ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), 0);
+    ck_assert_int_eq(metric_whole(buf_str(&b), &metric), 0);
     ck_assert_int_eq(otlp_point(&metric, &p, &raw), 0);
     put_text(&b, 1, (struct str){name, sizeof name});
-    ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), -ERR_NAME);
+    ck_assert_int_eq(metric_whole(buf_str(&b), &metric), -ERR_NAME);
     put_text(&b, 1, STR("a\xff"));
-    ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), -ERR_UTF8);
+    ck_assert_int_eq(metric_whole(buf_str(&b), &metric), -ERR_UTF8);
     for (unsigned first = 5; first <= 7; first += 2) { /* data twice, of one kind or two */
         buf_reset(&b);
         put_text(&b, 1, STR("m"));
         put_close(&b, put_open(&b, first));
         put_close(&b, put_open(&b, 7));
-        ck_assert_int_eq(otlp_metric(buf_str(&b), &metric), -ERR_SYNTAX);
+        ck_assert_int_eq(metric_whole(buf_str(&b), &metric), -ERR_SYNTAX);
     }
     begin_metric(OTLP_SUM);
     put_uint(&b, 2, 99); /* of a later version */
@@ -345,6 +348,64 @@ START_TEST(bad_metrics)
 }
 END_TEST
 
+/* However many fields there are, a call reads a few, and what it keeps has an end. */
+START_TEST(bounded_reading)
+{
+    static const struct {
+        const char *unit;
+        size_t n;
+        bool inside; /* the data, not the Metric */
+        int end;
+    } cases[] = {
+        {"\x0a\x00", 2, true, 0},                  /* empty points */
+        {"\x0a\x00\x18\x01", 4, true, -ERR_RANGE}, /* points between other fields */
+        {"\x52\x00", 2, true, -ERR_RANGE},         /* fields that nobody knows */
+        {"\x62\x00", 2, false, -ERR_RANGE},        /* empty metadata */
+        {"\x72\x00", 2, false, -ERR_RANGE},
+    };
+    enum { FIELDS = 200000 };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int e = OTLP_MORE;
+        unsigned calls = 0;
+        begin_metric(OTLP_SUM);
+        if (!cases[i].inside)
+            put_close(&b, data_at);
+        for (unsigned k = 0; k < FIELDS; k++)
+            buf_add(&b, cases[i].unit, cases[i].n);
+        if (cases[i].inside)
+            put_close(&b, data_at);
+        ck_assert(!b.failed);
+        otlp_metric_begin(&metric, buf_str(&b));
+        for (; e == OTLP_MORE; calls++) {
+            const size_t before = metric.work;
+            e = otlp_metric_read(&metric);
+            ck_assert_uint_le(metric.work - before, OTLP_CALL_WORK);
+        }
+        ck_assert_int_eq(e, cases[i].end);
+        ck_assert_uint_ge(calls, FIELDS / OTLP_CALL_WORK);
+        ck_assert_uint_le(metric.around.n + metric.data_around.n, 2 * LIMIT_ORIGIN);
+    }
+}
+END_TEST
+
+/* One that no record can hold is not looked at, and those behind it are read. */
+START_TEST(large_points)
+{
+    begin_metric(OTLP_GAUGE);
+    size_t at = put_open(&b, 1);
+    for (unsigned i = 0; i < LIMIT_RECORD / 2; i++)
+        buf_add(&b, "\x3a\x00", 2);
+    put_double(&b, 4, 1);
+    put_close(&b, at);
+    at = put_open(&b, 1);
+    put_double(&b, 4, 2);
+    put_close(&b, at);
+    ck_assert_int_eq(end_metric(), -ERR_RANGE);
+    ck_assert_int_eq(otlp_point(&metric, &p, &raw), 1);
+    ck_assert_double_eq(p.d, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("otlp_metric");
@@ -355,6 +416,8 @@ int main(void)
     tcase_add_test(t, exponential);
     tcase_add_test(t, bad_points);
     tcase_add_test(t, bad_metrics);
+    tcase_add_test(t, bounded_reading);
+    tcase_add_test(t, large_points);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -1,4 +1,7 @@
 /* OTLP requests: whose items they are, the rings, and requests that are cut. */
+#include "otlp_whole.h"
+#include "pipeline/otlp_request.h"
+/* After those whose arguments have the names of its variables. */
 #include "otlp_fixture.h"
 
 #include "pipeline/sampling.h"
@@ -212,6 +215,7 @@ START_TEST(metrics_are_kept_for_sending_on)
     struct str resource, scope, item, raw;
     struct otlp_metric m;
     static struct otlp_point p;
+    otlp_metric_init(&m);
     pl.options.forward_points = true;
     open_request("svc");
     open_metric("total", "", OTLP_SUM, OTLP_CUMULATIVE, true);
@@ -222,13 +226,14 @@ START_TEST(metrics_are_kept_for_sending_on)
     send(OTLP_METRICS);
     ck_assert_uint_eq(read_ring(RING_POINTS, &rec), 1);
     ck_assert_int_eq(otlp_part(rec.body, &resource, &scope, &item), 0);
-    ck_assert_int_eq(otlp_metric(item, &m), 0);
+    ck_assert_int_eq(metric_whole(item, &m), 0);
     ck_assert(str_eq(m.name, STR("total")) && m.monotonic && m.temporality == OTLP_CUMULATIVE);
     ck_assert_int_eq(otlp_point(&m, &p, &raw), 1);
     ck_assert_int_eq(p.i, 5);
     ck_assert_int_eq(otlp_point(&m, &p, &raw), 1);
     ck_assert_int_eq(p.i, 6);
     ck_assert_int_eq(otlp_point(&m, &p, &raw), 0);
+    otlp_metric_fini(&m);
     check_ledger(3);
 }
 END_TEST
@@ -305,7 +310,108 @@ START_TEST(a_large_resource_around_many_scopes_takes_many_steps)
     while (otlp_request_step(r, STEP, w.now))
         steps++;
     otlp_request_free(r);
-    ck_assert_uint_ge(steps, SCOPES / (STEP / LARGE + 1));
+    ck_assert_uint_ge(steps, SCOPES / (8 * STEP / LARGE + 1)); /* what is copied counts less */
+}
+END_TEST
+
+/* What a message of any make may cost a turn: units of work, and items or points. */
+struct hostile {
+    const char *unit;
+    size_t n;
+    unsigned items; /* in one unit */
+    enum otlp_signal signal;
+    unsigned npath, path[4]; /* field numbers of the messages around the units */
+    unsigned each;           /* units that an item counts at least */
+};
+
+static void build_hostile(const struct hostile *h, unsigned units)
+{
+    size_t at[4];
+    buf_init(&req, 1 << 22);
+    for (unsigned i = 0; i < h->npath; i++) {
+        at[i] = put_open(&req, h->path[i]);
+        if (i == 2)
+            put_text(&req, 1, STR("m"));
+    }
+    for (unsigned i = 0; i < units; i++)
+        buf_add(&req, h->unit, h->n);
+    for (unsigned i = h->npath; i-- > 0;)
+        put_close(&req, at[i]);
+    ck_assert(!req.failed);
+}
+
+enum { STEP = 65536, UNITS = 150000, MOST = STEP + LIMIT_RECORD + 3 * OTLP_CALL_WORK };
+
+static void apply_hostile(const struct hostile *h)
+{
+    const uint64_t before = own_all(OWN_RECEIVED);
+    uint64_t done = before;
+    bool more = true;
+    build_hostile(h, UNITS);
+    struct otlp_request *r = otlp_request_new(&pl, h->signal, (uint8_t *)req.p, req.n);
+    req = (struct buf){0};
+    while (more) {
+        more = otlp_request_step(r, STEP, w.now);
+        ck_assert_uint_le(r->work, MOST);
+        const uint64_t now_done = own_all(OWN_RECEIVED);
+        if (h->each)
+            ck_assert_uint_le((now_done - done) * h->each, STEP + h->each);
+        done = now_done;
+    }
+    ck_assert_uint_eq(done - before, h->items ? UNITS * h->items : h->npath > 2);
+    otlp_request_free(r);
+    check_ledger(done);
+}
+
+START_TEST(a_step_is_bounded_whatever_the_message)
+{
+    static const struct hostile cases[] = {
+        {"\x0a\x00", 2, 0, OTLP_TRACES, 0, {0}, 0},
+        {"\x12\x00", 2, 0, OTLP_TRACES, 1, {1}, 0},
+        {"\x0a\x04\x12\x02\x12\x00", 6, 1, OTLP_LOGS, 0, {0}, 64},
+        {"\x12\x02\x12\x00", 4, 1, OTLP_LOGS, 1, {1}, 64},
+        {"\x12\x00", 2, 1, OTLP_TRACES, 2, {1, 2}, 64},
+        {"\x12\x00", 2, 1, OTLP_METRICS, 2, {1, 2}, 64},
+        {"\x12\x07\x0a\x01"
+         "a\x2a\x02\x0a\x00",
+         9,
+         1,
+         OTLP_METRICS,
+         2,
+         {1, 2},
+         128},
+        {"\x0a\x00", 2, 1, OTLP_METRICS, 4, {1, 2, 2, 5}, 128},
+        {"\x0a\x00", 2, 1, OTLP_METRICS, 4, {1, 2, 2, 10}, 128},
+        {"\x62\x00", 2, 0, OTLP_METRICS, 3, {1, 2, 2}, 0},
+        {"\x4a\x00", 2, 0, OTLP_TRACES, 3, {1, 2, 2}, 0}, /* one span of attributes */
+        {"\x32\x00", 2, 0, OTLP_LOGS, 3, {1, 2, 2}, 0},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        teardown(); /* or the domain's breaker opens for so many bad items */
+        setup();
+        pl.options.forward_points = true;
+        pl.options.target_info = true;
+        apply_hostile(&cases[i]);
+    }
+}
+END_TEST
+
+/* What lies in a resource or scope that is too large is counted, however much it is. */
+START_TEST(items_of_a_large_resource_are_counted)
+{
+    enum { MANY = 20000 };
+    static char large[LIMIT_ORIGIN + 1];
+    memset(large, 'x', sizeof large);
+    buf_init(&req, 1 << 22);
+    at_resource = put_open(&req, 1);
+    put_text(&req, 77, (struct str){large, sizeof large});
+    for (unsigned i = 0; i < MANY; i++)
+        buf_add(&req, "\x12\x02\x12\x00", 4);
+    put_close(&req, at_resource);
+    step_all(OTLP_TRACES, 1000);
+    ck_assert_uint_eq(result.rejected, MANY);
+    ck_assert_uint_eq(dropped(DROP_LIMIT), MANY);
+    check_ledger(MANY);
 }
 END_TEST
 
@@ -323,6 +429,8 @@ int main(void)
         {"forwarding", metrics_are_kept_for_sending_on},
         {"splitting", a_metric_larger_than_a_record_becomes_several},
         {"large resource", a_large_resource_around_many_scopes_takes_many_steps},
+        {"large resource counted", items_of_a_large_resource_are_counted},
+        {"bounded steps", a_step_is_bounded_whatever_the_message},
         {"cuts", a_request_may_be_cut_anywhere},
     };
     return fixture_run("otlp_request", tests, sizeof tests / sizeof *tests);

@@ -5,6 +5,7 @@
 #include "otlp/otlp.h"
 #include "otlp/put.h"
 #include "otlp/trace.pb-c.h"
+#include "otlp_whole.h"
 
 static struct buf request, joined;
 
@@ -83,19 +84,19 @@ START_TEST(cuts_items)
     static struct event e;
     size_t n;
     build();
-    ck_assert_int_eq(otlp_count(buf_str(&request), &n), 0);
+    ck_assert_int_eq(count_items(buf_str(&request), &n), 0);
     ck_assert_uint_eq(n, 4);
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&request));
     for (unsigned i = 0; i < 4; i++) {
-        ck_assert_int_eq(otlp_walk_next(&w, &item), 1);
-        ck_assert_int_eq(otlp_origin(item.resource, item.scope, &origin), 0);
+        ck_assert_int_eq(walk_on(&w, &item), 1);
+        ck_assert_int_eq(origin_whole(item.resource, item.scope, &origin), 0);
         ck_assert(str_eq(origin.service, str_of(services[i])));
         ck_assert(str_eq(origin.scope, str_of(scopes[i])));
         ck_assert(item.new_resource == new_resource[i] && item.new_scope == new_scope[i]);
         ck_assert_int_eq(otlp_span(item.bytes, &e), 0);
         ck_assert_uint_eq(e.trace.trace_id[0], i + 1);
     }
-    ck_assert_int_eq(otlp_walk_next(&w, &item), 0);
+    ck_assert_int_eq(walk_on(&w, &item), 0);
     otlp_walk_fini(&w);
 }
 END_TEST
@@ -107,7 +108,7 @@ START_TEST(joins_and_parts)
     struct otlp_item item;
     build();
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&request));
-    while (otlp_walk_next(&w, &item) == 1) {
+    while (walk_on(&w, &item) == 1) {
         struct str r, s, i;
         buf_reset(&joined);
         otlp_join(&joined, item.resource, item.scope, item.bytes);
@@ -137,14 +138,14 @@ START_TEST(cut_short)
         struct otlp_walk w;
         struct otlp_item item;
         size_t items, walked = 0;
-        const int counted = otlp_count((struct str){copy, n}, &items);
+        const int counted = count_items((struct str){copy, n}, &items);
         int e;
         otlp_walk_init(&w, OTLP_TRACES, (struct str){copy, n});
-        while ((e = otlp_walk_next(&w, &item)) == 1)
+        while ((e = walk_on(&w, &item)) == 1)
             walked++;
         ck_assert_int_eq(e, counted);
         ck_assert(e != 0 || walked == items);
-        ck_assert_int_eq(otlp_walk_next(&w, &item), e);
+        ck_assert_int_eq(walk_on(&w, &item), e);
         refused += e < 0;
         otlp_walk_fini(&w);
         free(copy);
@@ -176,8 +177,8 @@ START_TEST(wrong_types)
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct str bytes = {cases[i].bytes, cases[i].n};
         otlp_walk_init(&w, OTLP_TRACES, bytes);
-        ck_assert_int_eq(otlp_walk_next(&w, &item), cases[i].error);
-        ck_assert_int_eq(otlp_count(bytes, &n), cases[i].error);
+        ck_assert_int_eq(walk_on(&w, &item), cases[i].error);
+        ck_assert_int_eq(count_items(bytes, &n), cases[i].error);
         otlp_walk_fini(&w);
     }
 }
@@ -209,14 +210,67 @@ START_TEST(large_origin)
     put_close(&request, s);
     put_close(&request, r2);
     otlp_walk_init(&w, OTLP_TRACES, buf_str(&request));
-    ck_assert_int_eq(otlp_walk_next(&w, &item), -ERR_RANGE);
+    ck_assert_int_eq(walk_on(&w, &item), -ERR_RANGE);
     ck_assert_uint_eq(w.skipped, 6);
-    ck_assert_int_eq(otlp_walk_next(&w, &item), -ERR_RANGE);
+    ck_assert_int_eq(walk_on(&w, &item), -ERR_RANGE);
     ck_assert_uint_eq(w.skipped, 1);
-    ck_assert_int_eq(otlp_walk_next(&w, &item), 1);
+    ck_assert_int_eq(walk_on(&w, &item), 1);
     ck_assert(item.new_resource && item.new_scope);
-    ck_assert_int_eq(otlp_walk_next(&w, &item), 0);
+    ck_assert_int_eq(walk_on(&w, &item), 0);
     otlp_walk_fini(&w);
+}
+END_TEST
+
+/* Whatever a message is made of, a call does a bounded part of it. */
+START_TEST(bounded_calls)
+{
+    enum { UNITS = 100000 };
+    static const struct {
+        const char *unit;
+        size_t n;
+        unsigned level; /* that the units are in: 0 the request, 1 a resource, 2 a scope */
+        size_t items;
+        int end; /* the first result that is no item */
+    } cases[] = {
+        {"\x52\x00", 2, 0, 0, 0},                          /* unknown fields */
+        {"\x0a\x00", 2, 0, 0, 0},                          /* empty resources */
+        {"\x0a\x02\x12\x00", 4, 0, 0, 0},                  /* each with an empty scope */
+        {"\x0a\x04\x12\x02\x12\x00", 6, 0, UNITS, 0},      /* each with an empty item */
+        {"\x12\x00", 2, 1, 0, 0},                          /* empty scopes of one resource */
+        {"\x12\x02\x12\x00", 4, 1, UNITS, 0},              /* each with an empty item */
+        {"\x12\x00", 2, 2, UNITS, 0},                      /* empty items of one scope */
+        {"\x52\x00", 2, 1, 0, -ERR_RANGE},                 /* a resource too large */
+        {"\x12\x02\x12\x00\x52\x00", 6, 1, 0, -ERR_RANGE}, /* with items in it */
+        {"\x52\x00", 2, 2, 0, -ERR_RANGE},                 /* a scope too large */
+        {"\x12\x00\x52\x00", 4, 2, 0, -ERR_RANGE},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct otlp_walk w;
+        struct otlp_item item;
+        size_t at[2], items = 0, work = 0;
+        int e;
+        buf_reset(&request);
+        for (unsigned l = 0; l < cases[i].level; l++)
+            at[l] = put_open(&request, l + 1);
+        for (unsigned k = 0; k < UNITS; k++)
+            buf_add(&request, cases[i].unit, cases[i].n);
+        for (unsigned l = cases[i].level; l-- > 0;)
+            put_close(&request, at[l]);
+        ck_assert(!request.failed);
+        otlp_walk_init(&w, OTLP_TRACES, buf_str(&request));
+        while ((e = otlp_walk_next(&w, &item)) > 0) {
+            ck_assert_uint_le(w.work - work, OTLP_CALL_WORK);
+            work = w.work;
+            items += e == 1;
+        }
+        ck_assert_uint_le(w.work - work, OTLP_CALL_WORK);
+        ck_assert_uint_ge(w.work, UNITS); /* it is counted */
+        ck_assert_int_eq(e, cases[i].end);
+        ck_assert_uint_eq(items, cases[i].items);
+        if (e == -ERR_RANGE)
+            ck_assert_uint_eq(w.skipped, cases[i].n > 2 ? UNITS : 0);
+        otlp_walk_fini(&w);
+    }
 }
 END_TEST
 
@@ -230,6 +284,7 @@ int main(void)
     tcase_add_test(t, cut_short);
     tcase_add_test(t, wrong_types);
     tcase_add_test(t, large_origin);
+    tcase_add_test(t, bounded_calls);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
