@@ -39,20 +39,29 @@ void buf_trim(struct buf *b)
     b->cap = b->n;
 }
 
-static bool grow(struct buf *b, size_t need)
+static bool set_cap(struct buf *b, size_t cap)
 {
-    size_t cap = b->cap ? b->cap : 256;
-    while (cap < need)
-        cap *= 2;
-    if (cap > b->max)
-        cap = b->max;
     char *p = realloc(b->p, cap);
-    b->starved = !p;
     if (!p)
         return false;
     b->p = p;
     b->cap = cap;
     return true;
+}
+
+static bool grow(struct buf *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : 256;
+    while (cap < need)
+        cap *= 2;
+    b->starved = !set_cap(b, cap < b->max ? cap : b->max);
+    return !b->starved;
+}
+
+void buf_reserve(struct buf *b, size_t n)
+{
+    if (n > b->cap && n <= b->max)
+        (void)set_cap(b, n);
 }
 
 char *buf_room(struct buf *b, size_t n)

@@ -30,6 +30,10 @@ void buf_reset(struct buf *b);
 /* Gives back memory that is not in use. */
 void buf_trim(struct buf *b);
 
+/* Memory for n bytes in all, at once and no more than that, where it has less. Without it,
+ * appending goes on as ever. */
+void buf_reserve(struct buf *b, size_t n);
+
 /* Room for n more bytes, or NULL (and `failed`). The caller writes there and
  * then calls buf_added(). */
 char *buf_room(struct buf *b, size_t n);

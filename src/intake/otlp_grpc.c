@@ -333,6 +333,16 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
     return 0;
 }
 
+/* Whether the peer may send all of its message already: a window of the stream would be said
+ * for nothing. */
+static bool needs_no_window(const struct grpc_call *c)
+{
+    const struct grpc_message *m = &c->message;
+    const int32_t window = nghttp2_session_get_stream_local_window_size(c->session->h2, c->id);
+    return c->state == CALL_BODY && m->have == GRPC_PREFIX && window > 0 &&
+           m->size - m->bytes.n <= (uint32_t)window;
+}
+
 static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
                     void *arg)
 {
@@ -346,6 +356,10 @@ static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_
     }
     if (c->state == CALL_BODY)
         take_body(c, p, n);
+    if (needs_no_window(c) && otlp_go_on(s->in)) {
+        (void)nghttp2_session_consume_connection(h2, n);
+        return 0;
+    }
     c->withheld += n;
     if (c->state == CALL_ANSWERED || otlp_go_on(s->in))
         give_back(c);

@@ -40,6 +40,8 @@ int grpc_message_feed(struct grpc_message *m, const uint8_t *p, size_t n)
     }
     if (n > m->size - m->bytes.n)
         return -ERR_SYNTAX;
+    if (m->bytes.n + n >= m->size / GRPC_RESERVE)
+        buf_reserve(&m->bytes, m->size);
     buf_add(&m->bytes, p, n);
     if (m->bytes.failed)
         return -ERR_NOMEM;

@@ -6,7 +6,10 @@
 #include "base/buf.h"
 #include "otlp/reply.h"
 
-enum { GRPC_PREFIX = 5 };
+enum {
+    GRPC_PREFIX = 5,
+    GRPC_RESERVE = 4, /* all of a message is reserved when a part in so many has arrived */
+};
 
 /* Gathers the one message of a unary call: flag, length, bytes. */
 struct grpc_message {
@@ -22,7 +25,7 @@ void grpc_message_fini(struct grpc_message *m);
 
 /* Takes bytes: 0; 1 when the message is whole; -ERR_RANGE when it is larger than
  * max, -ERR_SYNTAX for a flag above 1 or for bytes behind the message, -ERR_NOMEM.
- * Memory follows what has arrived, not what the prefix says. */
+ * Memory follows what has arrived, not what the prefix says: up to four times as much. */
 int grpc_message_feed(struct grpc_message *m, const uint8_t *p, size_t n);
 
 void grpc_prefix(uint8_t out[GRPC_PREFIX], bool compressed, uint32_t size);
