@@ -15,11 +15,13 @@
 enum {
     SERVER_MAGIC = 0x67737276,
     CONN_MAGIC = 0x67636f6e,
-    READ_BYTES = 16384,
+    READ_BYTES = 65536,
+    READ_LEAST = 16384, /* of a message that is under way: less does not wake us for nothing */
     WRITE_BYTES = 16384,
     ACCEPTS = 16, /* at one wakeup */
     REST_MS = 100,
 };
+#define LULL_NS   (20 * NS_PER_MS)  /* without a read, until less than a good part is read, too */
 #define STUCK_NS  (10 * NS_PER_S)   /* an answer is not read: its memory is not for ever */
 #define LINGER_NS NS_PER_S          /* from our last word to the peer's end */
 #define BRIEF_NS  (200 * NS_PER_MS) /* the same when the daemon stops */
@@ -32,6 +34,8 @@ struct grpc_conn {
     TAILQ_ENTRY(grpc_conn) link, dirty_link;
     struct event *readable, *writable, *timer;
     uint64_t armed;       /* what the timer is set to, mono ns; 0: nothing */
+    int lowat;            /* SO_RCVLOWAT */
+    uint64_t read_at;     /* of the newest bytes */
     struct buf out;       /* what the peer has not taken yet */
     uint64_t stuck_since; /* since when there is some */
     uint64_t closing;     /* when a connection of which all is said is closed; 0: it is open */
@@ -113,9 +117,11 @@ static uint64_t deadline_of(const struct grpc_conn *c)
 {
     if (c->closing)
         return c->closing;
-    const uint64_t first = grpc_session_deadline(c->session);
-    const uint64_t stuck = c->stuck_since + STUCK_NS;
-    return c->out.n && stuck < first ? stuck : first;
+    uint64_t first = grpc_session_deadline(c->session);
+    const uint64_t stuck = c->stuck_since + STUCK_NS, lull = c->read_at + LULL_NS;
+    if (c->out.n && stuck < first)
+        first = stuck;
+    return c->lowat > 1 && lull < first ? lull : first;
 }
 
 /* A timer that is early looks again; only one that would be late is set anew. */
@@ -235,6 +241,18 @@ static void on_settled(void *arg)
 
 /* ---- in ---- */
 
+/* In the midst of a message the kernel wakes us when there is a good part of it, not for each
+ * segment. It does for an end of the connection, too, and when its memory is short. A peer that
+ * says something else instead, as that it gives up, is heard after a lull. */
+static void set_lowat(struct grpc_conn *c, size_t missing)
+{
+    int lowat = missing < READ_BYTES ? (int)missing : READ_BYTES;
+    if (lowat < READ_LEAST)
+        lowat = 1;
+    if (lowat != c->lowat && setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof lowat) == 0)
+        c->lowat = lowat;
+}
+
 /* Whether there may be more to read. */
 static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
 {
@@ -245,6 +263,8 @@ static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
     if (grpc_session_release(c->session))
         s->stalled = true;
     if (ok) {
+        c->read_at = now;
+        set_lowat(c, grpc_session_missing(c->session));
         flush(c, now);
         return;
     }
@@ -292,6 +312,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static void expire(struct grpc_conn *c, uint64_t now)
 {
+    if (now - c->read_at >= LULL_NS)
+        set_lowat(c, 0);
     if (c->closing && now >= c->closing) {
         close_conn(c);
     } else if (c->closing) {
@@ -336,6 +358,7 @@ static bool make_conn(struct grpc_server *s, int fd, uint64_t now)
     const struct grpc_session_hooks hooks = {.wake = on_wake, .arg = c};
     c->magic = CONN_MAGIC;
     c->fd = fd;
+    c->lowat = 1;
     c->server = s;
     c->session = grpc_session_new(s->in, &hooks, now);
     if (!make_events(c, s->in->base) || !c->session) {

@@ -1,6 +1,6 @@
 /* grpc_server: the sockets of the OTLP/gRPC port. Floor 4.
  *
- * One read of 16 KiB a turn from each connection that has something; what the
+ * One read of 64 KiB a turn from each connection that has something; what the
  * peer does not take of our answers stops our reading from it until it does, and
  * ends the connection when that takes too long. At the limit of connections the
  * one gives way that has been idle, or whose message is awaited, longest; those

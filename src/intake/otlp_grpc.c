@@ -333,14 +333,19 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
     return 0;
 }
 
+/* What the peer may send for a stream. */
+static size_t window_of(const struct grpc_call *c)
+{
+    const int32_t n = nghttp2_session_get_stream_local_window_size(c->session->h2, c->id);
+    return n > 0 ? (size_t)n : 0;
+}
+
 /* Whether the peer may send all of its message already: a window of the stream would be said
  * for nothing. */
 static bool needs_no_window(const struct grpc_call *c)
 {
     const struct grpc_message *m = &c->message;
-    const int32_t window = nghttp2_session_get_stream_local_window_size(c->session->h2, c->id);
-    return c->state == CALL_BODY && m->have == GRPC_PREFIX && window > 0 &&
-           m->size - m->bytes.n <= (uint32_t)window;
+    return c->state == CALL_BODY && m->have == GRPC_PREFIX && m->size - m->bytes.n <= window_of(c);
 }
 
 static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
@@ -573,6 +578,35 @@ uint64_t grpc_session_waits(const struct grpc_session *s)
         return UINT64_MAX;
     c = TAILQ_FIRST(&s->calls);
     return c ? c->since : s->idle_since;
+}
+
+/* SIZE_MAX when nothing is awaited. */
+static size_t missing(const struct grpc_call *c)
+{
+    const struct grpc_message *m = &c->message;
+    if (c->state == CALL_WORKING || c->state == CALL_ANSWERED)
+        return SIZE_MAX;
+    if (c->state == CALL_HEAD || c->withheld || m->have < GRPC_PREFIX)
+        return 0;
+    const size_t n = m->size - m->bytes.n, window = window_of(c);
+    return n < window ? n : window;
+}
+
+size_t grpc_session_missing(const struct grpc_session *s)
+{
+    const int32_t window = nghttp2_session_get_local_window_size(s->h2);
+    size_t least = SIZE_MAX;
+    const struct grpc_call *c;
+    if (s->in_headers || window <= 0)
+        return 0;
+    TAILQ_FOREACH(c, &s->calls, link)
+    {
+        const size_t n = missing(c);
+        least = n < least ? n : least;
+    }
+    if (least == SIZE_MAX)
+        return 0;
+    return least < (size_t)window ? least : (size_t)window;
 }
 
 bool grpc_session_served(const struct grpc_session *s)

@@ -60,6 +60,10 @@ void grpc_session_expire(struct grpc_session *s, uint64_t now);
  * is in line or being answered. */
 uint64_t grpc_session_waits(const struct grpc_session *s);
 
+/* How many bytes the peer is bound to send before anything can be done for it: what is missing of
+ * messages that it has begun and has windows for. 0: nobody knows. */
+size_t grpc_session_missing(const struct grpc_session *s);
+
 /* Whether a request of it has been applied. */
 bool grpc_session_served(const struct grpc_session *s);
 

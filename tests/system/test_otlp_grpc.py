@@ -175,11 +175,11 @@ def test_an_announced_size_is_not_believed(daemon):
     settled(daemon)
 
 
-def hold(daemon, size):
+def hold(daemon, size, most=None):
     """A peer that has sent most of a message and does not go on."""
     p = peer(daemon)
     stream = p.open(h2.call(TRACES))
-    payload = h2.message(bytes(size))[:-1]
+    payload = h2.message(bytes(size))[:most or -1]
     p.send(b"".join(h2.frame(h2.DATA, 0, stream, payload[i:i + 16384])
                     for i in range(0, len(payload), 16384)))
     return p
@@ -265,6 +265,43 @@ def test_half_messages_keep_nobody_out(start, size):
     for p in crowd:
         p.close()
     assert settled(daemon)["applied"] == sent
+
+
+@pytest.mark.parametrize("piece", [7, 5000, 16384, 70000])
+def test_a_large_message_in_pieces(start, piece):
+    """In pieces of any size, with a ping and a small message between two of them."""
+    daemon = start(otlp_receive_timeout="30s")
+    p = peer(daemon)
+    whole = h2.message(request([span(span_id=struct.pack(">Q", i + 1)) for i in range(3000)]))
+    stream, sent = p.open(h2.call(TRACES)), 0
+    room = 65535  # of the stream; the connection's is larger
+    while sent < len(whole):
+        some = min(piece, len(whole) - sent, room) if sent > 1000 else 7
+        p.send(b"".join(h2.frame(h2.DATA, 0, stream, whole[at:min(at + 16384, sent + some)])
+                        for at in range(sent, sent + some, 16384)))
+        sent, room = sent + some, room - some
+        while room == 0:
+            kind, _, of, payload = p.frame()
+            if (kind, of) == (h2.WINDOW_UPDATE, stream):
+                room += int.from_bytes(payload, "big")
+        if piece > 7 and sent % 3 == 0:
+            p.send(h2.frame(h2.PING, payload=bytes(8)))
+    p.send(h2.frame(h2.DATA, h2.END_STREAM, stream))
+    assert p.until(h2.DATA, stream), "an answer with a message"
+    p.close()
+    assert settled(daemon)["applied"] == 3000
+
+
+def test_who_gives_up_in_the_midst_is_heard(start):
+    daemon = start(otlp_receive_timeout="1h")
+    p = hold(daemon, 300000, most=100000)
+    until(lambda: buffered(daemon) >= 100000, "its bytes")
+    p.send(h2.frame(h2.RST_STREAM, 0, 1, bytes([0, 0, 0, 8])))
+    stream = p.open(h2.call(TRACES))
+    p.send(h2.frame(h2.DATA, h2.END_STREAM, stream, h2.message(SPANS)))
+    assert p.until(h2.DATA, stream), "an answer with a message"
+    p.close()
+    assert settled(daemon)["applied"] == 10
 
 
 def test_a_slow_body_has_a_deadline(start):
