@@ -6,8 +6,9 @@
  * nothing is copied or allocated, every length is checked against what is left, and
  * what is not known stays where it is, so that it can be passed on.
  *
- * Refused: groups, field number 0, a varint of more than 64 bits, a length that leads
- * outside. The first error sticks: after it there are no more fields. */
+ * Refused: groups, field number 0, a tag of more than 5 bytes, a varint of more than 64
+ * bits, a length that leads outside. The first error sticks: after it there are no more
+ * fields. */
 #ifndef MCPTALLY_OTLP_FIELD_H
 #define MCPTALLY_OTLP_FIELD_H
 
@@ -17,6 +18,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum { FIELD_TAG_BYTES = 5 }; /* other readers take no longer one, whatever it says */
 enum field_type { FIELD_VARINT = 0, FIELD_FIXED64 = 1, FIELD_BYTES = 2, FIELD_FIXED32 = 5 };
 
 /* The tag of a field, for a switch over field.tag. */
@@ -78,9 +80,9 @@ static inline bool fields_next(struct fields *r, struct field *f)
 {
     if (r->p == r->end)
         return false;
+    const uint8_t *p = r->p;
     const uint64_t tag = fields_varint(r);
-    const uint8_t *p;
-    if (tag < 8 || tag > UINT32_MAX) {
+    if (tag < 8 || tag > UINT32_MAX || r->p - p > FIELD_TAG_BYTES) {
         fields_fail(r, ERR_SYNTAX);
         return false;
     }

@@ -203,6 +203,10 @@ static int convert(struct otlp_json *c, const json_t *j)
 static int parse_as(struct otlp_json *c, struct str value, size_t from, json_t **j)
 {
     json_error_t error;
+    const char *nul = memchr(value.p, '\0', value.n); /* jansson takes one behind a number */
+    *j = NULL;
+    if (nul)
+        return fail_there(c, from, 1, (int)(nul - value.p) + 1, "a NUL byte");
     *j = json_loadb(value.p, value.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*j)
         return 0;

@@ -180,7 +180,7 @@ static uint32_t copy_record(const struct store *st, enum store_ring_id ring, uin
                             void *copy, size_t copy_size)
 {
     const uint64_t size = capacity(st, ring);
-    const uint64_t left = size - pos % size;
+    const uint64_t left = size ? size - pos % size : 0; /* a damaged store can have none */
     struct ring_record head;
     if (left < 16)
         return 0;
