@@ -68,6 +68,5 @@ void exponential_observe(struct store *st, const struct metric_view *m, enum cel
         if (s.counts[i])
             store_add(st, cells + (CELL_BUCKETS + i) * WORD, s.counts[i]);
     if (p->sum < 0 || p->sum > 0)
-        store_set(st, cells + CELL_SUM * WORD,
-                  f64_bits(bits_f64(store_get(st, cells + CELL_SUM * WORD)) + p->sum));
+        cell_add_f64(st, cells + CELL_SUM * WORD, p->sum);
 }

@@ -179,7 +179,7 @@ static struct aim aim_at(struct otlp_request *r, uint32_t series)
 static void add_sum(struct store *st, uint64_t offset, double v)
 {
     if (v < 0 || v > 0)
-        store_set(st, offset, f64_bits(bits_f64(store_get(st, offset)) + v));
+        cell_add_f64(st, offset, v);
 }
 
 /* A sum and buckets into a histogram; a sum and a count into a summary. */

@@ -1,5 +1,6 @@
 #include "store/cells.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "base/bytes.h"
@@ -64,9 +65,10 @@ unsigned bucket_index(const double *bounds, unsigned nbounds, double v)
     return i;
 }
 
-static void add_f64(struct store *st, uint64_t offset, double v)
+void cell_add_f64(struct store *st, uint64_t offset, double v)
 {
-    store_set(st, offset, f64_bits(bits_f64(store_get(st, offset)) + v));
+    const double sum = bits_f64(store_get(st, offset)) + v;
+    store_set(st, offset, f64_bits(isinf(sum) ? copysign(DBL_MAX, sum) : sum));
 }
 
 static int observe(struct store *st, uint64_t cells, double v, bool sketch, uint64_t minute)
@@ -76,7 +78,7 @@ static int observe(struct store *st, uint64_t cells, double v, bool sketch, uint
     const uint64_t def = place & ((UINT64_C(1) << CELL_BOUNDS_SHIFT) - 1);
     const double *bounds = ((const struct metric_text *)(void *)(st->base + def))->bounds;
     store_add(st, cells + (CELL_BUCKETS + bucket_index(bounds, n, v)) * WORD, 1);
-    add_f64(st, cells + CELL_SUM * WORD, v);
+    cell_add_f64(st, cells + CELL_SUM * WORD, v);
     if (!sketch)
         return 0;
     return sketch_add(st, store_get(st, cells + (CELL_BUCKETS + n + 1) * WORD), v, minute);
@@ -89,7 +91,7 @@ int cell_apply(struct store *st, enum cell_op op, uint64_t cells, uint64_t bits,
         store_add(st, cells + CELL_VALUE * WORD, bits);
         return 0;
     case CELL_ADD_F64:
-        add_f64(st, cells + CELL_VALUE * WORD, bits_f64(bits));
+        cell_add_f64(st, cells + CELL_VALUE * WORD, bits_f64(bits));
         return 0;
     case CELL_SET:
         store_set(st, cells + CELL_VALUE * WORD, bits);
@@ -103,7 +105,7 @@ int cell_apply(struct store *st, enum cell_op op, uint64_t cells, uint64_t bits,
         return observe(st, cells, bits_f64(bits), true, minute);
     case CELL_SUMMARIZE:
         store_add(st, cells + CELL_COUNT * WORD, 1);
-        add_f64(st, cells + CELL_SUM * WORD, bits_f64(bits));
+        cell_add_f64(st, cells + CELL_SUM * WORD, bits_f64(bits));
         return sketch_add(st, store_get(st, cells + CELL_SKETCH * WORD), bits_f64(bits), minute);
     }
     return -ERR_RANGE;

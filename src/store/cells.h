@@ -69,6 +69,10 @@ int cell_check(enum cell_op op, enum value_type type, uint64_t bits);
  * count and sum are kept all the same). */
 int cell_apply(struct store *st, enum cell_op op, uint64_t cells, uint64_t bits, uint64_t minute);
 
+/* Adds a finite v to the double at an offset, inside the open batch. What no double can
+ * hold stays at the largest one: a sum that became infinite would never be one again. */
+void cell_add_f64(struct store *st, uint64_t offset, double v);
+
 /* Index of the bucket that v falls into: the first whose bound is >= v. */
 unsigned bucket_index(const double *bounds, unsigned nbounds, double v);
 

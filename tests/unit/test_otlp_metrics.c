@@ -1,6 +1,8 @@
 /* OTLP metrics: what each kind of point does to its series, and what is refused. */
 #include "otlp_fixture.h"
 
+#include <float.h>
+
 /* ---- numbers ---- */
 
 START_TEST(delta_sums_add)
@@ -158,6 +160,35 @@ START_TEST(doubles_are_kept_as_doubles)
     }
     ck_assert_double_eq(value("cost"), 1.5);
     ck_assert_double_eq(value("delta"), 3.75);
+}
+END_TEST
+
+/* Two finite numbers may have a sum that no double holds; it is infinite for nobody. */
+START_TEST(sums_stay_finite)
+{
+    const uint64_t counts[] = {1, 0};
+    struct exp_point e = {.start = WALL, .n = 1, .counts = {1}, .sum = DBL_MAX};
+    struct sample v = {0};
+    for (uint64_t i = 1; i <= 2; i++) {
+        open_request("svc");
+        open_metric("cost", "", OTLP_SUM, OTLP_DELTA, true);
+        real(WALL, WALL + i, DBL_MAX, "a");
+        close_metric();
+        open_metric("depth", "", OTLP_HISTOGRAM, OTLP_DELTA, false);
+        histogram(WALL, WALL + i, -DBL_MAX, counts, 2, 1);
+        close_metric();
+        e.time = WALL + i;
+        open_metric("width", "", OTLP_EXPONENTIAL, OTLP_DELTA, false);
+        exponential(&e);
+        close_metric();
+        send(OTLP_METRICS);
+        ck_assert_uint_eq(result.accepted, 3);
+    }
+    ck_assert_double_eq(value("cost"), DBL_MAX);
+    ck_assert(sample_of("depth", LABELS, &v));
+    ck_assert_double_eq(v.sum, -DBL_MAX);
+    ck_assert(sample_of("width", "service_name=\"svc\"", &v));
+    ck_assert_double_eq(v.sum, DBL_MAX);
 }
 END_TEST
 
@@ -351,6 +382,7 @@ int main(void)
         {"crash", a_cumulative_point_counts_once_over_a_crash},
         {"late return", a_late_return_after_expiry_is_a_baseline},
         {"doubles", doubles_are_kept_as_doubles},
+        {"finite sums", sums_stay_finite},
         {"faults", each_fault_has_its_reason},
         {"unreadable", what_cannot_be_read_is_one_item},
         {"no value", a_point_without_a_value_has_no_effect},
