@@ -3,6 +3,7 @@
 
 #include "model/text.h"
 #include "wire/cursor.h"
+#include "wire/shm_ring.h"
 
 int decode_hello(const uint8_t *p, size_t n, struct hello *out)
 {
@@ -36,6 +37,7 @@ int decode_welcome(const uint8_t *p, size_t n, struct welcome *out)
     out->applied = cursor_u64(&c);
     out->max_frame = cursor_u32(&c);
     out->max_ids = cursor_u32(&c);
+    out->max_rings = c.n == 4 ? cursor_u32(&c) : 0; /* is there only when HELLO asked */
     return cursor_end(&c);
 }
 
@@ -139,6 +141,43 @@ int decode_lost(const uint8_t *p, size_t n, struct lost *out)
         if (c.err == 0)
             out->total[reason] = total;
     }
+    return cursor_end(&c);
+}
+
+static bool ring_size_ok(uint32_t words)
+{
+    return words == 0 ||
+           (words >= SHM_RING_MIN && words <= SHM_RING_MAX && (words & (words - 1)) == 0);
+}
+
+int decode_ring(const uint8_t *p, size_t n, struct ring_offer *out)
+{
+    struct cursor c = cursor_at(p, n);
+    out->stream = cursor_u32(&c);
+    out->words = cursor_u32(&c);
+    out->position = cursor_u64(&c);
+    if (out->stream < 1 || out->stream > UINT16_MAX || !ring_size_ok(out->words))
+        cursor_fail(&c, ERR_RANGE);
+    return cursor_end(&c);
+}
+
+int decode_ring_ready(const uint8_t *p, size_t n, struct ring_ready *out)
+{
+    struct cursor c = cursor_at(p, n);
+    out->stream = cursor_u32(&c);
+    out->reason = cursor_u32(&c);
+    out->position = cursor_u64(&c);
+    out->items = cursor_u64(&c);
+    out->slot = cursor_u32(&c);
+    if (out->slot % SHM_SLOT_SIZE != 0)
+        cursor_fail(&c, ERR_SYNTAX);
+    return cursor_end(&c);
+}
+
+int decode_bell(const uint8_t *p, size_t n, uint64_t *token)
+{
+    struct cursor c = cursor_at(p, n);
+    *token = cursor_u64(&c);
     return cursor_end(&c);
 }
 

@@ -32,6 +32,7 @@ struct welcome {
     uint64_t applied;   /* highest applied sequence number of stream 0 */
     uint32_t max_frame; /* payload bytes */
     uint32_t max_ids;   /* ids of a connection, metrics and series each, lie below this */
+    uint32_t max_rings; /* rings of a session; 0: none, or HELLO did not ask */
 };
 
 struct reject {
@@ -61,6 +62,20 @@ struct batch {
     size_t size;
 };
 
+struct ring_offer {
+    uint32_t stream;   /* 1 to UINT16_MAX, the producer's choice */
+    uint32_t words;    /* a power of two; 0: the ring has come to its end */
+    uint64_t position; /* everything before it is not for the daemon */
+};
+
+struct ring_ready {
+    uint32_t stream;
+    uint32_t reason;   /* 0; else a reject reason: the ring is not read */
+    uint64_t position; /* everything before it was applied, or dropped */
+    uint64_t items;    /* of it, how many items */
+    uint32_t slot;     /* offset in the memory whose descriptor comes along, bytes */
+};
+
 struct lost {
     uint64_t total[LOST_MAX]; /* since the session began */
 };
@@ -72,6 +87,9 @@ int decode_series(const uint8_t *p, size_t n, struct series_def *out);
 int decode_ack(const uint8_t *p, size_t n, uint64_t *applied);
 int decode_reject(const uint8_t *p, size_t n, struct reject *out);
 int decode_lost(const uint8_t *p, size_t n, struct lost *out);
+int decode_ring(const uint8_t *p, size_t n, struct ring_offer *out);
+int decode_ring_ready(const uint8_t *p, size_t n, struct ring_ready *out);
+int decode_bell(const uint8_t *p, size_t n, uint64_t *token);
 int decode_bye(const uint8_t *p, size_t n);
 
 /* Reads the batch header. For FRAME_UPDATE the items are exactly count records

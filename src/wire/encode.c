@@ -89,6 +89,8 @@ void encode_welcome(struct buf *to, const struct welcome *w)
     add_u64(to, w->applied);
     add_u32(to, w->max_frame);
     add_u32(to, w->max_ids);
+    if (w->max_rings)
+        add_u32(to, w->max_rings);
     end(to, at);
 }
 
@@ -157,6 +159,33 @@ void encode_lost(struct buf *to, const struct lost *l)
 void encode_bye(struct buf *to)
 {
     end(to, begin(to, FRAME_BYE));
+}
+
+void encode_ring(struct buf *to, const struct ring_offer *r)
+{
+    const size_t at = begin(to, FRAME_RING);
+    add_u32(to, r->stream);
+    add_u32(to, r->words);
+    add_u64(to, r->position);
+    end(to, at);
+}
+
+void encode_ring_ready(struct buf *to, const struct ring_ready *r)
+{
+    const size_t at = begin(to, FRAME_RING_READY);
+    add_u32(to, r->stream);
+    add_u32(to, r->reason);
+    add_u64(to, r->position);
+    add_u64(to, r->items);
+    add_u32(to, r->slot);
+    end(to, at);
+}
+
+void encode_bell(struct buf *to, uint64_t token)
+{
+    const size_t at = begin(to, FRAME_BELL);
+    add_u64(to, token);
+    end(to, at);
 }
 
 size_t encode_batch(struct buf *to, unsigned type, uint64_t first)

@@ -10,13 +10,16 @@
 #include "wire/decode.h"
 
 void encode_hello(struct buf *to, const struct hello *h);
-void encode_welcome(struct buf *to, const struct welcome *w);
+void encode_welcome(struct buf *to, const struct welcome *w); /* max_rings unless it is 0 */
 void encode_metric(struct buf *to, uint32_t id, const struct metric_def *def);
 void encode_series(struct buf *to, const struct series_def *def);
 void encode_ack(struct buf *to, uint64_t applied);
 void encode_reject(struct buf *to, const struct reject *r);
 void encode_lost(struct buf *to, const struct lost *l);
 void encode_bye(struct buf *to);
+void encode_ring(struct buf *to, const struct ring_offer *r);
+void encode_ring_ready(struct buf *to, const struct ring_ready *r);
+void encode_bell(struct buf *to, uint64_t token);
 
 /* A sequenced frame: its header with zero items, then items one by one, then
  * the finished count and size. `at` is the frame's offset in the buffer.

@@ -27,6 +27,9 @@ void producer_init(struct producer *p, const struct producer_options *o)
 {
     *p = (struct producer){
         .no_ack = o->no_ack,
+        .wants_rings = o->wants_rings,
+        .heard = o->heard,
+        .heard_arg = o->heard_arg,
         .service = o->service,
         .instance = o->instance,
         .domain = o->domain,
@@ -238,7 +241,8 @@ int producer_connected(struct producer *p)
     assert(p->state == PRODUCER_OFF);
     struct hello h = {
         .version = PROTO_VERSION,
-        .capabilities = p->no_ack ? 0 : HELLO_WANTS_ACK,
+        .capabilities =
+            (p->no_ack ? 0u : HELLO_WANTS_ACK) | (p->wants_rings ? HELLO_WANTS_RINGS : 0u),
         .store_id = p->store_id,
         .first = p->no_ack ? p->next : p->acked + 1,
         .next = p->no_ack ? p->next : p->unsent,
@@ -444,6 +448,8 @@ static int take_welcome(struct producer *p, const struct frame *f)
     }
     p->store_id = w.store_id;
     p->max_ids = w.max_ids;
+    p->max_rings = p->wants_rings ? w.max_rings : 0;
+    p->known = (enum session_known)w.known;
     for (unsigned i = 0; i < LOST_MAX; i++)
         p->lost_changed = p->lost_changed || p->lost.total[i] > 0;
     p->retry_ms = 0;
@@ -482,12 +488,35 @@ static int take_reject(struct producer *p, const struct frame *f)
         p->retry_ms = r.first < PRODUCER_RETRY_MS ? (uint32_t)r.first : PRODUCER_RETRY_MS;
     if (r.count == 0 || reject_closes(r.reason))
         return 0;
+    if (r.type == FRAME_RING) { /* which was settled when its reader passed over it */
+        p->rejected += r.count;
+        return 0;
+    }
     const uint64_t last = r.first + r.count - 1;
     if (p->state != PRODUCER_OPEN || r.first == 0 || last < r.first || last > highest_out(p))
         return -ERR_SYNTAX;
     p->rejected += r.count;
     if (!p->no_ack)
         settle(p, last);
+    return 0;
+}
+
+static int take_ring(struct producer *p, const struct frame *f)
+{
+    struct ring_ready r;
+    if (decode_ring_ready(f->payload, f->size, &r) < 0 || p->state != PRODUCER_OPEN ||
+        !p->max_rings)
+        return -ERR_SYNTAX;
+    p->heard(p->heard_arg, &r, 0);
+    return 0;
+}
+
+static int take_bell(struct producer *p, const struct frame *f)
+{
+    uint64_t token;
+    if (decode_bell(f->payload, f->size, &token) < 0 || p->state != PRODUCER_OPEN || !p->max_rings)
+        return -ERR_SYNTAX;
+    p->heard(p->heard_arg, NULL, token);
     return 0;
 }
 
@@ -500,6 +529,10 @@ static int take_frame(struct producer *p, const struct frame *f)
         return take_ack(p, f);
     case FRAME_REJECT:
         return take_reject(p, f);
+    case FRAME_RING_READY:
+        return take_ring(p, f);
+    case FRAME_BELL:
+        return take_bell(p, f);
     default:
         return -ERR_SYNTAX;
     }
@@ -515,6 +548,45 @@ int producer_feed(struct producer *p, const uint8_t *in, size_t n)
             return e;
     }
     return e == 0 || e == -ERR_NOMEM ? e : -ERR_SYNTAX;
+}
+
+/* ---- rings ---- */
+
+bool producer_between(const struct producer *p)
+{
+    return p->state == PRODUCER_OPEN && p->sent == 0 && p->controlled == 0 &&
+           p->defined == p->definitions.n;
+}
+
+/* Adds a frame to `control`, which may be half sent. */
+static bool add_frame(struct producer *p, const struct buf *frame)
+{
+    if (p->state != PRODUCER_OPEN || frame->failed)
+        return false;
+    buf_add(&p->control, frame->p, frame->n);
+    const bool added = !p->control.failed;
+    p->control.failed = false;
+    return added;
+}
+
+bool producer_ring_ended(struct producer *p, uint32_t stream)
+{
+    struct buf frame;
+    buf_init(&frame, LIMIT_FRAME);
+    encode_ring(&frame, &(struct ring_offer){.stream = stream});
+    const bool added = add_frame(p, &frame);
+    buf_fini(&frame);
+    return added;
+}
+
+bool producer_bell(struct producer *p, uint64_t token)
+{
+    struct buf frame;
+    buf_init(&frame, LIMIT_FRAME);
+    encode_bell(&frame, token);
+    const bool added = add_frame(p, &frame);
+    buf_fini(&frame);
+    return added;
 }
 
 void producer_bye(struct producer *p)

@@ -40,6 +40,11 @@ struct producer_options {
     struct str service, instance, domain, agent; /* borrowed until producer_fini() */
     size_t queue_bytes;                          /* memory for unacknowledged frames */
     bool no_ack;                                 /* at most once */
+    bool wants_rings;
+    /* What the daemon says of rings: of one, or (NULL) that it has read them all up to where
+     * they were when BELL with this token was sent. NULL when wants_rings is not set. */
+    void (*heard)(void *arg, const struct ring_ready *ring, uint64_t token);
+    void *heard_arg;
 };
 
 struct producer_frame;
@@ -47,8 +52,10 @@ struct producer_frame;
 struct producer {
     enum producer_state state;
     uint8_t session[16];
-    bool no_ack;
+    bool no_ack, wants_rings;
     struct str service, instance, domain, agent; /* borrowed; may be replaced between connections */
+    void (*heard)(void *arg, const struct ring_ready *ring, uint64_t token);
+    void *heard_arg;
 
     uint64_t next;     /* sequence number of the next item */
     uint64_t unsent;   /* lowest one of which no byte was ever sent */
@@ -72,13 +79,15 @@ struct producer {
     bool lost_changed, bye;
     struct frame_reader reader;
 
-    uint64_t taken;        /* items accepted into the queue */
-    uint64_t acknowledged; /* of these, applied or rejected by the daemon */
-    uint64_t rejected;     /* of these, rejected */
-    uint64_t expired;      /* items taken that the daemon had forgotten */
-    uint32_t last_reject;  /* reason of the newest REJECT */
-    uint32_t max_ids;      /* of the last WELCOME */
-    uint32_t retry_ms;     /* when to connect again, as the daemon said; 0: as you like */
+    uint64_t taken;           /* items accepted into the queue */
+    uint64_t acknowledged;    /* of these, applied or rejected by the daemon */
+    uint64_t rejected;        /* of these, rejected */
+    uint64_t expired;         /* items taken that the daemon had forgotten */
+    uint32_t last_reject;     /* reason of the newest REJECT */
+    uint32_t max_ids;         /* of the last WELCOME */
+    uint32_t max_rings;       /* likewise; 0: none */
+    enum session_known known; /* likewise */
+    uint32_t retry_ms;        /* when to connect again, as the daemon said; 0: as you like */
 };
 
 void producer_init(struct producer *p, const struct producer_options *o);
@@ -124,6 +133,14 @@ void producer_sent(struct producer *p, size_t n);
  * daemon's sequence number is not one that this session can go on from (then
  * only producer_renew() helps). */
 int producer_feed(struct producer *p, const uint8_t *in, size_t n);
+
+/* Whether all definitions are out and no frame is half sent: then the owner may send a
+ * frame of its own, with a descriptor. */
+bool producer_between(const struct producer *p);
+
+/* Frames of that kind without one, if there is memory: after what is queued by now. */
+bool producer_ring_ended(struct producer *p, uint32_t stream);
+bool producer_bell(struct producer *p, uint64_t token);
 
 /* The session will not come back: BYE is sent after everything else. */
 void producer_bye(struct producer *p);

@@ -25,7 +25,10 @@ enum { PROTO_VERSION = 1, PROTO_HEADER = 8, PROTO_UPDATE = 12, PROTO_BATCH = 16 
     X(ACK, 10, "ack", 0, "daemon: everything up to this sequence number is applied")               \
     X(REJECT, 11, "reject", 0, "daemon: what was not taken, and why")                              \
     X(LOST, 12, "lost", 0, "producer: running totals of what it had to drop itself")               \
-    X(BYE, 13, "bye", 0, "producer: this session will not come back")
+    X(BYE, 13, "bye", 0, "producer: this session will not come back")                              \
+    X(RING, 14, "ring", 0, "producer: a ring in shared memory, its descriptor with it")            \
+    X(RING_READY, 15, "ring_ready", 0, "daemon: the ring is read, or why it is not")               \
+    X(BELL, 16, "bell", 0, "producer: look at my rings; daemon: they were read to their ends")
 
 enum frame_type {
 #define X(sym, num, word, seq, help) FRAME_##sym = num,
@@ -50,7 +53,10 @@ enum frame_type {
     X(SLOW_FRAME, 265, "slow_frame", 1,                                                            \
       "hello, or the rest of a frame, did not come within its deadline")                           \
     X(DOMAIN, 266, "domain_refused", 1,                                                            \
-      "the failure domain is refused for now: come back after `first` milliseconds")
+      "the failure domain is refused for now: come back after `first` milliseconds")               \
+    X(RING, 267, "bad_ring", 0,                                                                    \
+      "the memory of a ring is not sealed, not what was said, or "                                 \
+      "what lies there is no record")
 
 enum reject_reason {
 #define X(sym, num, word, closes, help) REJECT_##sym = num,
@@ -60,7 +66,7 @@ enum reject_reason {
 };
 
 /* HELLO capabilities. */
-enum { HELLO_WANTS_ACK = 1 };
+enum { HELLO_WANTS_ACK = 1, HELLO_WANTS_RINGS = 2 };
 
 /* WELCOME: what the daemon knew of the session. */
 enum session_known {

@@ -22,8 +22,22 @@ void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
         .page = page,
         .words = (uint32_t *)(void *)((uint8_t *)memory + SHM_RING_PAGE),
         .mask = words - 1,
-        .slot = slot,
     };
+    atomic_init(&r->slot, slot);
+}
+
+void shm_ring_look(struct shm_ring *r)
+{
+    const struct shm_ring_slot *slot, *again = shm_ring_slot(r);
+    uint64_t tail;
+    do { /* what is read of a slot that was replaced meanwhile may be another ring's */
+        slot = again;
+        tail = atomic_load_explicit(&slot->tail, memory_order_acquire);
+        again = shm_ring_slot(r);
+    } while (slot != again);
+    const uint64_t head = atomic_load_explicit(&r->page->head, memory_order_relaxed);
+    if (head - tail <= (uint64_t)r->mask + 1)
+        r->tail_seen = tail; /* else the reader lies: nothing is overwritten for that */
 }
 
 static uint32_t words_of(uint32_t bytes)
@@ -129,13 +143,17 @@ int shm_piece_next(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t
 }
 
 uint32_t shm_ring_copy(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
-                       uint32_t *to)
+                       uint32_t *to, uint32_t most)
 {
-    const uint32_t most = SHM_RING_COPY / sizeof *to, at = (uint32_t)tail & mask;
+    const uint32_t at = (uint32_t)tail & mask, mark = tail == head ? 0 : word_at(words, mask, tail);
+    const uint32_t first = mark & ITEM_MARK ? 1 + words_of(mark & SIZE_MASK) : SHM_RING_UPDATE;
+    const uint32_t all = SHM_RING_COPY / sizeof *to;
+    if (most < first)
+        most = first < all ? first : all;
     const uint32_t n = head - tail < most ? (uint32_t)(head - tail) : most;
     const uint64_t to_end = (uint64_t)mask + 1 - at;
-    const uint32_t first = n < to_end ? n : (uint32_t)to_end;
-    memcpy(to, words + at, first * sizeof *to);
-    memcpy(to + first, words, (n - first) * sizeof *to);
+    const uint32_t before = n < to_end ? n : (uint32_t)to_end;
+    memcpy(to, words + at, before * sizeof *to);
+    memcpy(to + before, words, (n - before) * sizeof *to);
     return n;
 }

@@ -49,7 +49,9 @@ struct shm_ring_page {
 /* The reader's slot. */
 struct shm_ring_slot {
     _Alignas(SHM_SLOT_SIZE) _Atomic uint64_t tail; /* read to here, and committed */
-    _Atomic uint32_t asleep; /* 1: the reader wants BELL when something is published */
+    _Atomic uint64_t items;                        /* that were read, dropped or not */
+    _Atomic uint32_t asleep; /* another number with each sleep; 0: awake. Asleep, the reader
+                                wants one BELL when something is published */
 };
 
 _Static_assert(sizeof(struct shm_ring_page) <= SHM_RING_PAGE, "the page holds it");
@@ -68,26 +70,39 @@ struct shm_ring {
     struct shm_ring_page *page;
     uint32_t *words;
     uint32_t mask; /* words - 1 */
-    const struct shm_ring_slot *slot;
+    _Atomic(const struct shm_ring_slot *) slot;
     uint64_t tail_seen;
 };
 
-/* Of memory of shm_ring_bytes(words) bytes, aligned to a line, whose page is zero; the slot
- * may be replaced by one with the same tail. */
+/* Of memory of shm_ring_bytes(words) bytes, aligned to a line, whose page is zero. */
 void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
                    const struct shm_ring_slot *slot);
+
+static inline const struct shm_ring_slot *shm_ring_slot(const struct shm_ring *r)
+{
+    return atomic_load_explicit(&r->slot, memory_order_acquire);
+}
+
+/* Another reader: its slot's tail is at or behind the present one's. Not for the writer. */
+static inline void shm_ring_set_slot(struct shm_ring *r, const struct shm_ring_slot *slot)
+{
+    atomic_store_explicit(&r->slot, slot, memory_order_release);
+}
 
 static inline size_t shm_ring_bytes(uint32_t words)
 {
     return SHM_RING_PAGE + (size_t)words * sizeof(uint32_t);
 }
 
+/* Brings tail_seen up to date. */
+void shm_ring_look(struct shm_ring *r);
+
 /* Words in use, as far as the writer has looked; asks again when there are more than
  * `enough`. */
 static inline uint64_t shm_ring_used(struct shm_ring *r, uint64_t head, uint32_t enough)
 {
-    if (head - r->tail_seen > enough)
-        r->tail_seen = atomic_load_explicit(&r->slot->tail, memory_order_acquire);
+    if (__builtin_expect(head - r->tail_seen > enough, 0))
+        shm_ring_look(r);
     return head - r->tail_seen;
 }
 
@@ -148,10 +163,11 @@ struct shm_piece {
 int shm_piece_next(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
                    uint8_t *copy, struct shm_piece *out);
 
-/* Of a ring that is not to be trusted: at most SHM_RING_COPY bytes of what lies between
- * tail and head, in order. Returns the words copied. head - tail is at most mask + 1. */
+/* Of a ring that is not to be trusted: at most `most` words of what lies between tail and
+ * head, in order; more, if the first record is longer. Returns the words copied, at most
+ * SHM_RING_COPY bytes. head - tail is at most mask + 1. */
 uint32_t shm_ring_copy(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
-                       uint32_t *to);
+                       uint32_t *to, uint32_t most);
 
 /* Whether the writer was killed while it wrote an item. */
 static inline bool shm_ring_torn(const struct shm_ring_page *page)

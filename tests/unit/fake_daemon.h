@@ -112,7 +112,7 @@ static inline int fake_hello(struct fake_link *l, const struct frame *f)
     assert(decode_hello(f->payload, f->size, &h) == 0);
     if (d->close_with)
         return fake_close(l, d->close_with);
-    struct welcome w = {PROTO_VERSION, SESSION_KNOWN, d->store_id, 0, LIMIT_FRAME, FAKE_IDS};
+    struct welcome w = {PROTO_VERSION, SESSION_KNOWN, d->store_id, 0, LIMIT_FRAME, FAKE_IDS, 0};
     l->session = fake_session(d, h.session);
     if (!l->session) {
         assert(d->nsessions < FAKE_SESSIONS);

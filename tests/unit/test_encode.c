@@ -68,7 +68,7 @@ END_TEST
 
 START_TEST(welcome)
 {
-    const struct welcome in = {1, SESSION_KNOWN, 5, 41, 65536, 4096};
+    const struct welcome in = {1, SESSION_KNOWN, 5, 41, 65536, 4096, 0};
     encode_welcome(&out, &in);
     const struct frame f = frame_of(FRAME_WELCOME);
     struct welcome got;

@@ -391,19 +391,19 @@ static void reject_all(struct buf *b)
 
 static void welcome_new(struct buf *b)
 {
-    const struct welcome w = {PROTO_VERSION, SESSION_NEW, 77, 0, LIMIT_FRAME, 16};
+    const struct welcome w = {PROTO_VERSION, SESSION_NEW, 77, 0, LIMIT_FRAME, 16, 0};
     encode_welcome(b, &w);
 }
 
 static void welcome_2(struct buf *b)
 {
-    const struct welcome w = {2, SESSION_NEW, 77, 0, LIMIT_FRAME, 16};
+    const struct welcome w = {2, SESSION_NEW, 77, 0, LIMIT_FRAME, 16, 0};
     encode_welcome(b, &w);
 }
 
 static void welcome_ahead(struct buf *b)
 {
-    const struct welcome w = {PROTO_VERSION, SESSION_KNOWN, 77, 4, LIMIT_FRAME, 16};
+    const struct welcome w = {PROTO_VERSION, SESSION_KNOWN, 77, 4, LIMIT_FRAME, 16, 0};
     encode_welcome(b, &w);
 }
 

@@ -36,7 +36,7 @@ static void go_to(uint64_t position)
 static uint32_t take(void)
 {
     return shm_ring_copy(ring.words, ring.mask, atomic_load(&slot.tail), shm_ring_head(&ring),
-                         chunk);
+                         chunk, WORDS);
 }
 
 static int next_of(uint32_t at, uint32_t n, struct shm_piece *p)
@@ -75,7 +75,7 @@ START_TEST(a_copy_is_bounded)
     const uint32_t words = sizeof large / sizeof *large, most = sizeof chunk / sizeof *chunk;
     for (uint32_t i = 0; i < words; i++)
         large[i] = i;
-    ck_assert_uint_eq(shm_ring_copy(large, words - 1, words - 5, 2 * words - 5, chunk), most);
+    ck_assert_uint_eq(shm_ring_copy(large, words - 1, words - 5, 2 * words - 5, chunk, most), most);
     ck_assert_uint_eq(chunk[4], words - 1);
     ck_assert_uint_eq(chunk[5], 0);
     ck_assert_uint_eq(chunk[most - 1], most - 6);

@@ -107,6 +107,8 @@ static void view_welcome(struct view *v, const struct frame *f)
              "max_ids=%u",
              w.version, w.known, (unsigned long long)w.store_id, (unsigned long long)w.applied,
              w.max_frame, w.max_ids);
+    if (w.max_rings)
+        buf_addf(&v->means, " max_rings=%u", w.max_rings);
     encode_welcome(&v->again, &w);
 }
 
@@ -271,6 +273,35 @@ static void view_batch(struct view *v, const struct frame *f)
     encode_batch_end(&v->again, at, b.count);
 }
 
+static void view_ring(struct view *v, const struct frame *f)
+{
+    struct ring_offer r;
+    if ((v->error = decode_ring(f->payload, f->size, &r)) < 0)
+        return;
+    buf_addf(&v->means, "ring stream=%u words=%u position=%llu", r.stream, r.words,
+             (unsigned long long)r.position);
+    encode_ring(&v->again, &r);
+}
+
+static void view_ring_ready(struct view *v, const struct frame *f)
+{
+    struct ring_ready r;
+    if ((v->error = decode_ring_ready(f->payload, f->size, &r)) < 0)
+        return;
+    buf_addf(&v->means, "ring_ready stream=%u reason=%u position=%llu items=%llu slot=%u", r.stream,
+             r.reason, (unsigned long long)r.position, (unsigned long long)r.items, r.slot);
+    encode_ring_ready(&v->again, &r);
+}
+
+static void view_bell(struct view *v, const struct frame *f)
+{
+    uint64_t token;
+    if ((v->error = decode_bell(f->payload, f->size, &token)) < 0)
+        return;
+    buf_addf(&v->means, "bell token=%llu", (unsigned long long)token);
+    encode_bell(&v->again, token);
+}
+
 static void view_frame(struct view *v, const struct frame *f)
 {
     switch (f->type) {
@@ -294,6 +325,15 @@ static void view_frame(struct view *v, const struct frame *f)
         break;
     case FRAME_LOST:
         view_lost(v, f);
+        break;
+    case FRAME_RING:
+        view_ring(v, f);
+        break;
+    case FRAME_RING_READY:
+        view_ring_ready(v, f);
+        break;
+    case FRAME_BELL:
+        view_bell(v, f);
         break;
     case FRAME_BYE:
         if ((v->error = decode_bye(f->payload, f->size)) < 0)
