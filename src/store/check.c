@@ -3,6 +3,7 @@
 
 #include "store/read.h"
 #include "store/series.h"
+#include "store/session_ring.h"
 #include "store/sketch.h"
 #include "store/space.h"
 #include "store/stream.h"
@@ -209,12 +210,22 @@ static int check_streams(const struct store *st, struct finding *f)
     return 0;
 }
 
+static bool rings_ok(const struct store *st, uint64_t at)
+{
+    int n = 0;
+    for (; at && n < RING_MARKS_MAX && in_heap(st, at, sizeof(struct ring_mark)); n++)
+        at = ring_mark_at(st, at)->next;
+    return at == 0;
+}
+
 static int check_names(const struct store *st, struct finding *f)
 {
     for (uint32_t i = 1; i < table_end(st, TABLE_SESSIONS); i++) {
         const struct session_rec *r = table_get(st, TABLE_SESSIONS, i);
         if (r && !text_ok(st, r->names))
             return BAD(f, "session %u has no names", i);
+        if (r && !rings_ok(st, r->rings))
+            return BAD(f, "session %u: its rings lie outside of the heap", i);
     }
     for (uint32_t i = 1; i < table_end(st, TABLE_PARTS); i++) {
         const struct part_rec *r = table_get(st, TABLE_PARTS, i);

@@ -10,6 +10,7 @@
 #include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
+#include "store/session_ring.h"
 #include "store/sketch.h"
 #include "store/space.h"
 #include "store/stream.h"
@@ -129,6 +130,20 @@ static struct str part(struct str *names)
     return head;
 }
 
+/* How far its shared rings are. Without that what lies in them would count twice. */
+static int copy_rings(struct copying *c, uint64_t at, uint32_t session)
+{
+    for (int n = 0; at && n < RING_MARKS_MAX; n++) {
+        if (!store_at(&c->from, at, sizeof(struct ring_mark)))
+            return -ERR_DAMAGED;
+        const struct ring_mark *m = ring_mark_at(&c->from, at);
+        if (!ring_mark_make(c->to, session, m, RING_MARKS_MAX))
+            return -ERR_FULL;
+        at = m->next;
+    }
+    return 0;
+}
+
 static int copy_session(struct copying *c, uint32_t i)
 {
     struct session_rec old = {0};
@@ -159,8 +174,9 @@ static int copy_session(struct copying *c, uint32_t i)
         STORE_SET(c->to, r->lost[k], old.lost[k]);
     if (old.since)
         STORE_SET(c->to, r->since, old.since);
+    const int rings = copy_rings(c, old.rings, c->session[i]);
     store_commit(c->to);
-    return 0;
+    return rings;
 }
 
 /* ---- cells ---- */

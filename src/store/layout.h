@@ -188,6 +188,7 @@ struct session_rec {
     uint64_t items;   /* applied items */
     uint64_t lost[4]; /* running totals as last reported, by enum lost_reason */
     uint64_t since;   /* ns since 1970 */
+    uint64_t rings;   /* heap: struct ring_mark, a list */
 };
 
 /* A component whose health is watched. */

@@ -62,10 +62,11 @@ static void head_v1(const struct store_head_v1 *v, struct store_head *out)
 static const uint64_t records[STORE_VERSION + 1][TABLE_MAX] = {
     /* 0: series had no group, sessions no time of birth, parts no count */
     [0] = {sizeof(struct metric_rec), sizeof(struct series_rec) - WORD,
-           sizeof(struct session_rec) - WORD, sizeof(struct part_rec) - WORD, 0},
-    [1] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
+           sizeof(struct session_rec) - 2 * WORD, sizeof(struct part_rec) - WORD, 0},
+    /* 1 and 2: sessions had no rings */
+    [1] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec) - WORD,
            sizeof(struct part_rec), 0},
-    [2] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
+    [2] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec) - WORD,
            sizeof(struct part_rec), sizeof(struct stream_rec)},
     [3] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
            sizeof(struct part_rec), sizeof(struct stream_rec)},

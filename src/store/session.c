@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/session_ring.h"
 #include "store/space.h"
 
 enum { CHAIN_MAX = 4096, EVICT_SCAN = 4096 };
@@ -93,6 +94,7 @@ uint32_t session_make(struct store *st, const struct session_ask *ask)
 
 void session_forget(struct store *st, uint32_t session)
 {
+    ring_mark_drop_all(st, session);
     text_free(st, session_at(st, session)->names);
     table_remove(st, TABLE_SESSIONS, session);
 }
