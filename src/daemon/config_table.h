@@ -135,6 +135,11 @@
     X(SIZE, limits_reply_bytes, "limits.reply_bytes", "4MiB", 64 << 10, UINT64_C(1) << 32, RELOAD, \
       "Memory of answers that producers do not take, all connections together; one has at most "   \
       "16KiB of it. A producer that lets more pile up is disconnected.")                           \
+    X(COUNT, limits_rings, "limits.rings", "16384", 0, 30000, RELOAD,                              \
+      "Rings in shared memory that are read, of all producers together. 0: none are; producers "   \
+      "then use their sockets.")                                                                   \
+    X(COUNT, limits_rings_per_session, "limits.rings_per_session", "64", 0, 4096, RELOAD,          \
+      "The same of one producer, which has a ring for each of its threads.")                       \
     X(COUNT, limits_ids_per_connection, "limits.ids_per_connection", "4096", 16, 1 << 20, RELOAD,  \
       "Series, and metrics, that one connection may define.")                                      \
     X(COUNT, limits_ids, "limits.ids", "4000000", 1000, UINT64_C(4000000000), RELOAD,              \

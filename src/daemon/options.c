@@ -57,6 +57,7 @@ void options_pipeline(struct config *c, struct pipeline_options *o)
     o->gauge_grace = c->gauge_grace;
     o->session_keep = c->session_keep;
     o->ids_per_connection = (uint32_t)c->limits_ids_per_connection;
+    o->rings_per_session = c->limits_rings ? (uint32_t)c->limits_rings_per_session : 0;
     o->ids_total = c->limits_ids;
     o->target_info = c->metrics_target_info;
     o->scope_labels = c->metrics_scope_labels;
@@ -79,6 +80,7 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
         .partial_bytes = c->limits_partial_frame_bytes,
         .partial_timeout = c->limits_partial_frame_timeout,
         .reply_bytes = c->limits_reply_bytes,
+        .rings = (unsigned)c->limits_rings,
     };
     if (o->connections > descriptors)
         o->connections = descriptors;

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -115,8 +117,7 @@ static bool keep(struct conn *c, const char *p, size_t n)
     return listen_for(c, EV_READ | EV_WRITE);
 }
 
-/* Sends or keeps the answers in `out`. False when the peer lets too much pile up. */
-static bool answer(struct conn *c, struct buf *out)
+bool conn_answer(struct conn *c, struct buf *out)
 {
     if (out->failed || out->n == 0)
         return !out->failed;
@@ -133,7 +134,27 @@ static bool acknowledge(struct conn *c)
     c->unanswered = 0;
     buf_reset(out);
     link_ack(&c->link, out);
-    return out->n == 0 || answer(c, out);
+    return out->n == 0 || conn_answer(c, out);
+}
+
+bool conn_send_with(struct conn *c, const struct buf *out, int fd)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof fd)];
+    } control = {0};
+    struct iovec bytes = {out->p, out->n};
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+    assert(c->pending.n == 0);
+    if (fd >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control.room;
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    }
+    return !out->failed && sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)out->n;
 }
 
 static bool flush(struct conn *c)
@@ -146,7 +167,7 @@ static bool flush(struct conn *c)
     if (c->pending.n)
         return true;
     buf_fini(&c->pending); /* an idle connection keeps no buffer */
-    return listen_for(c, EV_READ) && acknowledge(c);
+    return listen_for(c, EV_READ) && acknowledge(c) && (!c->rings || rings_answer(c));
 }
 
 /* Enters what the connection holds into the budget. One that has not said HELLO
@@ -169,8 +190,15 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         conn_close(c, clock_now());
         return;
     }
+    if (what & EV_READ)
+        c->unread = true;
     if ((what & EV_READ) && c->place == CONN_IDLE)
         conn_queue(c);
+}
+
+struct conn *conn_of_link(struct link *l)
+{
+    return (struct conn *)(void *)((char *)l - offsetof(struct conn, link));
 }
 
 struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct when now)
@@ -184,6 +212,7 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
     c->magic = CONN_MAGIC;
     c->fd = fd;
     c->in = in;
+    c->unread = true;
     link_init(&c->link, in->pl, peer);
     buf_init(&c->pending, CONN_PENDING);
     TAILQ_INSERT_TAIL(&in->all, c, all);
@@ -205,6 +234,8 @@ void conn_close(struct conn *c, struct when now)
     partial_set(&in->partial, &c->hold, 0, 0, false, 0);
     if (c->ev)
         event_del(c->ev);
+    if (c->rings)
+        rings_close(c);
     users_give(&in->users, c->link.peer.uid);
     link_fini(&c->link, now);
     in->pending -= c->pending.n;
@@ -222,7 +253,7 @@ void conn_too_slow(struct conn *c, struct when now)
     struct buf *out = &c->in->out;
     buf_reset(out);
     link_too_slow(&c->link, out);
-    (void)answer(c, out);
+    (void)conn_answer(c, out);
     conn_close(c, now);
 }
 
@@ -231,7 +262,7 @@ void conn_shut(struct conn *c, struct when now)
     struct buf *out = &c->in->out;
     buf_reset(out);
     link_shut(&c->link, out, now);
-    (void)answer(c, out);
+    (void)conn_answer(c, out);
     conn_close(c, now);
 }
 
@@ -246,12 +277,14 @@ static bool feed(struct conn *c, size_t n, struct when now)
     buf_reset(&in->out);
     int r = n ? link_feed(&c->link, in->scratch, n, &in->out, now)
               : link_go_on(&c->link, &in->out, now);
-    if (!answer(c, &in->out) || r < 0)
+    if (!conn_answer(c, &in->out) || r < 0)
         return false;
     /* More than was missing: the frame that was held has ended. What is kept waits for
      * us, not for the peer. */
     const bool fresh = n == 0 || n > missing || r == LINK_MORE;
     partial_set(&in->partial, &c->hold, queue_of(c), link_partial(&c->link), fresh, now.mono);
+    if (c->rings)
+        rings_retry(c);
     return ++c->unanswered < READS_PER_ACK || acknowledge(c);
 }
 
@@ -295,13 +328,15 @@ static bool drained(struct conn *c, struct when now)
     struct intake *in = c->in;
     leave_line(c);
     relieve(in, queue_of(c));
-    if (!acknowledge(c) || in->drained)
+    if (c->ended)
+        return rings_mourn(c, now);
+    if (!acknowledge(c) || (c->rings && !rings_answer(c)) || in->drained)
         return false;
     if (c->link.state != LINK_OPEN || !domain_empties(in->pl->st, c->link.domain))
         return true;
     buf_reset(&in->out);
     link_shut(&c->link, &in->out, now);
-    (void)answer(c, &in->out);
+    (void)conn_answer(c, &in->out);
     return false;
 }
 
@@ -333,6 +368,79 @@ static bool take(struct conn *c, size_t n, struct when now)
     return feed(c, n, now);
 }
 
+/* ---- rings ---- */
+
+/* The socket is read to its end for now. False when the connection is over. */
+static bool go_idle(struct conn *c, struct when now)
+{
+    c->unread = false;
+    if (rings_ready(c, now)) {
+        conn_queue(c);
+        return true;
+    }
+    return drained(c, now);
+}
+
+/* The peer has gone: what it has published is read. False when the connection is over. */
+static bool hang_up(struct conn *c, struct when now)
+{
+    if (!c->rings)
+        return false;
+    c->ended = c->deaf = true;
+    event_del(c->ev);
+    return go_idle(c, now);
+}
+
+/* In its turn. */
+static size_t read_ring(struct conn *c, struct when now)
+{
+    struct intake *in = c->in;
+    const unsigned queue = queue_of(c);
+    size_t bytes = 0;
+    leave_line(c);
+    c->ring_next = false;
+    buf_reset(&in->out);
+    bool open = rings_read(c, &in->out, &bytes, now);
+    open = conn_answer(c, &in->out) && open && rings_answer(c);
+    if (open && (c->unread || rings_ready(c, now)))
+        conn_queue(c);
+    else if (open)
+        open = drained(c, now);
+    const size_t cost = spend(in, queue, bytes, c->link.spent);
+    if (!open)
+        conn_close(c, now);
+    return cost;
+}
+
+/* Reads the socket; descriptors come only over a connection that was told that it may
+ * share rings. Negative with errno. */
+static ssize_t receive(struct conn *c, size_t most)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int) * RINGS_WAITING)];
+    } control;
+    struct iovec bytes = {c->in->scratch, most};
+    struct msghdr message = {
+        .msg_iov = &bytes,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control,
+    };
+    if (!c->link.rings)
+        return recv(c->fd, c->in->scratch, most, MSG_DONTWAIT);
+    const ssize_t n = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    bool fits = n < 0 || !(message.msg_flags & MSG_CTRUNC);
+    for (struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&message); h;
+         h = CMSG_NXTHDR(&message, h))
+        for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + at, sizeof fd);
+            fits &= rings_take(c, fd);
+        }
+    return fits ? n : 0; /* as if it had hung up: what it wrote is no longer to be trusted */
+}
+
 size_t conn_read(struct conn *c, struct when now)
 {
     struct intake *in = c->in;
@@ -341,16 +449,22 @@ size_t conn_read(struct conn *c, struct when now)
         return go_on(c, now);
     if (!may_read(c, now))
         return INTAKE_READ_COST;
+    if (rings_ready(c, now) && (!c->unread || c->ring_next))
+        return read_ring(c, now);
+    c->ring_next = true;
     const unsigned queue = queue_of(c);
     leave_line(c);
     const size_t most = in->nready ? INTAKE_READ : INTAKE_READ_ALONE;
-    const ssize_t n = recv(c->fd, in->scratch, most, MSG_DONTWAIT);
+    const ssize_t n = c->ended ? 0 : receive(c, most);
     if (n < 0 && errno == EINTR) {
         conn_queue(c);
         return INTAKE_READ_COST;
     }
     const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    const bool open = n > 0 ? take(c, (size_t)n, now) : empty && drained(c, now);
+    const bool open = n > 0      ? take(c, (size_t)n, now)
+                      : empty    ? go_idle(c, now)
+                      : c->ended ? go_idle(c, now)
+                                 : hang_up(c, now);
     const size_t cost = spend(in, queue, n > 0 ? (size_t)n : 0, n > 0 ? c->link.spent : 0);
     if (!open)
         conn_close(c, now);

@@ -28,12 +28,18 @@ struct conn {
     struct event *ev; /* lies behind this struct; NULL: not made yet */
     TAILQ_ENTRY(conn) all, line;
     struct partial_hold hold;
-    struct buf pending; /* answers that the peer has not taken yet */
+    struct buf pending;       /* answers that the peer has not taken yet */
+    struct conn_rings *rings; /* NULL: none */
     enum conn_place place;
     uint8_t queue;      /* its line */
     uint8_t unanswered; /* reads since the last ACK */
     bool deaf;          /* the peer takes no more answers */
+    bool unread;        /* there may be something to read in the socket */
+    bool ring_next;     /* the next read is of a ring */
+    bool ended;         /* the peer has gone; its rings are read to their ends */
 };
+
+struct conn *conn_of_link(struct link *l);
 
 /* Takes fd, and the user's place among intake's users, also when it fails: NULL
  * when memory is out. */
@@ -51,6 +57,13 @@ size_t conn_read(struct conn *c, struct when now);
 
 /* Puts it in its line, unless it is there. */
 void conn_queue(struct conn *c);
+
+/* Sends or keeps an answer. False when the peer lets too much pile up. */
+bool conn_answer(struct conn *c, struct buf *out);
+
+/* Sends a small answer with a descriptor (-1: none), while nothing is pending; false when
+ * it does not go out, which ends the connection. */
+bool conn_send_with(struct conn *c, const struct buf *out, int fd);
 
 /* Ends it with a REJECT because its frame does not end. */
 void conn_too_slow(struct conn *c, struct when now);

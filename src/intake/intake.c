@@ -310,9 +310,10 @@ int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl,
         TAILQ_INIT(&in->deferred[q]);
     }
     buf_init(&in->out, OUT_MAX);
+    const bool rings = rings_init(&in->rings, in) == 0;
     partial_init(&in->partial, o->partial_bytes, pl->options.domains + 1);
     intake_configure(in, o);
-    if (make_events(in))
+    if (rings && make_events(in))
         return 0;
     intake_fini(in);
     return -ERR_NOMEM;
@@ -387,6 +388,8 @@ void intake_fini(struct intake *in)
     in->drained = NULL;
     while (!TAILQ_EMPTY(&in->all))
         conn_close(TAILQ_FIRST(&in->all), now);
+    rings_fini(&in->rings);
+    in->pl->rings = NULL;
     close_listener(in);
     struct event *events[] = {in->listener, in->rest, in->turn, in->later};
     for (unsigned i = 0; i < sizeof events / sizeof *events; i++)

@@ -17,6 +17,7 @@
 #include <sys/queue.h>
 
 #include "intake/partial.h"
+#include "intake/rings.h"
 #include "intake/users.h"
 #include "pipeline/link.h"
 
@@ -36,6 +37,7 @@ struct intake_options {
     uint64_t partial_bytes;    /* memory of frames that have begun */
     uint64_t partial_timeout;  /* ns from a frame's first byte to its last */
     uint64_t reply_bytes;      /* answers that peers have not taken, all together */
+    unsigned rings;            /* shared rings of all connections */
 };
 
 struct conn;
@@ -63,13 +65,14 @@ struct intake {
     unsigned next;         /* queue that the next turn begins with */
     struct users users;
     struct partial partial;
+    struct rings rings;
     uint64_t pending;      /* bytes of answers that are kept */
     intake_turned *turned; /* called after each turn; NULL: nobody asks */
     void *turned_arg;
     intake_drained *drained; /* set while draining */
     void *drained_arg;
     struct buf out; /* scratch: what one read is answered with */
-    uint8_t scratch[INTAKE_READ_ALONE];
+    _Alignas(uint64_t) uint8_t scratch[INTAKE_READ_ALONE];
 };
 
 /* Takes the listening descriptor. 0 or -ERR_NOMEM (the descriptor is closed). */

@@ -11,42 +11,59 @@
 #include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
+#include "store/session_ring.h"
 #include "wire/encode.h"
+#include "wire/shm_ring.h"
 
 enum { WORD = 8 };
 
 /* ---- the ledger ---- */
 
+/* How far its stream is. */
+static void advance(struct link *l, struct apply *a)
+{
+    struct store *st = l->pl->st;
+    if (!a->mark) {
+        STORE_ADD(st, session_at(st, l->session)->applied, a->t.done);
+        return;
+    }
+    struct ring_mark *m = ring_mark_at(st, a->mark);
+    STORE_ADD(st, m->position, a->words);
+    STORE_ADD(st, m->items, a->t.done);
+    a->words = 0;
+}
+
 /* Brings session and ledger up to the item last finished, and commits. */
-static void settle(struct link *l, struct tally *t)
+static void settle(struct link *l, struct apply *a)
 {
     struct pipeline *pl = l->pl;
     struct session_rec *s = session_at(pl->st, l->session);
+    struct tally *t = &a->t;
     if (t->done == 0)
         return;
-    STORE_ADD(pl->st, s->applied, t->done);
+    advance(l, a);
     STORE_ADD(pl->st, s->items, t->applied);
     tally_post(t, pl, l->domain);
     store_commit(pl->st);
 }
 
-static void finish(struct link *l, struct tally *t, uint64_t items, uint64_t applied)
+static void finish(struct link *l, struct apply *a, uint64_t items, uint64_t applied)
 {
-    t->done += items;
-    t->applied += applied;
+    a->t.done += items;
+    a->t.applied += applied;
     if (!store_has_room(l->pl->st))
-        settle(l, t);
+        settle(l, a);
 }
 
 /* Before an item that goes into a ring: the tail moves in a commit of its own. False when
  * it would cost other domains records that are not read yet. */
-static bool make_room(struct link *l, enum store_ring_id ring, struct tally *t)
+static bool make_room(struct link *l, enum store_ring_id ring, struct apply *a)
 {
     if (ring_has_room(l->pl->st, ring))
         return true;
     if (!ring_share_allows(l->pl, ring, l->domain))
         return false;
-    settle(l, t);
+    settle(l, a);
     ring_make_room(l->pl->st, ring);
     return true;
 }
@@ -79,7 +96,7 @@ static void skip_known(struct link *l, struct apply *a)
 /* The end of the frame, or of the turn: all is settled. Whether it is the former. */
 static bool pause(struct link *l, struct apply *a)
 {
-    settle(l, &a->t);
+    settle(l, a);
     store_commit(l->pl->st);
     return a->at == a->b.count;
 }
@@ -131,31 +148,48 @@ static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsign
     return true;
 }
 
+static bool is_defined(const struct link *l, uint32_t id)
+{
+    return id < l->nseries && (l->series[id].cells || l->series[id].target);
+}
+
 static void apply_one(struct link *l, struct apply *a, struct when now)
 {
     const uint64_t minute = now.mono / (60 * NS_PER_S);
-    const int why = update(l, update_id(&a->b, a->at), update_value(&a->b, a->at), minute, now);
+    const uint32_t id = update_id(&a->b, a->at);
+    if (a->patient && !is_defined(l, id)) {
+        a->waits = true;
+        return;
+    }
+    const int why = update(l, id, update_value(&a->b, a->at), minute, now);
     if (why != DROP_MAX)
         tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
     a->at++;
-    finish(l, &a->t, 1, why == DROP_MAX);
+    a->words += SHM_RING_UPDATE;
+    finish(l, a, 1, why == DROP_MAX);
     apply_charge(a, 1);
+}
+
+static void run_updates(struct link *l, struct apply *a, struct when now)
+{
+    while (a->at < a->b.count && a->units && !a->waits) {
+        const uint64_t left = a->b.count - a->at, n = left < STORE_ADDS ? left : STORE_ADDS;
+        const uint64_t end = a->at + n;
+        if (add_block(l, &a->b, a->at, (unsigned)n)) {
+            a->words += n * SHM_RING_UPDATE;
+            finish(l, a, n, n);
+            a->at = end;
+            apply_charge(a, APPLY_BLOCK_UNITS);
+        }
+        while (a->at < end && !a->waits)
+            apply_one(l, a, now);
+    }
 }
 
 bool apply_updates(struct link *l, struct apply *a, struct when now)
 {
     skip_known(l, a);
-    while (a->at < a->b.count && a->units) {
-        const uint64_t left = a->b.count - a->at, n = left < STORE_ADDS ? left : STORE_ADDS;
-        const uint64_t end = a->at + n;
-        if (add_block(l, &a->b, a->at, (unsigned)n)) {
-            finish(l, &a->t, n, n);
-            a->at = end;
-            apply_charge(a, APPLY_BLOCK_UNITS);
-        }
-        while (a->at < end)
-            apply_one(l, a, now);
-    }
+    run_updates(l, a, now);
     return pause(l, a);
 }
 
@@ -164,7 +198,7 @@ void apply_drop(struct link *l, struct apply *a, enum drop_reason why)
     skip_known(l, a);
     for (; a->at < a->b.count; a->at++) {
         tally_drop(&a->t, why, a->b.first + a->at);
-        finish(l, &a->t, 1, 0);
+        finish(l, a, 1, 0);
     }
     (void)pause(l, a);
 }
@@ -303,12 +337,70 @@ bool apply_items(struct link *l, enum event_kind kind, struct apply *a, struct w
     skip_known(l, a);
     for (; a->at < a->b.count && a->units; a->at++) {
         const size_t before = a->n;
-        const bool room = make_room(l, ring_of(kind), &a->t);
+        const bool room = make_room(l, ring_of(kind), a);
         const int why = item(l, kind, &a->p, &a->n, room, now);
         if (why != DROP_MAX)
             tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
-        finish(l, &a->t, 1, why == DROP_MAX);
+        finish(l, a, 1, why == DROP_MAX);
         apply_charge(a, APPLY_UNITS_ITEM + (before - a->n) / APPLY_BYTES_PER_UNIT);
     }
     return pause(l, a);
+}
+
+/* ---- rings ---- */
+
+/* An item as it lies in a ring; its mark gives way to the size that stands before it in a
+ * frame. */
+static void ring_item(struct link *l, struct apply *a, uint32_t *words, const struct shm_piece *p,
+                      struct when now)
+{
+    const uint8_t *at = (const uint8_t *)words;
+    size_t n = sizeof *words + p->size;
+    *words = htole32(p->size);
+    const bool room = make_room(l, ring_of(p->kind), a);
+    const int why = item(l, p->kind, &at, &n, room, now);
+    if (why != DROP_MAX)
+        tally_drop(&a->t, (enum drop_reason)why, 0);
+    a->words += p->words;
+    finish(l, a, 1, why == DROP_MAX);
+    apply_charge(a, APPLY_UNITS_ITEM + p->size / APPLY_BYTES_PER_UNIT);
+}
+
+static uint32_t drop_piece(struct link *l, struct apply *a, const struct shm_piece *p)
+{
+    const uint32_t items = p->count ? p->count : 1;
+    tally_drop_many(&a->t, DROP_RATE_LIMITED, items);
+    a->words += p->words;
+    finish(l, a, items, 0);
+    apply_charge(a, items);
+    return p->words;
+}
+
+static uint32_t ring_updates(struct link *l, struct apply *a, const struct shm_piece *p,
+                             struct when now)
+{
+    a->b = (struct batch){.count = p->count, .items = p->bytes};
+    a->at = 0;
+    run_updates(l, a, now);
+    return (uint32_t)a->at * SHM_RING_UPDATE;
+}
+
+int64_t apply_ring(struct link *l, struct apply *a, uint32_t *words, uint32_t n, struct when now)
+{
+    struct shm_piece p;
+    uint32_t at = 0;
+    int r = 1;
+    while (a->units && !a->waits && (r = shm_piece_next(words, UINT32_MAX, at, n, NULL, &p)) > 0) {
+        if (a->over) {
+            at += drop_piece(l, a, &p);
+        } else if (p.count) {
+            at += ring_updates(l, a, &p, now);
+        } else {
+            ring_item(l, a, words + at, &p, now);
+            at += p.words;
+        }
+    }
+    settle(l, a);
+    store_commit(l->pl->st);
+    return r < 0 && at == 0 ? -ERR_DAMAGED : (int64_t)at;
 }

@@ -32,6 +32,13 @@ struct apply {
     size_t n;
     struct tally t;
     unsigned units; /* left of this turn */
+
+    /* Of a shared ring. */
+    uint64_t mark;  /* offset of its ring_mark; 0: the frame is of the session's own stream */
+    uint64_t words; /* passed over since the mark was moved */
+    bool patient;   /* an update of a series that is not defined is waited for */
+    bool waits;     /* such a one is next */
+    bool over;      /* the domain is over its rate: all is dropped */
 };
 
 static inline void apply_charge(struct apply *a, size_t units)
@@ -45,6 +52,11 @@ static inline void apply_charge(struct apply *a, size_t units)
  * connection of the session has applied in between is a duplicate here. */
 bool apply_updates(struct link *l, struct apply *a, struct when now);
 bool apply_items(struct link *l, enum event_kind kind, struct apply *a, struct when now);
+
+/* Applies what was copied out of a shared ring, n words at most LIMIT_ITEM bytes and one
+ * record long, which it may change; until they, the units, or what is defined end. Commits.
+ * The words that it has passed over, or -ERR_DAMAGED: no record begins there. */
+int64_t apply_ring(struct link *l, struct apply *a, uint32_t *words, uint32_t n, struct when now);
 
 /* Drops a whole frame that cannot be read beyond its range. */
 void apply_drop(struct link *l, struct apply *a, enum drop_reason why);

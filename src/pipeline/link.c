@@ -135,7 +135,7 @@ static void reject_definition(struct link *l, struct buf *out, unsigned type, ui
     reject(l, out, &r);
 }
 
-static void reject_items(struct link *l, struct buf *out, unsigned type, const struct tally *t)
+void link_reject_items(struct link *l, struct buf *out, unsigned type, const struct tally *t)
 {
     for (unsigned why = 0; why < DROP_MAX; why++) {
         if (t->all_dropped[why] == 0 || why == DROP_SAMPLED) /* which is nobody's fault */
@@ -231,6 +231,8 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     attach(l, session, domain);
     l->wants_ack = h.capabilities & HELLO_WANTS_ACK;
+    l->rings =
+        h.capabilities & HELLO_WANTS_RINGS && l->pl->rings && l->pl->options.rings_per_session;
     l->acked = session_at(st, session)->applied;
     const struct welcome w = {
         .version = PROTO_VERSION,
@@ -239,6 +241,7 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
         .applied = l->acked,
         .max_frame = LIMIT_FRAME,
         .max_ids = l->pl->options.ids_per_connection,
+        .max_rings = l->rings ? l->pl->options.rings_per_session : 0,
     };
     encode_welcome(out, &w);
     return 0;
@@ -409,7 +412,7 @@ static int go_on_batch(struct link *l, struct turn *t, struct buf *out, struct w
                                         : !apply_items(l, (enum event_kind)t->f.type, &t->a, now);
     if (t->open)
         return LINK_MORE;
-    reject_items(l, out, t->f.type, &t->a.t);
+    link_reject_items(l, out, t->f.type, &t->a.t);
     return 0;
 }
 
@@ -428,7 +431,7 @@ static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when
     if (r == 0 && !over)
         return go_on_batch(l, t, out, now);
     apply_drop(l, &t->a, over ? DROP_RATE_LIMITED : drop_of_error(r));
-    reject_items(l, out, type, &t->a.t);
+    link_reject_items(l, out, type, &t->a.t);
     return 0;
 }
 
@@ -469,6 +472,34 @@ static void on_bye(struct link *l)
     l->state = LINK_CLOSING;
 }
 
+/* ---- rings ---- */
+
+void link_bad_ring(struct link *l, struct buf *out)
+{
+    (void)close_with(l, out, REJECT_BAD_CONTROL, FRAME_RING);
+}
+
+static int on_ring(struct link *l, const struct frame *f, struct buf *out)
+{
+    const struct pipeline *pl = l->pl;
+    struct ring_offer o;
+    if (!l->rings || decode_ring(f->payload, f->size, &o) < 0)
+        return close_with(l, out, REJECT_BAD_CONTROL, f->type);
+    return pl->rings->offered(pl->rings->arg, l, &o) < 0
+               ? close_with(l, out, REJECT_BAD_CONTROL, f->type)
+               : 0;
+}
+
+static int on_bell(struct link *l, const struct frame *f, struct buf *out)
+{
+    const struct pipeline *pl = l->pl;
+    uint64_t token;
+    if (!l->rings || decode_bell(f->payload, f->size, &token) < 0)
+        return close_with(l, out, REJECT_BAD_CONTROL, f->type);
+    pl->rings->bell(pl->rings->arg, l, token);
+    return 0;
+}
+
 /* ---- frames ---- */
 
 static int on_open_frame(struct link *l, struct turn *t, struct buf *out, struct when now)
@@ -489,6 +520,10 @@ static int on_open_frame(struct link *l, struct turn *t, struct buf *out, struct
         return on_batch(l, t, out, now);
     case FRAME_LOST:
         return on_lost(l, f, out);
+    case FRAME_RING:
+        return on_ring(l, f, out);
+    case FRAME_BELL:
+        return on_bell(l, f, out);
     case FRAME_BYE:
         if (decode_bye(f->payload, f->size) < 0)
             return close_with(l, out, REJECT_BAD_CONTROL, f->type);

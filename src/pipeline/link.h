@@ -37,6 +37,7 @@ struct link {
     uint16_t domain;
     bool wants_ack;
     unsigned spent;    /* units of work of the newest turn */
+    bool rings;        /* WELCOME has offered to read shared rings */
     uint64_t acked;    /* newest sequence number acknowledged */
     uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
@@ -77,5 +78,12 @@ void link_shut(struct link *l, struct buf *out, struct when now);
 
 /* Ends a connection whose frame took too long: appends the REJECT. */
 void link_too_slow(struct link *l, struct buf *out);
+
+/* Ends a connection whose ring holds what is no record: likewise. */
+void link_bad_ring(struct link *l, struct buf *out);
+
+/* Answers what was dropped of a frame or of a ring, one REJECT a reason. */
+struct tally;
+void link_reject_items(struct link *l, struct buf *out, unsigned type, const struct tally *t);
 
 #endif

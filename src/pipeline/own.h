@@ -191,6 +191,8 @@ enum own_http_reason {
       "Producer connections refused by a budget or for want of descriptors.")                      \
     X(PARTIAL_BYTES, "mcptally_partial_frame_bytes", GAUGE, U64, "By", OWN_NONE,                   \
       "Memory held by frames that have begun and not ended.")                                      \
+    X(RINGS, "mcptally_shared_rings", GAUGE, U64, "", OWN_NONE,                                    \
+      "Rings of producers that are read in shared memory.")                                        \
     X(SESSIONS, "mcptally_sessions", GAUGE, U64, "", OWN_NONE,                                     \
       "Producer sessions in the store, connected or kept for their return.")                       \
     X(DOMAIN_SERIES, "mcptally_domain_series", GAUGE, U64, "", OWN_DOMAIN,                         \

@@ -28,6 +28,7 @@ void pipeline_defaults(struct pipeline_options *o)
         .gauge_grace = 30 * NS_PER_S,
         .session_keep = 24 * 3600 * NS_PER_S,
         .ids_per_connection = 4096,
+        .rings_per_session = 64,
         .ids_total = 4000000,
         .target_info = true,
         .span_metrics = true,

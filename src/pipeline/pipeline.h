@@ -32,6 +32,7 @@ struct pipeline_options {
     uint64_t session_keep;       /* ns a session without BYE is kept (24 h) */
     uint32_t ids_per_connection; /* series ids and metric ids of one connection (4096) */
     uint64_t ids_total;          /* the same of all connections together (4,000,000) */
+    uint32_t rings_per_session;  /* shared rings of one session; 0: none are read (64) */
     /* Of OTLP metrics: whether their resources are shown as target_info (yes), whether the
      * scope makes labels (no), which attributes of the resource do (none). */
     bool target_info, scope_labels;
@@ -52,6 +53,16 @@ struct pipeline_options {
     uint64_t reader_still; /* ns after which a ring's reader that stands still is overrun (10 s) */
 };
 
+/* Who reads shared rings: the edge. What a link is told of them it passes on. */
+struct link;
+struct ring_offer;
+struct ring_edge {
+    /* A ring is offered, or has ended. -ERR_SYNTAX: its memory did not come with it. */
+    int (*offered)(void *arg, struct link *l, const struct ring_offer *o);
+    void (*bell)(void *arg, struct link *l, uint64_t token);
+    void *arg;
+};
+
 struct pipeline {
     struct store *st;
     struct own own;
@@ -60,9 +71,10 @@ struct pipeline {
     struct ring_shares shares;
     const struct rules
         *rules; /* event rules; NULL: none. Borrowed, may be replaced between feeds */
-    const struct redact *redact; /* NULL: none. Borrowed likewise */
-    struct sampling *sampling;   /* NULL: none. Borrowed likewise */
-    struct span_spot *spots;     /* cache of span_metrics.h */
+    const struct redact *redact;   /* NULL: none. Borrowed likewise */
+    struct sampling *sampling;     /* NULL: none. Borrowed likewise */
+    const struct ring_edge *rings; /* NULL: none are read. Borrowed */
+    struct span_spot *spots;       /* cache of span_metrics.h */
     struct exemplars exemplars;
     uint16_t *attached;                                   /* per session: links that have it now */
     uint32_t domain_sessions[DOMAINS_MAX];                /* links attached, by domain */

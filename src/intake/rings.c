@@ -1,0 +1,465 @@
+#include "intake/rings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "intake/conn.h"
+#include "pipeline/domain.h"
+#include "store/commit.h"
+#include "wire/encode.h"
+
+enum { EMPTY_LOOKS = 25 }; /* until a ring sleeps */
+
+#define LOOK_NS     (2 * NS_PER_MS)
+#define LOOK_HOT_NS (200 * NS_PER_US) /* when one is filling up */
+#define PATIENCE    NS_PER_S          /* for a definition that is on its way */
+#define DYING       NS_PER_S          /* for a process to be dead after its socket is closed */
+
+/* ---- looking ---- */
+
+static bool barrier(int command)
+{
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+static void look_in(struct rings *r, uint64_t ns)
+{
+    const struct timeval t = {0, (suseconds_t)(ns / NS_PER_US)};
+    if (!TAILQ_EMPTY(&r->awake) && !evtimer_pending(r->look, NULL))
+        event_add(r->look, &t);
+}
+
+static void wake(struct rings *r, struct shared_ring *s)
+{
+    s->empty = 0;
+    if (s->awake)
+        return;
+    s->awake = true;
+    atomic_store_explicit(&s->slot->asleep, 0, memory_order_relaxed);
+    TAILQ_INSERT_TAIL(&r->awake, s, look);
+    look_in(r, LOOK_NS);
+}
+
+static void unlist(struct rings *r, struct shared_ring *s)
+{
+    if (s->awake)
+        TAILQ_REMOVE(&r->awake, s, look);
+    s->awake = false;
+}
+
+/* What is committed may be seen. */
+static void tell(struct shared_ring *s)
+{
+    atomic_store_explicit(&s->slot->items, s->items, memory_order_relaxed);
+    atomic_store_explicit(&s->slot->tail, s->tail, memory_order_release);
+}
+
+static uint64_t head_of(const struct shared_ring *s)
+{
+    return atomic_load_explicit(&s->map.page->head, memory_order_acquire);
+}
+
+/* Whether a missing definition may still come. */
+static bool is_patient(const struct shared_ring *s, struct when now)
+{
+    return !s->conn->ended && !s->conn->in->drained &&
+           (s->waits == 0 || now.mono - s->waits < PATIENCE);
+}
+
+/* Something to be done with it; a head that cannot be is, too. */
+static bool has_work(const struct shared_ring *s, struct when now)
+{
+    return !s->reason && (s->announced || s->conn->ended) && head_of(s) != s->tail &&
+           (s->waits == 0 || !is_patient(s, now));
+}
+
+/* Those of the list had nothing for a while. Their producers are told to ring, and what
+ * they published before they could see that is found by the second look. */
+static void put_to_sleep(struct rings *r, struct shared_ring_list *sleepy)
+{
+    struct shared_ring *s;
+    if (++r->sleep == 0)
+        r->sleep = 1;
+    TAILQ_FOREACH(s, sleepy, look)
+    atomic_store_explicit(&s->slot->asleep, r->sleep, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    (void)barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+    while ((s = TAILQ_FIRST(sleepy)) != NULL) {
+        TAILQ_REMOVE(sleepy, s, look);
+        s->awake = false;
+        if (head_of(s) != s->tail)
+            wake(r, s);
+    }
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct rings *r = arg;
+    const struct when now = clock_now();
+    struct shared_ring_list sleepy = TAILQ_HEAD_INITIALIZER(sleepy);
+    struct shared_ring *s, *next;
+    bool hot = false;
+    (void)fd;
+    (void)what;
+    for (s = TAILQ_FIRST(&r->awake); s; s = next) {
+        next = TAILQ_NEXT(s, look);
+        const uint64_t used = head_of(s) - s->tail;
+        hot |= used > s->map.mask / 4;
+        if (has_work(s, now) || s->conn->ended)
+            conn_queue(s->conn);
+        if (used || !s->announced) {
+            s->empty = 0;
+        } else if (++s->empty >= EMPTY_LOOKS && r->barrier) {
+            TAILQ_REMOVE(&r->awake, s, look);
+            TAILQ_INSERT_TAIL(&sleepy, s, look);
+        }
+    }
+    if (!TAILQ_EMPTY(&sleepy))
+        put_to_sleep(r, &sleepy);
+    const uint64_t took = clock_now().mono - now.mono; /* a twentieth of the time at most */
+    const uint64_t rest = hot ? LOOK_HOT_NS : LOOK_NS;
+    look_in(r, 20 * took > rest ? 20 * took : rest);
+    own_observe(&r->in->pl->own, OWN_CALLBACK, (double)took / (double)NS_PER_S);
+    store_commit(r->in->pl->st);
+}
+
+/* ---- offers ---- */
+
+static struct conn_rings *rings_of(struct conn *c)
+{
+    if (c->rings)
+        return c->rings;
+    struct conn_rings *cr = calloc(1, sizeof *cr);
+    if (cr)
+        TAILQ_INIT(&cr->all);
+    return c->rings = cr;
+}
+
+bool rings_take(struct conn *c, int fd)
+{
+    struct conn_rings *cr = rings_of(c);
+    if (!cr || cr->nfd == RINGS_WAITING) {
+        close(fd);
+        return false;
+    }
+    cr->fd[cr->nfd++] = fd;
+    return true;
+}
+
+static int next_fd(struct conn_rings *cr)
+{
+    if (!cr || cr->nfd == 0)
+        return -1;
+    const int fd = cr->fd[0];
+    cr->nfd--;
+    memmove(cr->fd, cr->fd + 1, cr->nfd * sizeof *cr->fd);
+    return fd;
+}
+
+static struct shared_ring *find(const struct conn_rings *cr, uint32_t stream)
+{
+    struct shared_ring *s;
+    TAILQ_FOREACH(s, &cr->all, entry)
+    if (s->link.stream == stream && !s->reason)
+        break;
+    return s;
+}
+
+static void count_rings(struct rings *r, int change)
+{
+    r->n = (unsigned)((int)r->n + change);
+    own_set(&r->in->pl->own, OWN_RINGS, 0, r->n);
+    store_commit(r->in->pl->st);
+}
+
+static void free_ring(struct conn *c, struct shared_ring *s)
+{
+    struct rings *r = &c->in->rings;
+    unlist(r, s);
+    TAILQ_REMOVE(&c->rings->all, s, entry);
+    if (s->slot)
+        slots_give(s->area, s->slot);
+    ring_map_close(&s->map);
+    free(s);
+    count_rings(r, -1);
+}
+
+/* 0, or the reject reason. */
+static unsigned map_ring(struct conn *c, struct shared_ring *s, int fd, uint32_t words)
+{
+    struct rings *r = &c->in->rings;
+    if (r->n > c->in->options.rings)
+        return REJECT_REFUSED;
+    if (ring_map_open(&s->map, fd, words) < 0)
+        return REJECT_RING;
+    s->slot = slots_take(&r->slots, c->link.peer.uid, &s->area);
+    return s->slot ? 0 : REJECT_REFUSED;
+}
+
+/* A producer that is refused reads the ring itself, from where we say: what the store
+ * knows of it is then no longer so. */
+static unsigned open_ring(struct conn *c, struct shared_ring *s, int fd, const struct ring_offer *o)
+{
+    s->tail = o->position;
+    if (link_ring_open(&c->link, o, &s->link) < 0)
+        return REJECT_REFUSED;
+    s->tail = link_ring_position(&c->link, &s->link);
+    s->items = link_ring_items(&c->link, &s->link);
+    const unsigned reason = map_ring(c, s, fd, o->words);
+    if (reason)
+        link_ring_close(&c->link, &s->link);
+    else
+        tell(s);
+    return reason;
+}
+
+static void end_ring(struct conn *c, uint32_t stream)
+{
+    struct shared_ring *s = c->rings ? find(c->rings, stream) : NULL;
+    if (!s)
+        return;
+    link_ring_close(&c->link, &s->link);
+    free_ring(c, s);
+}
+
+static int offered(void *arg, struct link *l, const struct ring_offer *o)
+{
+    struct rings *r = arg;
+    struct conn *c = conn_of_link(l);
+    if (o->words == 0) {
+        end_ring(c, o->stream);
+        return 0;
+    }
+    const int fd = next_fd(c->rings);
+    struct shared_ring *s = fd >= 0 && !find(c->rings, o->stream) ? calloc(1, sizeof *s) : NULL;
+    if (!s) {
+        if (fd >= 0)
+            close(fd);
+        return -ERR_SYNTAX;
+    }
+    s->conn = c;
+    s->link.stream = o->stream;
+    TAILQ_INSERT_TAIL(&c->rings->all, s, entry);
+    count_rings(r, 1);
+    s->reason = open_ring(c, s, fd, o);
+    close(fd);
+    if (!s->reason)
+        wake(r, s);
+    conn_queue(c); /* to answer */
+    return 0;
+}
+
+static void on_bell(void *arg, struct link *l, uint64_t token)
+{
+    struct rings *r = arg;
+    struct conn *c = conn_of_link(l);
+    struct shared_ring *s;
+    if (!rings_of(c))
+        return; /* no memory: it goes unanswered, and is rung again after a reconnect */
+    c->rings->bell = token ? token : c->rings->bell;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    {
+        if (s->reason)
+            continue;
+        s->goal = head_of(s);
+        wake(r, s);
+    }
+    conn_queue(c);
+}
+
+/* ---- reading ---- */
+
+bool rings_ready(const struct conn *c, struct when now)
+{
+    const struct shared_ring *s;
+    if (!c->rings)
+        return false;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    if (has_work(s, now))
+        return true;
+    return false;
+}
+
+/* The next ring that has something becomes the last. */
+static struct shared_ring *next_ring(struct conn *c, struct when now)
+{
+    struct shared_ring *s;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    if (has_work(s, now))
+        break;
+    if (s) {
+        TAILQ_REMOVE(&c->rings->all, s, entry);
+        TAILQ_INSERT_TAIL(&c->rings->all, s, entry);
+    }
+    return s;
+}
+
+static void publish(struct conn *c, struct shared_ring *s)
+{
+    s->tail = link_ring_position(&c->link, &s->link);
+    s->items = link_ring_items(&c->link, &s->link);
+    tell(s);
+}
+
+bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
+{
+    struct shared_ring *s = next_ring(c, now);
+    uint32_t *copy = (uint32_t *)(void *)c->in->scratch, taken;
+    if (!s)
+        return true;
+    const uint64_t head = head_of(s); /* once */
+    if (head - s->tail > (uint64_t)s->map.mask + 1) {
+        link_bad_ring(&c->link, out);
+        return false;
+    }
+    const uint32_t n =
+        shm_ring_copy(s->map.words, s->map.mask, s->tail, head, copy, RINGS_READ / sizeof *copy);
+    const bool patient = is_patient(s, now);
+    const enum link_ring_end end =
+        link_ring_feed(&c->link, &s->link, copy, n, patient, &taken, out, now);
+    publish(c, s);
+    *bytes = taken * sizeof *copy;
+    domain_read(c->in->pl, c->link.domain, *bytes, now);
+    if (end == LINK_RING_WAITS)
+        s->waits = s->waits && !taken ? s->waits : now.mono;
+    else
+        s->waits = 0;
+    if (end == LINK_RING_BROKEN)
+        link_bad_ring(&c->link, out);
+    return end != LINK_RING_BROKEN;
+}
+
+void rings_retry(struct conn *c)
+{
+    struct shared_ring *s;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    s->waits = 0;
+}
+
+/* ---- answers ---- */
+
+static bool announce(struct conn *c, struct shared_ring *s)
+{
+    const struct ring_ready ready = {
+        .stream = s->link.stream,
+        .reason = s->reason,
+        .position = s->tail,
+        .items = s->items,
+        .slot = s->slot && !s->reason ? slot_offset(s->area, s->slot) : 0,
+    };
+    struct buf *out = &c->in->out;
+    buf_reset(out);
+    encode_ring_ready(out, &ready);
+    return conn_send_with(c, out, s->reason ? -1 : s->area->fd);
+}
+
+/* All that was there when the bell rang is read; rings that came later have no goal. */
+static bool bell_is_due(const struct conn_rings *cr)
+{
+    const struct shared_ring *s;
+    TAILQ_FOREACH(s, &cr->all, entry)
+    if (!s->reason && s->tail < s->goal)
+        return false;
+    return cr->bell != 0;
+}
+
+bool rings_answer(struct conn *c)
+{
+    struct conn_rings *cr = c->rings;
+    struct shared_ring *s, *next;
+    for (s = TAILQ_FIRST(&cr->all); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        if (s->announced)
+            continue;
+        if (c->pending.n || c->deaf)
+            return true;
+        if (!announce(c, s))
+            return false;
+        s->announced = true;
+        if (s->reason)
+            free_ring(c, s);
+    }
+    if (!bell_is_due(cr))
+        return true;
+    buf_reset(&c->in->out);
+    encode_bell(&c->in->out, cr->bell);
+    cr->bell = 0;
+    return conn_answer(c, &c->in->out);
+}
+
+/* ---- ends ---- */
+
+/* A peer that lives comes back with its ring, and with the item that it was writing. */
+static bool is_dead(uint32_t pid)
+{
+    const int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return errno == ESRCH;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    const bool dead = poll(&p, 1, 0) == 1;
+    close(fd);
+    return dead;
+}
+
+/* The kernel closes what a process had before it counts as dead. */
+bool rings_mourn(struct conn *c, struct when now)
+{
+    struct rings *r = &c->in->rings;
+    struct shared_ring *s;
+    const bool dead = is_dead(c->link.peer.pid);
+    bool waits = false;
+    if (!c->rings->ended)
+        c->rings->ended = now.mono;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    {
+        if (s->reason || !shm_ring_torn(s->map.page))
+            continue;
+        if (dead)
+            link_ring_torn(&c->link, &s->link);
+        else if (now.mono - c->rings->ended < DYING) {
+            wake(r, s);
+            waits = true;
+        }
+    }
+    return waits;
+}
+
+void rings_close(struct conn *c)
+{
+    struct conn_rings *cr = c->rings;
+    struct shared_ring *s;
+    while ((s = TAILQ_FIRST(&cr->all)) != NULL)
+        free_ring(c, s);
+    while (cr->nfd > 0)
+        close(cr->fd[--cr->nfd]);
+    free(cr);
+    c->rings = NULL;
+}
+
+/* ---- life ---- */
+
+int rings_init(struct rings *r, struct intake *in)
+{
+    *r = (struct rings){.in = in, .edge = {offered, on_bell, r}};
+    TAILQ_INIT(&r->awake);
+    LIST_INIT(&r->slots.areas);
+    r->barrier = barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+    r->look = event_new(in->base, -1, 0, on_look, r);
+    if (!r->look)
+        return -ERR_NOMEM;
+    in->pl->rings = &r->edge;
+    return 0;
+}
+
+void rings_fini(struct rings *r)
+{
+    if (r->look)
+        event_free(r->look);
+    r->look = NULL;
+}

@@ -1,0 +1,338 @@
+"""Shared rings: what the daemon reads of a producer's memory, and what it refuses to map.
+
+The producer here is written by hand from mcptally-protocol(7), section RINGS; the
+library's is in test_kill.py and below.
+"""
+
+import array
+import fcntl
+import mmap
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from conftest import until
+from test_kill import number
+from wire import REJECT, Producer, frame, hello, metric, reason_of, series
+
+RING, RING_READY, BELL = 14, 15, 16
+BAD_CONTROL, REFUSED, BAD_RING = 263, 264, 267
+WANTS_RINGS = 2
+PAGE, HEAD, WRITING = 4096, 64, 72
+TAIL, ITEMS, ASLEEP = 0, 8, 16
+F_ADD_SEALS, SEAL, SHRINK, GROW, FUTURE_WRITE = 1033, 1, 2, 4, 16
+ALL_SEALS = SEAL | SHRINK | GROW | FUTURE_WRITE
+EVENT_LOG = 8
+
+
+class Memory:
+    """A ring as its producer has it."""
+
+    def __init__(self, words=1024, seals=ALL_SEALS, size=None, allocate=True):
+        self.words, self.head, self.slot = words, 0, None
+        self.fd = os.memfd_create("ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        size = PAGE + 4 * words if size is None else size
+        os.ftruncate(self.fd, size)
+        if allocate:
+            os.posix_fallocate(self.fd, 0, size)
+        self.map = mmap.mmap(self.fd, size)
+        struct.pack_into("<8sQ", self.map, 0, b"cmpring1", words)
+        fcntl.fcntl(self.fd, F_ADD_SEALS, seals)
+
+    def publish(self, head):
+        self.head = head
+        struct.pack_into("<Q", self.map, HEAD, head)
+
+    def put(self, raw):
+        raw += bytes(-len(raw) % 4)
+        for i in range(len(raw) // 4):
+            at = PAGE + 4 * ((self.head + i) % self.words)
+            self.map[at:at + 4] = raw[4 * i:4 * i + 4]
+        self.publish(self.head + len(raw) // 4)
+
+    def update(self, series_id, value):
+        self.put(struct.pack("<IQ", series_id, value))
+
+    def item(self, kind, body):
+        self.put(struct.pack("<I", 0x80000000 | kind << 24 | len(body)) + body)
+
+    def attach(self, fd, offset):
+        page = offset // 4096 * 4096
+        self.slot = memoryview(mmap.mmap(fd, 4096, prot=mmap.PROT_READ, offset=page))
+        self.at = offset - page
+        os.close(fd)
+
+    def seen(self, what):
+        return struct.unpack_from("<I" if what == ASLEEP else "<Q", self.slot, self.at + what)[0]
+
+
+class Sharer(Producer):
+    """A producer that has said that it wants to share rings."""
+
+    def __init__(self, path, session=None):
+        super().__init__(path, session)
+        self.fds = []
+        self.send(hello(self.session, wants_ack=1 | WANTS_RINGS))
+        _, payload = self.receive()
+        self.known, self.max_rings = struct.unpack_from("<I", payload, 4)[0], \
+            struct.unpack_from("<I", payload, 32)[0] if len(payload) > 32 else 0
+
+    def receive(self):
+        while len(self.held) < 8 or len(self.held) < 8 + struct.unpack_from("<I", self.held)[0]:
+            try:
+                data, control, _, _ = self.socket.recvmsg(65536, 4096)
+            except ConnectionResetError:
+                return None
+            for _, kind, raw in control:
+                assert kind == socket.SCM_RIGHTS
+                self.fds.extend(array.array("i", raw))
+            if not data:
+                return None
+            self.held += data
+        size, number_ = struct.unpack_from("<IB", self.held)
+        payload, self.held = self.held[8:8 + size], self.held[8 + size:]
+        return number_, payload
+
+    def wait_for(self, wanted):
+        while True:
+            answer = self.receive()
+            assert answer, "the daemon hung up"
+            if answer[0] == wanted:
+                return answer[1]
+
+    def offer(self, memory, stream=1, position=0, words=None, fds=None):
+        """Offers a ring; (reason, position, items) of the answer."""
+        fds = [memory.fd] if fds is None else fds
+        raw = frame(RING, struct.pack("<IIQ", stream, memory.words if words is None else words,
+                                      position))
+        self.socket.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                     array.array("i", fds))] if fds else [])
+        _, reason, position, items, slot = struct.unpack("<IIQQI", self.wait_for(RING_READY))
+        if reason == 0:
+            memory.attach(self.fds.pop(0), slot)
+        return reason, position, items
+
+    def define(self, name="ring.jobs"):
+        self.send(metric(1, name) + series(1, 1))
+
+    def bell(self, token):
+        """Rings, and waits until everything published is read."""
+        self.send(frame(BELL, struct.pack("<Q", token)))
+        assert struct.unpack("<Q", self.wait_for(BELL))[0] == token
+
+
+@pytest.fixture
+def sharer(daemon):
+    one = Sharer(daemon.socket)
+    one.define()
+    yield one
+    one.close()
+
+
+def jobs(daemon):
+    return number(daemon.metrics(), "ring_jobs_total")
+
+
+def log(message):
+    text = struct.pack("<H", len(message)) + message
+    return struct.pack("<Q", 1) + bytes(24) + b"\0\0" + b"\x09" + text + b"\0\0"
+
+
+def test_what_is_published_is_applied(daemon, sharer):
+    memory = Memory()
+    assert sharer.max_rings == 64
+    assert sharer.offer(memory) == (0, 0, 0)
+    for value in range(1, 3000):  # nine times around
+        if value % 100 == 0:
+            memory.item(EVENT_LOG, log(b"x" * (value % 7)))
+        else:
+            memory.update(1, value)
+        if value % 50 == 0:
+            sharer.bell(value)
+            assert memory.seen(TAIL) == memory.head
+    sharer.bell(1)
+    assert jobs(daemon) == sum(v for v in range(1, 3000) if v % 100)
+    assert memory.seen(ITEMS) == 2999
+    assert number(daemon.metrics(), "mcptally_shared_rings") == 1
+    daemon.check_accounting()
+
+
+def test_the_daemon_finds_it_without_a_bell_while_it_is_awake_and_says_when_it_sleeps(daemon,
+                                                                                      sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(1, 5)
+    until(lambda: memory.seen(TAIL) == 3, "the update to be read")
+    until(lambda: memory.seen(ASLEEP) != 0, "the daemon to sleep")
+    slept = memory.seen(ASLEEP)
+    memory.update(1, 6)
+    sharer.bell(9)
+    assert jobs(daemon) == 11
+    until(lambda: memory.seen(ASLEEP) not in (0, slept), "the daemon to sleep again")
+
+
+def test_a_ring_is_read_on_where_the_daemon_before_has_stopped(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(1, 1)
+    sharer.bell(1)
+    daemon.kill()
+    memory.update(1, 10)
+    daemon.start()
+    again = Sharer(daemon.socket, sharer.session)
+    again.define()
+    assert again.known == 1
+    assert again.offer(memory, position=0) == (0, 3, 1)
+    again.bell(2)
+    assert jobs(daemon) == 11
+    assert memory.seen(ITEMS) == 2
+    daemon.check_accounting()
+
+
+def test_a_ring_that_has_ended_is_forgotten(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(1, 1)
+    sharer.bell(1)
+    sharer.send(frame(RING, struct.pack("<IIQ", 1, 0, 0)))
+    other = Memory()
+    other.publish(30)
+    assert sharer.offer(other, position=30) == (0, 30, 0)
+    assert number(daemon.metrics(), "mcptally_shared_rings") == 1
+
+
+def test_an_update_waits_for_its_definition(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(2, 7)
+    memory.update(1, 1)
+    sharer.send(frame(BELL, struct.pack("<Q", 0)))
+    sharer.send(metric(2, "ring.late") + series(2, 2))
+    sharer.bell(1)
+    assert number(daemon.metrics(), "ring_late_total") == 7
+    memory.update(99, 1)  # which nobody defines
+    memory.update(1, 1)
+    sharer.bell(2)
+    assert jobs(daemon) == 2
+    assert number(daemon.metrics(), "mcptally_items_dropped_total", reason="unknown_id") == 1
+    daemon.check_accounting()
+
+
+def test_what_a_dead_producer_had_published_is_read_and_what_it_had_begun_is_torn(daemon):
+    script = textwrap.dedent("""
+        import os, signal, struct, sys
+        sys.path.insert(0, sys.argv[2])
+        from test_rings import Memory, Sharer, WRITING
+        one = Sharer(sys.argv[1])
+        one.define()
+        memory = Memory(words=65536)
+        one.offer(memory)
+        while memory.seen(16) == 0:
+            pass                      # until the daemon sleeps, and is not told what comes
+        for i in range(20000):
+            memory.update(1, 1)
+        struct.pack_into("<Q", memory.map, WRITING, memory.head + 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    here = os.path.dirname(__file__)
+    done = subprocess.run([sys.executable, "-c", script, daemon.socket, here], timeout=60,
+                          check=False)
+    assert done.returncode == -signal.SIGKILL
+    until(lambda: jobs(daemon) == 20000, "all to be read")
+    until(lambda: number(daemon.metrics(), "mcptally_items_dropped_total", reason="torn") == 1,
+          "the torn item to be counted")
+    until(lambda: number(daemon.metrics(), "mcptally_shared_rings") == 0, "the end")
+    daemon.check_accounting()
+
+
+@pytest.mark.parametrize("bad", [
+    {"seals": SHRINK | GROW | SEAL}, {"seals": GROW | FUTURE_WRITE | SEAL},
+    {"seals": SHRINK | FUTURE_WRITE | SEAL}, {"seals": SHRINK | GROW | FUTURE_WRITE},
+    {"seals": 0}, {"size": PAGE + 4096 + 4}, {"size": PAGE}, {"allocate": False},
+], ids=str)
+def test_memory_that_is_not_safe_is_refused_and_the_connection_stays(daemon, sharer, bad):
+    assert sharer.offer(Memory(**bad)) == (BAD_RING, 0, 0)
+    good = Memory()
+    assert sharer.offer(good, stream=2)[0] == 0
+    good.update(1, 4)
+    sharer.bell(1)
+    assert jobs(daemon) == 4
+
+
+def test_what_is_no_memory_is_refused(sharer):
+    with open(__file__, "rb") as ordinary:
+        assert sharer.offer(Memory(), fds=[ordinary.fileno()])[0] == BAD_RING
+    reader, writer = os.pipe()
+    assert sharer.offer(Memory(), stream=2, fds=[reader])[0] == BAD_RING
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("bad", ["head", "mark", "kind", "piece"])
+def test_a_ring_that_lies_ends_its_connection_alone(daemon, sharer, bad):
+    memory, other = Memory(), Sharer(daemon.socket)
+    sharer.offer(memory)
+    memory.update(1, 3)
+    sharer.bell(1)
+    if bad == "head":
+        memory.publish(memory.head + 1025)
+    elif bad == "mark":
+        memory.put(struct.pack("<I", 0x80000000 | EVENT_LOG << 24 | 40000))
+    elif bad == "kind":
+        memory.put(struct.pack("<I", 0x80000000 | 3 << 24))
+    else:
+        memory.put(struct.pack("<I", 1))  # a third of an update
+    assert reason_of(sharer.wait_for(REJECT)) == BAD_CONTROL
+    assert sharer.receive() is None
+    other.define()
+    good = Memory()
+    other.offer(good)
+    good.update(1, 2)
+    other.bell(1)
+    assert jobs(daemon) == 5
+    daemon.check_accounting()
+
+
+def test_descriptors_that_belong_to_nothing_end_the_connection(daemon, sharer):
+    reader, writer = os.pipe()
+    before = number(daemon.metrics(), "process_open_fds")
+    fds = array.array("i", [reader] * 5)
+    sharer.socket.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    until(lambda: sharer.receive() is None, "the end of the connection")
+    until(lambda: number(daemon.metrics(), "process_open_fds") < before, "none is kept")
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_ring_frame_without_memory_ends_the_connection(sharer):
+    sharer.send(frame(RING, struct.pack("<IIQ", 1, 1024, 0)))
+    assert reason_of(sharer.wait_for(REJECT)) == BAD_CONTROL
+    assert sharer.receive() is None
+
+
+def test_who_did_not_ask_may_not_share(daemon):
+    one = Producer(daemon.socket)
+    one.greet()
+    one.send(frame(BELL, struct.pack("<Q", 0)))
+    assert one.rejected() == BAD_CONTROL
+    assert one.closed()
+
+
+def test_rings_have_a_budget(new_daemon, tmp_path):
+    daemon = new_daemon("few")
+    daemon.config = tmp_path / "few.yaml"
+    daemon.config.write_text("limits: {rings: 1, rings_per_session: 2}\n")
+    daemon.start()
+    one = Sharer(daemon.socket)
+    assert one.max_rings == 2
+    assert one.offer(Memory())[0] == 0
+    assert one.offer(Memory(), stream=2, position=7) == (REFUSED, 7, 0)
+    daemon.config.write_text("limits: {rings: 0}\n")
+    daemon.reload()
+    assert Sharer(daemon.socket).max_rings == 0
