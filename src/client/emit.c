@@ -24,6 +24,32 @@ void emit_invalid(struct mcptally *m)
     shm_ring_count(&r->shm.page->invalid, 1);
 }
 
+/* ---- waking ---- */
+
+/* The daemon reads this ring, and sleeps: the session wakes it. Once for each sleep. */
+static __attribute__((noinline)) void ring_bell(struct mcptally *m, struct ring *r, uint32_t asleep)
+{
+    r->rung = asleep;
+    if (asleep == 0)
+        return;
+    atomic_store_explicit(&r->bell, true, memory_order_release);
+    waker_wake(&m->waker);
+}
+
+/* Something was put into the ring, or dropped because it is full. */
+static inline void published(struct mcptally *m, struct ring *r)
+{
+    if (__builtin_expect(!atomic_load_explicit(&r->away, memory_order_relaxed), 1)) {
+        waker_published(&m->waker, shm_ring_half_full(&r->shm));
+        return;
+    }
+    waker_fence(&m->waker);
+    const uint32_t asleep =
+        atomic_load_explicit(&shm_ring_slot(&r->shm)->asleep, memory_order_relaxed);
+    if (__builtin_expect(asleep != r->rung, 0))
+        ring_bell(m, r, asleep);
+}
+
 /* ---- updates ---- */
 
 static inline void put(mcptally_series *s, uint64_t bits)
@@ -34,7 +60,7 @@ static inline void put(mcptally_series *s, uint64_t bits)
         return;
     }
     shm_ring_put_update(&r->shm, s->id, bits);
-    waker_published(&s->m->waker, shm_ring_half_full(&r->shm));
+    published(s->m, r);
 }
 
 static inline void put_double(mcptally_series *s, double v, bool ok)
@@ -101,7 +127,7 @@ void emit_item(struct mcptally *m, const struct event *e)
         return;
     }
     shm_ring_put_item(&r->shm, e->kind, b->p, (uint32_t)b->n);
-    waker_published(&m->waker, shm_ring_half_full(&r->shm)); /* also when it was full */
+    published(m, r);
 }
 
 void emit_attrs(struct event *e, const mcptally_label *labels)

@@ -49,7 +49,7 @@ static void sweep(void)
 
 static struct ring *add_ring(struct mcptally *m)
 {
-    struct ring *r = ring_new(m, m->serial, m->buffer_bytes);
+    struct ring *r = ring_new(m, m->serial, m->buffer_bytes, m->share.wanted);
     if (!r)
         return NULL;
     r->next_local = local.rings;

@@ -33,6 +33,8 @@ typedef struct mcptally_series mcptally_series; /* a metric with its labels */
 enum {
     MCPTALLY_NO_THREAD = 1, /* the host drives mcptally_poll() itself */
     MCPTALLY_NO_ACK = 2,    /* at most once: less memory, no exactly-once */
+    MCPTALLY_RING = 4,      /* the buffers are shared with the daemon, which reads them itself,
+                               where it offers that; also MCPTALLY_TRANSPORT=ring */
 };
 
 typedef struct mcptally_options {
@@ -43,8 +45,8 @@ typedef struct mcptally_options {
     const char *service;  /* label service_name; NULL: OTEL_SERVICE_NAME, then the program's name */
     const char *instance; /* service.instance.id; NULL: the pid */
     const char *domain;   /* asks for a failure domain; NULL: the daemon decides */
-    unsigned flags;       /* MCPTALLY_NO_* */
-    uint32_t buffer_bytes; /* per thread; 0: 65536; a power of two */
+    unsigned flags;       /* MCPTALLY_NO_*, MCPTALLY_RING */
+    uint32_t buffer_bytes; /* per thread; 0: 65536, or 262144 when shared; a power of two */
     uint32_t queue_bytes;  /* unacknowledged data kept; 0: 4 MiB */
     uint32_t flush_ms;     /* longest stay in a buffer; 0: 100 */
 } mcptally_options;

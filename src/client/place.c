@@ -69,6 +69,12 @@ void place_names(struct names *names, const mcptally_options *o)
         set_name(names->domain, o->domain, "");
 }
 
+bool place_wants_rings(const mcptally_options *o)
+{
+    const char *transport = environment("MCPTALLY_TRANSPORT");
+    return (o && o->flags & MCPTALLY_RING) || (transport && strcmp(transport, "ring") == 0);
+}
+
 void place_forked(struct names *names)
 {
     if (names->instance_is_pid)

@@ -21,6 +21,10 @@ struct names {
  * them. Reads the environment, so it is for mcptally_open() only. */
 void place_names(struct names *names, const mcptally_options *o);
 
+/* Whether rings are to be shared with the daemon: by the options, else by
+ * MCPTALLY_TRANSPORT. */
+bool place_wants_rings(const mcptally_options *o);
+
 /* A forked child: an instance name that is the pid changes. */
 void place_forked(struct names *names);
 

@@ -53,6 +53,7 @@ void pump_close(struct mcptally *m)
 {
     struct pump *p = &m->pump;
     producer_disconnected(&m->producer);
+    share_disconnected(m);
     if (p->fd >= 0)
         close(p->fd);
     if (p->epoll >= 0)
@@ -136,6 +137,7 @@ static void bury(struct mcptally *m, struct ring **at)
     struct ring *r = *at;
     tell_losses(m, r);
     m->past.emitted += shm_ring_emitted(&r->shm);
+    m->past.acknowledged += ring_items(r);
     m->past.full += r->full_told;
     m->past.invalid += r->invalid_told;
     *at = r->next;
@@ -155,6 +157,19 @@ static void rotate(struct mcptally *m)
     *end = first;
 }
 
+/* True when the ring has ended. */
+static bool drain_one(struct mcptally *m, struct ring *r)
+{
+    tell_losses(m, r);
+    if (r->reader != RING_HOME)
+        return r->ending && share_ended(m, r);
+    if (!drain_ring(m, r))
+        m->pump.starved = true;
+    if (r->ending)
+        lose_rest(m, r);
+    return r->ending;
+}
+
 bool pump_drain(struct mcptally *m)
 {
     const uint64_t before = m->producer.taken;
@@ -165,18 +180,11 @@ bool pump_drain(struct mcptally *m)
         m->pump.starved = true; /* an item may not go before its definition */
         return false;
     }
-    for (struct ring **at = &m->rings; *at;) {
-        struct ring *r = *at;
-        if (!drain_ring(m, r))
-            m->pump.starved = true;
-        tell_losses(m, r);
-        if (!r->ending) {
-            at = &r->next;
-            continue;
-        }
-        lose_rest(m, r);
-        bury(m, at);
-    }
+    for (struct ring **at = &m->rings; *at;)
+        if (drain_one(m, *at))
+            bury(m, at);
+        else
+            at = &(*at)->next;
     const uint64_t homeless = atomic_load_explicit(&m->homeless, memory_order_relaxed);
     producer_lose(&m->producer, LOST_BUFFER, homeless - m->homeless_told);
     m->homeless_told = homeless;
@@ -191,7 +199,9 @@ static bool anything(const struct mcptally *m)
     if (atomic_load_explicit(&m->new_rings, memory_order_relaxed))
         return true;
     for (const struct ring *r = m->rings; r; r = r->next)
-        if (!ring_empty(r) || atomic_load_explicit(&r->dead, memory_order_relaxed))
+        if ((m->pump.fd >= 0 && atomic_load_explicit(&r->bell, memory_order_relaxed)) ||
+            (r->reader == RING_HOME &&
+             (!ring_empty(r) || atomic_load_explicit(&r->dead, memory_order_relaxed))))
             return true;
     return false;
 }
@@ -227,6 +237,7 @@ static void disconnect(struct mcptally *m, uint64_t now)
     p->fd = -1;
     p->wants_out = false;
     producer_disconnected(&m->producer);
+    share_disconnected(m);
     if (now - p->connected >= DELAY_MAX)
         p->delay = 0;
     retry_later(p, now);
@@ -247,17 +258,57 @@ static void connect_now(struct mcptally *m, uint64_t now)
         disconnect(m, now);
 }
 
+/* What came with the bytes: the daemon sends one descriptor at a time. */
+static void take_descriptors(struct mcptally *m, struct msghdr *message)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        int fd;
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        share_memory(&m->share, fd);
+    }
+}
+
+static ssize_t read_some(struct mcptally *m, uint8_t *in, size_t size)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec bytes = {in, size};
+    struct msghdr message = {
+        .msg_iov = &bytes,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control,
+    };
+    const ssize_t n = recvmsg(m->pump.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n >= 0)
+        take_descriptors(m, &message);
+    return n;
+}
+
+static int feed(struct mcptally *m, const uint8_t *in, size_t n)
+{
+    const bool greeting = m->producer.state == PRODUCER_GREETING;
+    const int e = producer_feed(&m->producer, in, n);
+    if (e == 0 && greeting && m->producer.state == PRODUCER_OPEN)
+        share_welcome(m);
+    return e;
+}
+
 /* Takes what the daemon says; the connection may be gone afterwards. */
 static void receive(struct mcptally *m, uint64_t now)
 {
     uint8_t in[4096];
     for (int i = 0; i < READS_PER_STEP; i++) {
-        const ssize_t n = recv(m->pump.fd, in, sizeof in, MSG_DONTWAIT);
+        const ssize_t n = read_some(m, in, sizeof in);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
-        const int e = n > 0 ? producer_feed(&m->producer, in, (size_t)n) : -ERR_CLOSED;
+        const int e = n > 0 ? feed(m, in, (size_t)n) : -ERR_CLOSED;
         if (e == 0)
             continue;
         disconnect(m, now);
@@ -267,27 +318,25 @@ static void receive(struct mcptally *m, uint64_t now)
     }
 }
 
-enum sending {
-    SENDING_ON,     /* a piece is out */
-    SENDING_FULL,   /* the socket takes no more for now */
-    SENDING_DONE,   /* nothing is left */
-    SENDING_BROKEN, /* the daemon has gone */
-};
+enum sending sending_failed(int error)
+{
+    if (error == EINTR)
+        return SENDING_ON;
+    return error == EAGAIN || error == EWOULDBLOCK ? SENDING_FULL : SENDING_BROKEN;
+}
 
 static enum sending send_piece(struct mcptally *m)
 {
     size_t n;
     const uint8_t *out = producer_output(&m->producer, &n);
     if (!out)
-        return SENDING_DONE;
+        return share_send(m);
     const ssize_t sent = send(m->pump.fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
         producer_sent(&m->producer, (size_t)sent);
         return SENDING_ON;
     }
-    if (errno == EINTR)
-        return SENDING_ON;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? SENDING_FULL : SENDING_BROKEN;
+    return sending_failed(errno);
 }
 
 static void transmit(struct mcptally *m, uint64_t now)
@@ -341,7 +390,7 @@ static int rest(struct mcptally *m, uint64_t now)
 int pump_step(struct mcptally *m)
 {
     struct pump *p = &m->pump;
-    const uint64_t now = clock_now().mono, before = settled(m);
+    const uint64_t now = clock_now().mono, before = settled(m), heard = m->share.bell_heard;
     const bool woken = waker_up(&m->waker);
     if (p->fd >= 0)
         receive(m, now);
@@ -354,7 +403,7 @@ int pump_step(struct mcptally *m)
         connect_now(m, now);
     if (p->fd >= 0)
         transmit(m, now);
-    if (settled(m) != before)
+    if (settled(m) != before || m->share.bell_heard != heard)
         pthread_cond_broadcast(&m->moved);
     return rest(m, now);
 }

@@ -222,9 +222,12 @@ struct mcptally_series *registry_series(struct mcptally_metric *metric, const st
     const uint64_t hash = hash_labels(metric->id, labels, n);
     pthread_mutex_lock(&g->lock);
     struct mcptally_series *s = find_series(metric, hash, labels, n);
-    if (!s)
+    const bool is_new = !s;
+    if (is_new)
         s = new_series(metric, hash, labels, n);
     pthread_mutex_unlock(&g->lock);
+    if (is_new && g->eager)
+        waker_wake(g->eager);
     return s;
 }
 

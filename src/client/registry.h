@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "client/waker.h"
 #include "mcptally.h"
 #include "wire/producer.h"
 
@@ -41,6 +42,8 @@ struct mcptally_series {
 
 struct registry {
     struct mcptally *m;
+    struct waker *eager; /* woken for a new series, whose updates the daemon may read at once;
+                            NULL: definitions go before what uses them anyway */
     pthread_mutex_t lock;
     struct definition **slots; /* hash table with chains */
     uint32_t nslots, count;

@@ -13,7 +13,8 @@ enum {
     BUFFER_MIN = 4096,
     BUFFER_MAX = 16 << 20,
     BUFFER_DEFAULT = 64 << 10,
-    QUEUE_MIN = 128 << 10, /* room for an item as long as can be, and frames beside it */
+    BUFFER_SHARED = 256 << 10, /* the daemon looks every few milliseconds */
+    QUEUE_MIN = 128 << 10,     /* room for an item as long as can be, and frames beside it */
     QUEUE_DEFAULT = 4 << 20,
     FLUSH_DEFAULT = 100,
 };
@@ -58,7 +59,7 @@ static void free_rings(struct ring *r)
 {
     while (r) {
         struct ring *next = r->next;
-        ring_free(r);
+        ring_forget(r);
         r = next;
     }
 }
@@ -80,7 +81,7 @@ static void forked(struct mcptally *m)
     m->rings = NULL;
     pump_close(m);
     pump_init(&m->pump);
-    waker_init(&m->waker);
+    waker_init(&m->waker, m->share.wanted);
     place_forked(&m->names);
     m->producer.instance = str_of(m->names.instance);
     new_id(id);
@@ -121,7 +122,9 @@ static uint32_t power_of_two(uint32_t n)
 static void set_options(struct mcptally *m, const mcptally_options *o)
 {
     m->flags = o->flags;
-    m->buffer_bytes = power_of_two(within(o->buffer_bytes, BUFFER_DEFAULT, BUFFER_MIN, BUFFER_MAX));
+    m->share.wanted = place_wants_rings(o);
+    const uint32_t otherwise = m->share.wanted ? BUFFER_SHARED : BUFFER_DEFAULT;
+    m->buffer_bytes = power_of_two(within(o->buffer_bytes, otherwise, BUFFER_MIN, BUFFER_MAX));
     m->flush_ms = within(o->flush_ms, FLUSH_DEFAULT, 1, 60000);
     place_names(&m->names, o);
     struct producer_options p = {
@@ -131,6 +134,9 @@ static void set_options(struct mcptally *m, const mcptally_options *o)
         .agent = STR("libmcptally/" MCPTALLY_VERSION),
         .queue_bytes = within(o->queue_bytes, QUEUE_DEFAULT, QUEUE_MIN, UINT32_MAX),
         .no_ack = o->flags & MCPTALLY_NO_ACK,
+        .wants_rings = m->share.wanted,
+        .heard = share_heard,
+        .heard_arg = m,
     };
     new_id(p.session);
     producer_init(&m->producer, &p);
@@ -163,10 +169,11 @@ mcptally *mcptally_open(const mcptally_options *options)
     }
     pthread_mutex_init(&m->lock, NULL);
     init_condition(&m->moved);
-    waker_init(&m->waker);
     pump_init(&m->pump);
     registry_init(&m->registry, m);
     set_options(m, o);
+    waker_init(&m->waker, m->share.wanted);
+    m->registry.eager = m->share.wanted ? &m->waker : NULL;
     enlist(m);
     errno = saved;
     return m;
@@ -201,7 +208,8 @@ void mcptally_close(mcptally *m, int timeout_ms)
     const int saved = errno;
     mcptally_flush(m, timeout_ms);
     pthread_mutex_lock(&m->lock);
-    producer_bye(&m->producer);
+    if (share_idle(m)) /* else what the daemon has still to read would be forgotten with us */
+        producer_bye(&m->producer);
     m->flushing++; /* so that the last step drains */
     pump_step(m);
     m->stopping = true;
@@ -299,6 +307,7 @@ void session_begin_anew(struct mcptally *m)
     new_id(id);
     producer_renew(p, id);
     producer_lose(p, LOST_EXPIRED, waiting);
+    share_expired(m);
 }
 
 int mcptally_fd(mcptally *m)

@@ -13,6 +13,7 @@
 #include "client/place.h"
 #include "client/pump.h"
 #include "client/registry.h"
+#include "client/share.h"
 #include "client/waker.h"
 #include "wire/producer.h"
 
@@ -38,6 +39,7 @@ struct mcptally {
     pthread_cond_t moved; /* the pump got something acknowledged */
     struct producer producer;
     struct pump pump;
+    struct share share;
     struct ring *rings;
     struct past past;
     uint64_t homeless_told;

@@ -54,14 +54,15 @@ static void wait_moved(struct mcptally *m, int step_ms, uint64_t deadline)
 static bool settle(struct mcptally *m, uint64_t deadline)
 {
     bool drained = false;
-    uint64_t goal = 0;
+    uint64_t goal = 0, bell = 0;
     for (;;) {
         const int step_ms = pump_step(m);
         if (!drained && !m->pump.starved) {
             drained = true; /* the rings were empty, up to where they were */
             goal = taken(m);
+            bell = share_ask(m);
         }
-        if (drained && settled(m) >= goal)
+        if (drained && settled(m) >= goal && m->share.bell_heard >= bell)
             return true;
         if (left_ms(deadline) == 0)
             return false;
@@ -75,6 +76,7 @@ static void add_rings(const struct ring *r, mcptally_stats *s)
 {
     for (; r; r = r->next) {
         s->emitted += shm_ring_emitted(&r->shm);
+        s->acknowledged += ring_items(r);
         s->lost_buffer += atomic_load_explicit(&r->shm.page->full, memory_order_relaxed);
         s->lost_invalid += atomic_load_explicit(&r->shm.page->invalid, memory_order_relaxed);
     }

@@ -14,12 +14,13 @@ static bool barrier(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-void waker_init(struct waker *w)
+void waker_init(struct waker *w, bool others)
 {
     const int saved = errno;
     w->fd = -1;
     atomic_init(&w->rest, REST_ASLEEP);
-    atomic_init(&w->fence, !barrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED));
+    atomic_init(&w->fence, !barrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ||
+                               (others && !barrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)));
     errno = saved;
 }
 

@@ -24,8 +24,9 @@ struct waker {
     int fd; /* eventfd, -1 before waker_open() */
 };
 
-/* No descriptor yet; finds out what the kernel can do. */
-void waker_init(struct waker *w);
+/* No descriptor yet; finds out what the kernel can do. `others`: a sleeper in another
+ * process, the daemon, may use the barrier as well. */
+void waker_init(struct waker *w, bool others);
 
 /* 0, -ERR_IO when there is no descriptor to be had; may be called again. */
 int waker_open(struct waker *w);
@@ -45,13 +46,19 @@ void waker_wake(struct waker *w);
 /* The slow half of waker_published(). */
 void waker_tell(struct waker *w, bool pressing);
 
-/* An emitter has stored data; `pressing` when a buffer is half full. */
-static inline void waker_published(struct waker *w, bool pressing)
+/* Between what an emitter stores and what it then reads of the sleeper's. */
+static inline void waker_fence(const struct waker *w)
 {
     if (atomic_load_explicit(&w->fence, memory_order_relaxed))
         atomic_thread_fence(memory_order_seq_cst);
     else
         atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* An emitter has stored data; `pressing` when a buffer is half full. */
+static inline void waker_published(struct waker *w, bool pressing)
+{
+    waker_fence(w);
     if (__builtin_expect(atomic_load_explicit(&w->rest, memory_order_relaxed) != REST_AWAKE, 0))
         waker_tell(w, pressing);
 }

@@ -1,9 +1,10 @@
 """Exactly once: the daemon is killed at random moments and no total is wrong.
 
-Four producers (killer.c) emit as fast as the daemon acknowledges, so that most
-kills fall into an open batch of the store; storms of new series and their
-expiry go on in between. The moments come from a seed, which is printed;
-MCPTALLY_SEED sets it, MCPTALLY_LONG=1 asks for the full number of kills.
+Four producers (killer.c), over their sockets or by rings in shared memory, emit as
+fast as the daemon acknowledges, so that most kills fall into an open batch of the
+store; storms of new series and their expiry go on in between. The moments come from a
+seed, which is printed; MCPTALLY_SEED sets it, MCPTALLY_LONG=1 asks for the full number
+of kills.
 """
 
 import json
@@ -40,13 +41,14 @@ rules:
 
 
 class Producer:
-    def __init__(self, daemon, number, seed, log):
+    def __init__(self, daemon, number, seed, log, transport):
         self.service = f"killer{number}"
         self.log = log
         with open(log, "wb") as errors:
             self.process = subprocess.Popen(
                 [str(BUILD / "tests/system/killer"), daemon.socket, self.service, str(seed)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                env={**os.environ, "MCPTALLY_TRANSPORT": transport})
 
     def check_alive(self):
         assert self.process.poll() is None, self.log.read_text()
@@ -75,8 +77,8 @@ def killed(new_daemon, tmp_path):
 def producers(killed, tmp_path):
     made = []
 
-    def make(seed):
-        made.extend(Producer(killed, i, seed + i, tmp_path / f"killer{i}.log")
+    def make(seed, transport):
+        made.extend(Producer(killed, i, seed + i, tmp_path / f"killer{i}.log", transport)
                     for i in range(PRODUCERS))
         return made
 
@@ -145,11 +147,12 @@ def check_totals(samples, made):
         assert got("kill_last_total") == own["last_ops"]
 
 
-def test_exactly_once_over_kills(killed, producers):
+@pytest.mark.parametrize("transport", ["socket", "ring"])
+def test_exactly_once_over_kills(killed, producers, transport):
     seed = int(os.environ.get("MCPTALLY_SEED") or random.SystemRandom().randrange(1 << 31))
     print(f"MCPTALLY_SEED={seed}")
     chance = random.Random(seed)
-    emitting = producers(seed)
+    emitting = producers(seed, transport)
     before, kills = {}, 0
     seen = lambda what: number(before, f"mcptally_{what}_total")
     end = time.monotonic() + SECONDS
@@ -164,6 +167,7 @@ def test_exactly_once_over_kills(killed, producers):
         before = after
         for one in emitting:
             one.check_alive()
+        assert transport == "socket" or number(after, "mcptally_shared_rings") or kills < KILLS
     # From here on nothing expires, so that what the producers end with can be counted.
     killed.config.write_text(CONFIG.format(idle="1h"))
     killed.reload()

@@ -13,7 +13,7 @@ static uint8_t copy[LIMIT_ITEM];
 
 static void setup(void)
 {
-    r = ring_new(NULL, 1, 4096);
+    r = ring_new(NULL, 1, 4096, false);
     ck_assert_ptr_nonnull(r);
 }
 

@@ -1,0 +1,15 @@
+/* sending: how an attempt to send something went. */
+#ifndef MCPTALLY_CLIENT_SENDING_H
+#define MCPTALLY_CLIENT_SENDING_H
+
+enum sending {
+    SENDING_ON,     /* a piece is out */
+    SENDING_FULL,   /* the socket takes no more for now */
+    SENDING_DONE,   /* nothing is left */
+    SENDING_BROKEN, /* the daemon has gone */
+};
+
+/* By the errno of a send() that failed. */
+enum sending sending_failed(int error);
+
+#endif
