@@ -98,6 +98,7 @@ void otlp_ports_configure(struct otlp_ports *p, const struct config *c)
 void otlp_ports_tick(struct otlp_ports *p)
 {
     refresh(p);
+    otlp_intake_trim(&p->in, clock_now().mono);
     store_commit(p->in.pl->st);
 }
 

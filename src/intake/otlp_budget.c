@@ -59,6 +59,8 @@ bool otlp_budget_hold(struct otlp_budget *b, struct otlp_hold *h, uint64_t bytes
     if (h->gathers)
         b->gathered += bytes - h->bytes;
     b->used += bytes - h->bytes;
+    if (b->used > b->peak)
+        b->peak = b->used;
     h->bytes = bytes;
     if (bytes == 0)
         h->order = 0;

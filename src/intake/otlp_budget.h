@@ -29,6 +29,7 @@ TAILQ_HEAD(otlp_holds, otlp_hold);
 struct otlp_budget {
     uint64_t limit, used, gathered; /* bytes; `gathered` by messages that have not ended */
     uint64_t begun;                 /* messages */
+    uint64_t peak;                  /* of `used`; whoever reads it may set it anew */
     struct otlp_holds gathering;
 };
 

@@ -1,6 +1,7 @@
 #include "intake/otlp_intake.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,9 +16,11 @@ enum {
      * parsing one costs about as much as applying four of protobuf. */
     CONVERT_BYTES = 8192,
     CONVERT_COST = 4,
-    LANES_SCANNED = 64, /* for one whose turn it is */
-    LATER_US = 10000,   /* until those that are over their budgets are looked at again */
+    LANES_SCANNED = 64,   /* for one whose turn it is */
+    LATER_US = 10000,     /* until those that are over their budgets are looked at again */
+    TRIM_BYTES = 1 << 20, /* of messages at once, behind which memory is given back */
 };
+#define TRIM_NS (250 * NS_PER_MS) /* since the last time: it has to be had anew */
 
 enum job_stage {
     STAGE_INFLATE, /* `bytes` are compressed; what is unpacked is in `plain` */
@@ -343,6 +346,16 @@ static size_t step(struct otlp_job *job)
 
 /* ---- turns ---- */
 
+void otlp_intake_trim(struct otlp_intake *in, uint64_t now)
+{
+    struct otlp_budget *b = &in->budget;
+    if (b->used > 0 || b->peak < TRIM_BYTES || now - in->trimmed < TRIM_NS)
+        return;
+    b->peak = 0;
+    in->trimmed = now;
+    malloc_trim(0);
+}
+
 /* Whose turn a job takes: its domain's, or that of those who have none yet. */
 static unsigned queue_of(const struct otlp_job *job)
 {
@@ -425,6 +438,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         event_add(in->turn, &later); /* a message that comes meanwhile makes it due at once */
     if (in->settled)
         in->settled(in->settled_arg);
+    otlp_intake_trim(in, began);
     otlp_spent(in, began);
     if (in->turned)
         in->turned(in->turned_arg);

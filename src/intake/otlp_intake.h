@@ -53,6 +53,7 @@ struct otlp_intake {
     struct otlp_lanes lanes;
     struct otlp_lane orphans; /* jobs whose connection is gone */
     unsigned njobs;
+    uint64_t trimmed; /* mono ns, when memory was last given back */
     struct event *turn;
     bool turning;       /* the turn is due */
     bool draining;      /* new requests are refused */
@@ -68,6 +69,10 @@ int otlp_intake_init(struct otlp_intake *in, struct event_base *base, struct pip
 
 /* New limits; what has begun stays. */
 void otlp_intake_configure(struct otlp_intake *in, const struct otlp_intake_options *o);
+
+/* Gives memory back to the kernel behind many messages, when there are none and not often; from
+ * turns, and to be called about once a second. */
+void otlp_intake_trim(struct otlp_intake *in, uint64_t now);
 
 /* Ends at once what is in line. The ports are gone by then. */
 void otlp_intake_fini(struct otlp_intake *in);
