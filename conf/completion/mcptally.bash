@@ -43,7 +43,7 @@ _mcptally()
     values=$(_mcptally_values "$command" "$last")
     if [ "$COMP_CWORD" -eq 1 ]; then
         values="$(_mcptally_commands) help --help --version"
-    elif [ "$last" = --runtime-dir ]; then
+    elif [ "$last" = --runtime-dir ] || [ "$last" = --state-dir ]; then
         files=-d
     elif [ "$last" = --socket ] || [ "$last" = --record ]; then
         files=-f

@@ -20,6 +20,8 @@
     X(metrics, "print every metric, as /metrics does")                                             \
     X(sampling, "show or change which share of the traces is kept")                                \
     X(domain, "show, reset or drain failure domains")                                              \
+    X(reload, "have the daemon read its configuration again")                                      \
+    X(audit, "show who changed what, and verify that nothing is missing")                          \
     X(tail, "follow spans, log records, events and health reports")                                \
     X(trace, "print a trace as a tree of spans, with times")                                       \
     X(top, "watch servers and tools: rates, errors, quantiles")                                    \

@@ -51,6 +51,15 @@ static bool trace_match(const char *prefix, const uint8_t id[16])
     return any && strncasecmp(prefix, hex, strlen(prefix)) == 0;
 }
 
+/* By its correlation id, or by its trace, which is how a span is joined to what was written
+ * inside it. */
+static bool correlated(const char *id, const struct event *e)
+{
+    if (str_eq(e->correlation, str_of(id)))
+        return true;
+    return strlen(id) == TRACE_DIGITS && filter_trace_ok(id) && trace_match(id, e->trace.trace_id);
+}
+
 static bool is_error(const struct event *e)
 {
     switch (e->kind) {
@@ -76,7 +85,7 @@ bool filter_match(const struct filter *f, const struct ring_view *r, const struc
         return false;
     if (f->severity && (e->kind != EVENT_LOG || e->severity < f->severity))
         return false;
-    if (f->correlation && !str_eq(e->correlation, str_of(f->correlation)))
+    if (f->correlation && !correlated(f->correlation, e))
         return false;
     if (f->trace && !trace_match(f->trace, e->trace.trace_id))
         return false;

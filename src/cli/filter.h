@@ -11,7 +11,7 @@ struct filter {
     bool spans, logs, events, health; /* none set: all */
     const char *service, *name;       /* glob(7) patterns; NULL: any. Logs have no name */
     unsigned severity;                /* logs of at least this; 0: any record */
-    const char *correlation;          /* exactly this id */
+    const char *correlation;          /* exactly this correlation id, or whole trace id */
     const char *trace;                /* trace id in hex, or its beginning */
     uint64_t slow;                    /* spans of at least this many ns; 0: any record */
     bool errors; /* failed spans, logs of at least error, components not healthy */

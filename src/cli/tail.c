@@ -22,7 +22,7 @@ struct tail_options {
 
 #define AT(member) offsetof(struct tail_options, member)
 
-enum { COUNT_MAX = 100000 };
+enum { COUNT_DEFAULT = 10, COUNT_MAX = 100000 };
 
 static const struct option_row rows[] = {
     {"spans", 0, OPTION_FLAG, AT(filter.spans), NULL, "show spans", 0, 0},
@@ -35,14 +35,15 @@ static const struct option_row rows[] = {
      "spans, events and components with such a name", 0, 0},
     {"severity", 0, OPTION_TEXT, AT(severity), "LEVEL",
      "log records of at least trace, debug, info, warn, error or fatal", 0, 0},
-    {"correlation", 0, OPTION_TEXT, AT(filter.correlation), "ID", "with this correlation id", 0, 0},
+    {"correlation", 0, OPTION_TEXT, AT(filter.correlation), "ID",
+     "with this correlation id, or of the trace with this id", 0, 0},
     {"trace", 0, OPTION_TEXT, AT(filter.trace), "ID", "of this trace; its first digits will do", 0,
      0},
     {"slow", 0, OPTION_DURATION, AT(filter.slow), "TIME", "spans that took at least so long", 0, 0},
     {"errors", 0, OPTION_FLAG, AT(filter.errors), NULL,
      "failed spans, log records of at least error, components that are not healthy", 0, 0},
-    {"lines", 'n', OPTION_COUNT, AT(count), "COUNT", "begin with the last COUNT records (10)", 0,
-     COUNT_MAX},
+    {"lines", 'n', OPTION_COUNT, AT(count), "COUNT",
+     "begin with the last COUNT records (10; all of a correlation or trace)", 0, COUNT_MAX},
     {"all", 0, OPTION_FLAG, AT(all), NULL, "begin with the oldest record there is", 0, 0},
     {"no-follow", 0, OPTION_FLAG, AT(no_follow), NULL, "end instead of waiting for more", 0, 0},
     {"json", 0, OPTION_FLAG, AT(json), NULL, "print one JSON object a line", 0, 0},
@@ -200,7 +201,7 @@ static int run(struct tail *t)
 
 int cmd_tail(int argc, char **argv)
 {
-    struct tail_options o = {.count = 10};
+    struct tail_options o = {.count = UINT64_MAX};
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
@@ -210,6 +211,10 @@ int cmd_tail(int argc, char **argv)
         return options_wrong(&options, "'%s' is no severity", o.severity);
     if (o.filter.trace && !filter_trace_ok(o.filter.trace))
         return options_wrong(&options, "'%s' is no trace id", o.filter.trace);
+    if (o.count == UINT64_MAX) {
+        o.all = o.all || o.filter.correlation || o.filter.trace;
+        o.count = COUNT_DEFAULT;
+    }
     struct tail *t = calloc(1, sizeof *t);
     if (!t)
         return CLI_FAILURE;

@@ -134,6 +134,24 @@ void appender_tick(struct appender *a)
         open_file(a);
 }
 
+const char *appender_error(int error)
+{
+    switch (error) {
+    case -ERR_FULL:
+        return "no space is left";
+    case -ERR_NOTFOUND:
+        return "its directory is not there";
+    case -ERR_PERM:
+        return "not permitted, or no regular file";
+    case -ERR_CLOSED:
+        return "the helper process has ended";
+    case -ERR_IO:
+        return "the disk fails";
+    default:
+        return err_help(error);
+    }
+}
+
 bool appender_busy(const struct appender *a)
 {
     return a->helper && a->state != APPENDER_SHUT &&

@@ -63,6 +63,9 @@ void appender_reopen(struct appender *a);
 /* Opens it if it is not open. */
 void appender_tick(struct appender *a);
 
+/* What an error of a file means, in words. */
+const char *appender_error(int error);
+
 /* Whether something is still to be written and the helper is there to do it. */
 bool appender_busy(const struct appender *a);
 

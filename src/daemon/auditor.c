@@ -1,13 +1,20 @@
 #include "daemon/auditor.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "serve/procfile.h"
 
-enum { FILE_MODE = 0640, FILE_SLOT = 1 };
+enum {
+    FILE_MODE = 0640,
+    FILE_SLOT = 1,
+    LOCK_TRIES = 200, /* while the helper of a daemon that was killed finishes */
+    LOCK_US = 5000,
+};
 
 /* ---- one act ---- */
 
@@ -120,13 +127,6 @@ static void on_act(void *arg, const struct audit_act *said)
     struct auditor_act act;
     take(a, &act, said);
     tell(&act);
-    if (!a->chained) {
-        if (a->nearly < AUDITOR_EARLY)
-            a->early[a->nearly++] = act;
-        else
-            lose(a);
-        return;
-    }
     record_lost(a);
     if (a->unwritten || !record(a, &act))
         lose(a);
@@ -170,23 +170,10 @@ static void on_opened(void *arg, struct str tail)
     struct auditor *a = arg;
     struct audit_record r;
     json_t *doc;
-    const struct str last = last_line(tail);
-    const bool read = audit_read(last, &r, &doc) == 0;
-    if (read && a->chained)
-        drop_written(a, r.seq);
-    if (read)
-        json_decref(doc);
-    if (a->chained)
+    if (audit_read(last_line(tail), &r, &doc) < 0)
         return;
-    a->chained = true;
-    if (read) {
-        a->seq = r.seq;
-        audit_hash(a->hash, last);
-    }
-    for (unsigned i = 0; i < a->nearly; i++)
-        if (!record(a, &a->early[i]))
-            lose(a);
-    a->nearly = 0;
+    drop_written(a, r.seq);
+    json_decref(doc);
 }
 
 static void on_added(void *arg)
@@ -201,7 +188,7 @@ static void on_failed(void *arg, int error)
 {
     struct auditor *a = arg;
     a->failures++;
-    snprintf(a->why, sizeof a->why, "%s", err_help(error));
+    snprintf(a->why, sizeof a->why, "%s", appender_error(error));
     if (!a->failing)
         log_error("audit",
                   "%s cannot be written: %s; what is done is in the log alone until it "
@@ -214,6 +201,47 @@ static struct helper_lines_options file_options(const struct config *c)
 {
     return (struct helper_lines_options){
         .mode = FILE_MODE, .bytes = c->audit_file_bytes, .sync = true};
+}
+
+/* ---- the end of the chain ---- */
+
+/* Held by the helper that adds to the file, and so by one that outlives its daemon a little. */
+static void wait_for_lock(int fd)
+{
+    for (int i = 0; i < LOCK_TRIES && flock(fd, LOCK_SH | LOCK_NB) < 0; i++)
+        usleep(LOCK_US);
+}
+
+static bool read_end(const char *path, struct auditor *a)
+{
+    char tail[AUDITOR_TAIL];
+    struct audit_record r;
+    json_t *doc;
+    struct stat st;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    wait_for_lock(fd);
+    ssize_t n = -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = pread(fd, tail, sizeof tail, st.st_size > AUDITOR_TAIL ? st.st_size - AUDITOR_TAIL : 0);
+    close(fd);
+    const struct str last = last_line((struct str){tail, n > 0 ? (size_t)n : 0});
+    if (audit_read(last, &r, &doc) < 0)
+        return false;
+    a->seq = r.seq;
+    audit_hash(a->hash, last);
+    json_decref(doc);
+    return true;
+}
+
+/* A file that was just rotated is empty, and its chain goes on from the one before. */
+static void find_end(struct auditor *a)
+{
+    char before[sizeof a->path + 4];
+    snprintf(before, sizeof before, "%s.1", a->path);
+    if (!read_end(a->path, a))
+        (void)read_end(before, a);
 }
 
 /* ---- life ---- */
@@ -229,6 +257,7 @@ void auditor_init(struct auditor *a, const struct logger *logger, const char *st
     memset(a->hash, '0', sizeof a->hash - 1);
     snprintf(a->path, sizeof a->path, "%s/audit.log", state_dir);
     snprintf(a->user, sizeof a->user, "%s", us ? us->pw_name : "");
+    find_end(a);
     appender_init(&a->file, FILE_SLOT, a->path, &o, &owner);
     audit_set_sink(on_act, a);
 }
@@ -254,8 +283,7 @@ static void count(struct own *own, enum own_metric m, uint64_t n, uint64_t *told
 void auditor_tick(struct auditor *a, struct own *own)
 {
     appender_tick(&a->file);
-    if (a->chained)
-        record_lost(a);
+    record_lost(a);
     count(own, OWN_AUDIT_RECORDS, a->records, &a->told_records);
     count(own, OWN_AUDIT_FAILURES, a->failures, &a->told_failures);
     count(own, OWN_AUDIT_LOST, a->lost, &a->told_lost);

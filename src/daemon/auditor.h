@@ -13,8 +13,8 @@
 #include "format/json.h"
 
 enum {
-    AUDITOR_EARLY = 32, /* acts of before the file's end is known */
-    AUDITOR_TEXT = 512,
+    AUDITOR_TAIL = 16384, /* bytes of the file's end that are looked at */
+    AUDITOR_TEXT = 512,   /* bytes of each text of an act, and its NUL */
 };
 
 struct auditor_act {
@@ -28,11 +28,8 @@ struct auditor {
     char path[PATHS_MAX + 16];
     char user[64]; /* our own name */
     struct appender file;
-    bool chained; /* seq and hash go on from what the file has */
-    uint64_t seq;
+    uint64_t seq; /* of the newest record, and its hash: they go on from what the file has */
     char hash[AUDIT_HASH];
-    unsigned nearly;
-    struct auditor_act early[AUDITOR_EARLY];
     bool failing;
     char why[128];
     uint64_t unwritten; /* acts that are in no record: told by one when there is room */
@@ -40,7 +37,8 @@ struct auditor {
     uint64_t told_records, told_failures, told_lost;
 };
 
-/* From here on acts are taken. */
+/* From here on acts are taken. Reads the end of the file, so nothing may have to be quick
+ * yet; waits for the helper of a daemon that was killed, which may still add to it. */
 void auditor_init(struct auditor *a, const struct logger *logger, const char *state_dir,
                   const struct config *c);
 void auditor_configure(struct auditor *a, const struct config *c);

@@ -211,7 +211,7 @@ static void on_failed(void *arg, int error)
 {
     struct logger *l = arg;
     if (l->place == LOGGER_FILE)
-        fall(l, err_help(error));
+        fall(l, appender_error(error));
     l->probing = false;
 }
 

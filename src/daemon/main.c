@@ -7,6 +7,7 @@
 #include "daemon/bound.h"
 #include "daemon/config_doc.h"
 #include "daemon/daemon.h"
+#include "pipeline/redact.h"
 
 static const char usage[] =
     "usage: mcptallyd [--config FILE] [--runtime-dir DIR] [--state-dir DIR]\n"
@@ -105,6 +106,22 @@ static void check_warn(const struct config *config, const struct load *load)
     buf_fini(&lines);
 }
 
+/* stderr may be kept by somebody, and a value that is none may be a secret in the wrong place. */
+static void print_faults(struct str text)
+{
+    const struct redact_options o = {.enabled = true};
+    struct redact *redact = redact_new(&o);
+    struct buf clean;
+    buf_init(&clean, 2 * text.n + 4096);
+    if (!redact)
+        text = STR("out of memory\n");
+    else if (redact_text(redact, text, &clean) > 0)
+        text = buf_str(&clean);
+    fwrite(text.p, 1, text.n, stderr);
+    buf_fini(&clean);
+    redact_free(redact);
+}
+
 static int run(struct invocation *c)
 {
     struct config config;
@@ -112,12 +129,12 @@ static int run(struct invocation *c)
     int status = DAEMON_CONFIG;
     faults_init(&faults);
     if (!load_config(&c->load, &config, &faults)) {
-        fputs(faults_text(&faults), stderr);
+        print_faults(str_of(faults_text(&faults)));
         faults_fini(&faults);
         return status;
     }
     if (!web_check(&config, c->load.used, &faults)) {
-        fputs(faults_text(&faults), stderr);
+        print_faults(str_of(faults_text(&faults)));
     } else if (c->check) {
         check_warn(&config, &c->load);
         bound_print(stdout, &config);

@@ -143,6 +143,8 @@ static void count_read(struct web *w, bool good)
 {
     own_add(&w->pl->own, OWN_WEB_READ, good ? 0 : 1, 1);
     store_commit(w->pl->st);
+    if (!*w->path)
+        return; /* there is none, and nothing has changed */
     const struct audit_act act = {
         .what = "web.reload", .object = w->path, .outcome = good ? "done" : w->error};
     audit_note(&act);

@@ -1,11 +1,11 @@
 #include "format/audit_text.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/iso.h"
+#include "base/sha256.h"
 #include "format/json.h"
 #include "model/text.h"
 
@@ -13,9 +13,9 @@ enum { TEXT_MAX = 512 }; /* bytes of each text, before quotes are escaped */
 
 void audit_hash(char to[AUDIT_HASH], struct str line)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    EVP_Digest(line.p, line.n, digest, NULL, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < 32; i++)
+    uint8_t digest[SHA256_SIZE];
+    sha256(digest, line.p, line.n);
+    for (unsigned i = 0; i < SHA256_SIZE; i++)
         snprintf(to + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 

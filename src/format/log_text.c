@@ -19,8 +19,7 @@ static size_t character(const char *p, size_t n)
     return 0;
 }
 
-/* As a text that is safe in one line. */
-static void add_clean(struct buf *to, struct str s)
+void log_clean(struct buf *to, struct str s)
 {
     for (size_t i = 0; i < s.n;) {
         const size_t k = character(s.p + i, s.n - i);
@@ -48,7 +47,7 @@ static struct str clean(struct buf *room, struct str s)
     if (good)
         return s;
     buf_reset(room);
-    add_clean(room, s);
+    log_clean(room, s);
     return buf_str(room);
 }
 
@@ -118,7 +117,7 @@ static void add_value(struct buf *to, struct str s)
         word = (unsigned char)s.p[i] > ' ' && s.p[i] != '"' && s.p[i] != '=';
     if (!word)
         buf_addc(to, '"');
-    add_clean(to, s);
+    log_clean(to, s);
     if (!word)
         buf_addc(to, '"');
 }
@@ -127,7 +126,7 @@ void log_plain(struct buf *to, const struct log_line *line, bool journal)
 {
     begin_plain(to, line->level, journal);
     buf_addf(to, "%s: ", line->component);
-    add_clean(to, line->message);
+    log_clean(to, line->message);
     for (unsigned i = 0; i < line->nfields; i++) {
         const struct log_field *f = &line->fields[i];
         buf_addf(to, " %s=", f->key);
@@ -142,7 +141,9 @@ void log_plain(struct buf *to, const struct log_line *line, bool journal)
 static void add_member(struct buf *to, const char *key, const json_t *v)
 {
     const char *text = json_string_value(v);
-    buf_addf(to, " %s=", key);
+    buf_addc(to, ' ');
+    log_clean(to, str_of(key));
+    buf_addc(to, '=');
     if (text)
         add_value(to, str_of(text));
     else
@@ -162,11 +163,13 @@ void log_plain_again(struct buf *to, struct str json, bool journal)
         level++;
     if (component && message) {
         begin_plain(to, level, journal);
-        buf_addf(to, "%s: %s", component, message);
+        log_clean(to, str_of(component));
+        buf_adds(to, ": ");
+        log_clean(to, str_of(message));
         json_object_foreach(doc, key, v) if (log_key_of(key) < LOG_KEYS) add_member(to, key, v);
         json_object_foreach(json_object_get(doc, "fields"), key, v) add_member(to, key, v);
     } else {
-        add_clean(to, json);
+        log_clean(to, json);
     }
     buf_addc(to, '\n');
     json_decref(doc);

@@ -8,6 +8,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+/* Appends a text as it is safe in one line, and on a terminal. */
+void log_clean(struct buf *to, struct str s);
+
 /* One line of JSON: time, level, component, those of domain, session, correlation_id and
  * trace_id that there are, message, and the other fields under `fields`. */
 void log_json(struct buf *to, const struct log_line *line, uint64_t wall);

@@ -61,6 +61,8 @@ int disk_error(int number);
 /* A regular file of at most HELPER_FILE bytes; free *bytes. */
 int disk_read_file(const char *path, char **bytes, uint32_t *n);
 
+/* Takes the lock of a descriptor, waiting a second at most: 0 or -ERR_BUSY ... */
+int disk_lock(int fd);
 /* The state directory, made with what leads to it: 0 or an error. */
 int disk_make_path(const char *path);
 

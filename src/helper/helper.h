@@ -111,7 +111,7 @@ struct helper_lines_options {
     bool sync;      /* lines are on the disk before the answer */
 };
 /* error: 0, -ERR_PERM, -ERR_NOTFOUND, -ERR_FULL ... ; tail: of an open, the end of the file,
- * or of PATH.1 when it is empty; at most HELPER_TAIL bytes. */
+ * at most HELPER_TAIL bytes of it. */
 typedef void helper_lines_done(void *arg, int error, struct str tail);
 
 /* Opens, or opens again, a file; directories that lead into the state directory are made. */

@@ -227,7 +227,7 @@ int disk_make_path(const char *path)
 }
 
 /* Of a daemon that was killed the helper may still be writing what it had been given. */
-static int lock(int dir)
+int disk_lock(int dir)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         if (flock(dir, LOCK_EX | LOCK_NB) == 0)
@@ -255,7 +255,7 @@ int disk_open(struct disk *d, const char *state_dir, const char *name)
     close(all);
     if (dir < 0)
         return dir;
-    r = lock(dir);
+    r = disk_lock(dir);
     if (r < 0) {
         close(dir);
         return r;

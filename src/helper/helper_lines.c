@@ -56,6 +56,8 @@ static int open_file(struct line_file *f)
         close(fd);
         return -ERR_PERM;
     }
+    if (f->o.sync)
+        (void)disk_lock(fd); /* told to a daemon that starts; another helper's is no hindrance */
     if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
         last = 0;
     f->torn = last != '\n';
@@ -124,27 +126,11 @@ static void answer(struct lines *all, const struct message *question, int error,
 static uint32_t read_tail(int fd, char *to)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    if (fstat(fd, &st) < 0)
         return 0;
     const off_t from = st.st_size > HELPER_TAIL ? st.st_size - HELPER_TAIL : 0;
     const ssize_t n = pread(fd, to, HELPER_TAIL, from);
     return n > 0 ? (uint32_t)n : 0;
-}
-
-/* The end of the file, or, when it is new, of the one that was last renamed. */
-static uint32_t find_tail(const struct line_file *f, char *to)
-{
-    char before[PATH_BYTES + 8];
-    uint32_t n = read_tail(f->fd, to);
-    if (n > 0)
-        return n;
-    snprintf(before, sizeof before, "%s.1", f->path);
-    const int fd = open(before, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return 0;
-    n = read_tail(fd, to);
-    close(fd);
-    return n;
 }
 
 void lines_open(struct lines *all, const struct message *question, const char *path)
@@ -164,7 +150,7 @@ void lines_open(struct lines *all, const struct message *question, const char *p
         r = disk_make_path(all->state_dir);
     if (r == 0)
         r = open_file(f);
-    answer(all, question, r, tail, r == 0 ? find_tail(f, tail) : 0);
+    answer(all, question, r, tail, r == 0 ? read_tail(f->fd, tail) : 0);
 }
 
 void lines_add(struct lines *all, const struct message *question, const char *bytes)

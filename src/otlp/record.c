@@ -4,7 +4,7 @@
 #include "otlp/otlp.h"
 #include "wire/decode.h"
 
-int record_event(unsigned kind, struct str body, struct event *out, struct buf *scratch)
+static int read_event(unsigned kind, struct str body, struct event *out, struct buf *scratch)
 {
     struct str resource, scope, item;
     switch (kind) {
@@ -21,6 +21,28 @@ int record_event(unsigned kind, struct str body, struct event *out, struct buf *
     default:
         return -ERR_NOTFOUND;
     }
+}
+
+/* Attributes that are a correlation id, the most telling first: ours of what we forward,
+ * those that are common in logs, and the session of a wrapped MCP server. A JSON-RPC id is
+ * none: every session has a request 1. */
+static void correlate(struct event *e)
+{
+    static const char *const keys[] = {"mcptally.correlation_id", "correlation_id",
+                                       "correlation.id", "mcp.session.id"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys && e->correlation.n == 0; k++)
+        for (unsigned i = 0; i < e->nattrs; i++)
+            if (e->attrs[i].type == ATTR_STRING && str_eq(e->attrs[i].key, str_of(keys[k])) &&
+                e->attrs[i].s.n <= LIMIT_CORRELATION)
+                e->correlation = e->attrs[i].s;
+}
+
+int record_event(unsigned kind, struct str body, struct event *out, struct buf *scratch)
+{
+    const int r = read_event(kind, body, out, scratch);
+    if (r == 0)
+        correlate(out);
+    return r;
 }
 
 /* Ids of a span or log record, by their field numbers. */

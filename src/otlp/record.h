@@ -10,8 +10,10 @@
 #include "model/event.h"
 
 /* The event of a record's body; its kind is EVENT_SPAN, EVENT_LOG ... also for OTLP
- * items. Strings are borrowed from the body, or lie in scratch. 0; -ERR_NOTFOUND
- * for kinds that are no event (RECORD_OTLP_METRIC); an error for nonsense. */
+ * items. One without a correlation id has that of its attribute mcptally.correlation_id,
+ * correlation_id, correlation.id or mcp.session.id. Strings are borrowed from the body, or lie in
+ * scratch. 0; -ERR_NOTFOUND for kinds that are no event (RECORD_OTLP_METRIC); an error for
+ * nonsense. */
 int record_event(unsigned kind, struct str body, struct event *out, struct buf *scratch);
 
 /* The trace of a span or log record, without reading the rest. False when it has none. */

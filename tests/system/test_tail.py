@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 
+import otlp
 from command import BINARY, OK, Follower, at, emit, environment, ok
 from conftest import DEADLINE
 
@@ -57,6 +58,32 @@ def test_filters(daemon):
     assert kinds("--slow", "1s") == ["tools/call x"]
     assert kinds("--errors") == ["b", "tools/list"]
     assert kinds("--errors", "--spans", "--service", "two") == []
+
+
+def test_a_correlation_id_joins_all_kinds(daemon):
+    """From the oldest record on, over what producers sent and what came by OTLP, also when the
+    daemon was killed since."""
+    emit(daemon, "log", "info", "l", "--correlation", "job-7")
+    emit(daemon, "span", "s", "1ms", "--correlation", "job-7")
+    emit(daemon, "event", "e", "--correlation", "job-7")
+    mine = {"correlation_id": "job-7"}
+    otlp.post(daemon, "logs", otlp.request(otlp.log("ol", attrs=mine)))
+    otlp.post(daemon, "traces", otlp.request(otlp.span("os", trace=b"\x07" * 16, attrs={
+        "correlation_id": "job-8", "mcptally.correlation_id": "job-7"})))
+    emit(daemon, "-", stdin="".join(f"log info other{i}\n" for i in range(50)))
+
+    def names(*filters):
+        text = ok("tail", "--no-follow", "--json", *filters, *at(daemon))
+        return sorted(r.get("name") or r.get("body") for r in map(json.loads, text.splitlines()))
+
+    assert names("--correlation", "job-7") == ["e", "l", "ol", "os", "s"]
+    assert names("--correlation", "job-8") == []
+    assert names("--correlation", "07" * 16) == names("--trace", "0707") == ["os"]
+    assert len(names("--correlation", "job-7", "-n", 2)) == 2
+    daemon.kill()
+    daemon.start()
+    assert names("--correlation", "job-7") == ["e", "l", "ol", "os", "s"]
+    daemon.check_accounting()
 
 
 def test_follows(daemon):

@@ -113,6 +113,46 @@ START_TEST(otlp_logs)
 }
 END_TEST
 
+static void put_text_attr(const char *key, const char *value)
+{
+    const size_t at = put_open(&item, 9);
+    put_text(&item, 1, str_of(key));
+    const size_t v = put_open(&item, 2);
+    put_text(&item, 1, str_of(value));
+    put_close(&item, v);
+    put_close(&item, at);
+}
+
+/* The more telling attribute counts, wherever it stands. */
+START_TEST(correlation_ids_among_attributes)
+{
+    static const char *const keys[] = {"jsonrpc.request.id", "mcp.session.id", "correlation.id",
+                                       "correlation_id", "mcptally.correlation_id"};
+    put_id(&item, 1, trace, sizeof trace);
+    put_id(&item, 2, span, sizeof span);
+    for (unsigned i = 0; i < 5; i++) {
+        put_text_attr(keys[i], keys[i]);
+        join();
+        ck_assert_int_eq(read_as(RECORD_OTLP_SPAN), 0);
+        ck_assert_msg(str_eq(back->correlation, i ? str_of(keys[i]) : STR("")), "%s", keys[i]);
+    }
+}
+END_TEST
+
+/* One that is longer than ids may be is only an attribute. */
+START_TEST(a_correlation_id_that_is_too_long)
+{
+    char text[LIMIT_CORRELATION + 2] = {0};
+    memset(text, 'x', LIMIT_CORRELATION + 1);
+    put_id(&item, 1, trace, sizeof trace);
+    put_id(&item, 2, span, sizeof span);
+    put_text_attr("correlation_id", text);
+    join();
+    ck_assert_int_eq(read_as(RECORD_OTLP_SPAN), 0);
+    ck_assert_uint_eq(back->correlation.n, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("otlp_record");
@@ -121,6 +161,8 @@ int main(void)
     tcase_add_test(t, own_records);
     tcase_add_test(t, otlp_spans);
     tcase_add_test(t, otlp_logs);
+    tcase_add_test(t, correlation_ids_among_attributes);
+    tcase_add_test(t, a_correlation_id_that_is_too_long);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
