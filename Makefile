@@ -165,8 +165,9 @@ SIM_SOURCES := $(wildcard tests/sim/*.c $(SIM_ROOMS:%=src/%/*.c))
 $(B)/sim/%.o: DEFINES := -DMCPTALLY_SIM
 $(B)/sim/%.o: %.c build/config.mk | $(GEN)
 	$(COMPILE)
+SIM_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o) $(GEN_OBJ)
-	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(SIM_WRAP) -o $@ $^ $(DAEMON_LIBS) -lm
 
 .PHONY: unit-programs fuzz-programs sim-programs test-programs unit
 unit-programs: $(UNIT)

@@ -79,6 +79,39 @@ bool sim_store_logs(const struct store *st, uint64_t offset)
     return true;
 }
 
+/* ---- memory that is out ---- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+/* Only the daemon goes hungry, not the simulation. */
+static bool starves(void)
+{
+    if (!running || !running->famine || rng_below(&running->hunger, 1000000) >= running->famine)
+        return false;
+    running->starved++;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return starves() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return starves() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return starves() ? NULL : __real_realloc(p, size);
+}
+
 /* ---- life and death ---- */
 
 /* A killed process frees nothing: what it held at that moment is no leak. */
@@ -180,6 +213,8 @@ static void bury(struct machine *m)
         cut(c);
     }
     if (m->attached) {
+        sampling_free(m->sampling);
+        m->sampling = NULL;
         pipeline_fini(&m->pl);
         store_detach(&m->st, false);
     }
@@ -215,11 +250,27 @@ void machine_fini(struct machine *m)
         }                                                                                          \
     } while (0)
 
+/* Without memory for that it ends in good order; somebody starts it again. */
+static bool set_up(struct machine *m)
+{
+    if (pipeline_init(&m->pl, &m->st, &m->options, m->now) < 0) {
+        m->pl = (struct pipeline){0};
+        return false;
+    }
+    if (!m->sampling_options.enabled)
+        return true;
+    m->sampling = sampling_new(&m->st, &m->pl.own, &m->sampling_options, m->now);
+    m->pl.sampling = m->sampling;
+    return m->sampling != NULL;
+}
+
 static void boot(struct machine *m)
 {
     struct health_options health;
-    const int r = pipeline_init(&m->pl, &m->st, &m->options, m->now);
-    assert(r == 0);
+    if (!set_up(m)) {
+        m->alive = false;
+        return;
+    }
     m->pl.rules = m->rules;
     m->pl.link_units = 1 + rng_below(m->rng, rng_chance(m->rng, 50) ? 40 : 2000);
     m->pl.redact = m->redact;
@@ -239,6 +290,8 @@ bool machine_start(struct machine *m)
     m->attached = m->alive = true;
     m->pl = (struct pipeline){0};
     LIVE(m, boot(m));
+    if (m->attached && !m->alive)
+        bury(m);
     return true;
 }
 
@@ -277,6 +330,14 @@ void machine_hang_up(struct machine *m, unsigned i)
         LIVE(m, end_link(m, c));
 }
 
+void machine_cut(struct machine *m, unsigned i, size_t n)
+{
+    struct cable *c = &m->cables[i];
+    if (c->open && n < c->up.n)
+        c->up.n = n;
+    machine_hang_up(m, i);
+}
+
 static void feed(struct machine *m, struct cable *c, size_t n)
 {
     const int r = c->link.rest ? link_go_on(&c->link, &c->down, m->now)
@@ -285,7 +346,7 @@ static void feed(struct machine *m, struct cable *c, size_t n)
     if (!c->kept)
         buf_drop(&c->up, n);
     c->kept = r == LINK_MORE;
-    if (r < 0 || (c->hung_up && c->up.n == 0 && !c->kept))
+    if (r < 0 || c->down.failed || (c->hung_up && c->up.n == 0 && !c->kept))
         end_link(m, c);
 }
 
@@ -303,9 +364,18 @@ bool machine_do(struct machine *m, void (*what)(void *arg), void *arg)
     return m->alive;
 }
 
+static void tick(struct machine *m)
+{
+    pipeline_sweep(&m->pl, m->now, 200);
+    if (!m->sampling)
+        return;
+    (void)sampling_recover(m->sampling, 100, m->now);
+    sampling_tick(m->sampling, m->now);
+}
+
 void machine_tick(struct machine *m)
 {
-    LIVE(m, pipeline_sweep(&m->pl, m->now, 200));
+    LIVE(m, tick(m));
 }
 
 static void watch(struct machine *m, unsigned records)
@@ -321,7 +391,10 @@ void machine_watch(struct machine *m, unsigned records)
 
 void machine_follow(struct machine *m)
 {
+    const uint32_t famine = m->famine;
+    m->famine = 0; /* it is the simulation's */
     LIVE(m, follower_step(&m->follower, &m->st));
+    m->famine = famine;
 }
 
 void machine_follow_all(struct machine *m)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "follower.h"
 #include "pipeline/link.h"
+#include "pipeline/sampling.h"
 #include "rng.h"
 #include "watch/health.h"
 
@@ -66,6 +67,8 @@ struct machine {
     struct pipeline_options options;
     struct rules *rules;
     struct redact *redact;
+    struct sampling_options sampling_options; /* what the next daemon starts with */
+    struct sampling *sampling;                /* NULL: everything is kept */
 
     bool alive;
     bool attached; /* store and pipeline are to be freed */
@@ -75,6 +78,9 @@ struct machine {
     struct follower follower; /* what it remembers outlasts the daemon: it judges it */
     struct cable cables[MACHINE_CABLES];
 
+    uint32_t famine;      /* of a million allocations of the daemon, so many fail */
+    struct rng hunger;    /* its chance: how often it is asked does not change the rest */
+    uint64_t starved;     /* how many have failed */
     uint64_t points_left; /* store points until the kill that is set; 0: none is */
     jmp_buf death;
     enum mutant mutant;
@@ -95,6 +101,9 @@ void machine_doom(struct machine *m, uint32_t points);
 /* A producer connects to cable i, or closes its end. */
 bool machine_connect(struct machine *m, unsigned i);
 void machine_hang_up(struct machine *m, unsigned i);
+
+/* The connection is lost, and with it all behind the first n bytes that are on their way. */
+void machine_cut(struct machine *m, unsigned i, size_t n);
 
 /* The daemon reads up to n bytes of a cable and answers; reads of a hung-up one
  * end with the end of its data. */

@@ -101,7 +101,9 @@ static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
     if (kind == EVENT_HEALTH)
         e.state = HEALTH_HEALTHY;
     if (kind == EVENT_SPAN) {
-        e.trace.trace_id[0] = e.trace.span_id[0] = 1;
+        e.trace.trace_id[15] = (uint8_t)(1 + amount);
+        e.trace.trace_id[9] = (uint8_t)(amount * 37);
+        e.trace.span_id[0] = 1;
         e.span_kind = SPAN_SERVER;
     }
     buf_init(&body, LIMIT_ITEM);
@@ -212,6 +214,16 @@ void node_leave(struct node *n, struct machine *m)
     producer_disconnected(&n->p);
     n->connected = false;
     machine_hang_up(m, n->cable);
+}
+
+void node_lose(struct node *n, struct machine *m, size_t bytes)
+{
+    notice(n, m);
+    if (!n->connected)
+        return;
+    producer_disconnected(&n->p);
+    n->connected = false;
+    machine_cut(m, n->cable, bytes);
 }
 
 void node_die(struct node *n, struct machine *m)

@@ -60,6 +60,8 @@ void node_emit(struct node *n, uint32_t most);
 /* Connects if it can; notices that the daemon has gone. */
 void node_connect(struct node *n, struct machine *m);
 
+/* Its connection is lost, all behind the first n bytes that the daemon has not read. */
+void node_lose(struct node *n, struct machine *m, size_t bytes);
 /* Closes the connection from this side. */
 void node_leave(struct node *n, struct machine *m);
 

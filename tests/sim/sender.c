@@ -179,10 +179,13 @@ static void finish(struct sender *s)
 {
     struct otlp_result result;
     otlp_request_result(s->request, &result);
-    assert(result.accepted + result.rejected == s->items && !result.unreadable);
-    s->answered[s->signal] += s->items;
+    const bool later = result.retry > 0;
+    assert(later || (result.accepted + result.rejected == s->items && !result.unreadable));
     otlp_request_free(s->request);
     s->request = NULL;
+    if (later)
+        return; /* all of it again */
+    s->answered[s->signal] += s->items;
     buf_reset(&s->bytes);
 }
 
@@ -228,7 +231,10 @@ void sender_step(struct sender *s, struct machine *m, uint32_t bytes)
         write_request(s, m);
     if (!s->request && !hand_over(s, m))
         return;
+    const uint32_t famine = m->famine;
+    m->famine = 0; /* a request that memory runs out for is told so, or sent again, by the edge */
     (void)machine_do(m, take_turn, &t);
+    m->famine = famine;
     notice_death(s, m);
 }
 

@@ -31,6 +31,7 @@ struct history {
     struct machine m;
     struct node nodes[NODES];
     struct sender senders[SENDERS];
+    bool hungry;     /* allocations fail: what needed them is dropped */
     bool tight;      /* memory for the store is short: what finds no room is dropped */
     char wrong[256]; /* empty: nothing yet */
 };
@@ -89,7 +90,7 @@ static uint64_t own_sum(struct history *h, enum own_metric metric, unsigned each
 
 static bool may_drop(const struct history *h, unsigned why)
 {
-    return why == DROP_NOT_FINITE ||
+    return why == DROP_NOT_FINITE || why == DROP_SAMPLED || (h->hungry && why == DROP_LIMIT) ||
            (h->tight &&
             (why == DROP_SERIES_FULL || why == DROP_RING_FULL || why == DROP_METRICS_FULL));
 }
@@ -132,7 +133,11 @@ static bool between(const struct history *h, uint64_t n, uint64_t answered, uint
 static bool check_rings(struct history *h, const struct totals *t)
 {
     const struct ring_head *r = h->m.st.head->ring;
-    const uint64_t left_out = own_sum(h, OWN_DROPPED, DROP_MAX, DROP_RING_FULL);
+    const uint64_t left_out =
+        own_sum(h, OWN_DROPPED, DROP_MAX, DROP_RING_FULL) +
+        own_sum(h, OWN_DROPPED, DROP_MAX, DROP_LIMIT) + /* what could not be redacted */
+        own_sum(h, OWN_DROPPED, DROP_MAX, DROP_SAMPLED) +
+        own_get(&h->m.pl.own, OWN_DROPPED, own_drop_index(otlp_domain(h), DROP_SAMPLED));
     const uint64_t all = r[RING_EVENTS].head_seq + r[RING_SPANS].head_seq + left_out;
     const uint64_t ours = t->events + t->spans;
     if (all < ours || !between(h, all - ours, sent(h, OTLP_TRACES, true) + sent(h, OTLP_LOGS, true),
@@ -141,7 +146,8 @@ static bool check_rings(struct history *h, const struct totals *t)
                      (unsigned long long)r[RING_EVENTS].head_seq, (unsigned long long)t->events,
                      (unsigned long long)r[RING_SPANS].head_seq, (unsigned long long)t->spans);
     const uint64_t redacted = own_redacted(&h->m.pl.own, REDACT_ATTRIBUTE);
-    if (redacted != t->secrets)
+    const bool short_of = h->hungry || own_sum(h, OWN_DROPPED, DROP_MAX, DROP_SAMPLED) > 0;
+    if (short_of ? redacted > t->secrets : redacted != t->secrets)
         return fault(h, "redacted: %llu of %llu", (unsigned long long)redacted,
                      (unsigned long long)t->secrets);
     return true;
@@ -153,7 +159,7 @@ static bool check_rules(struct history *h, const struct totals *t)
     const uint64_t matches = own_get(&h->m.pl.own, OWN_RULE_MATCHES, 0);
     const uint64_t failures = own_get(&h->m.pl.own, OWN_RULE_FAILURES, 0);
     const uint64_t most = MACHINE_RULES * t->named;
-    if (h->tight ? matches + failures > most : failures > 0 || matches != most)
+    if (h->tight || h->hungry ? matches + failures > most : failures > 0 || matches != most)
         return fault(h, "rules: %llu matches and %llu failures of %llu",
                      (unsigned long long)matches, (unsigned long long)failures,
                      (unsigned long long)most);
@@ -189,7 +195,8 @@ static bool agrees(const struct history *h, double is, double should)
 static bool check_values(struct history *h, const struct totals *t)
 {
     struct sample v;
-    if (sample_of(h, "sim_ruled", &v) && !agrees(h, v.d, (double)t->named))
+    if (sample_of(h, "sim_ruled", &v) &&
+        (h->hungry ? v.d > (double)t->named : !agrees(h, v.d, (double)t->named)))
         return fault(h, "ruled: %g of %llu", v.d, (unsigned long long)t->named);
     if (sample_of(h, "sim_count", &v) && !agrees(h, v.d, (double)t->count))
         return fault(h, "count: %llu of %llu", (unsigned long long)v.u,
@@ -212,7 +219,7 @@ static bool check_otlp_ledger(struct history *h)
     for (unsigned why = 0; why < DROP_MAX; why++) {
         const uint64_t n = own_get(&h->m.pl.own, OWN_DROPPED, own_drop_index(d, why));
         accounted += n;
-        if (n && !(h->tight && may_drop(h, why)))
+        if (n && why != DROP_SAMPLED && !(h->tight && may_drop(h, why)))
             return fault(h, "otlp: %llu items dropped as %s", (unsigned long long)n,
                          drop_name(why));
     }
@@ -361,8 +368,10 @@ static void step(struct history *h)
         node_receive(n, &h->m, rng_below(&h->rng, 400));
     else if (dice < 86)
         node_connect(n, &h->m);
-    else if (dice < 88)
+    else if (dice < 87)
         node_leave(n, &h->m);
+    else if (dice < 88)
+        node_lose(n, &h->m, rng_below(&h->rng, 3000));
     else if (dice < 90)
         take_over(h, n);
     else if (dice < 94)
@@ -391,6 +400,7 @@ static bool drain(struct history *h)
 {
     h->m.points_left = 0;
     h->m.pages_left = UINT32_MAX;
+    h->m.famine = 0;
     for (int round = 0; !drained(h); round++) {
         if (round == DRAIN_ROUNDS)
             return fault(h, "the producers never got rid of their items");
@@ -410,8 +420,24 @@ static bool drain(struct history *h)
     return true;
 }
 
+/* Some daemons sample, at the door or behind it; some have too little memory. */
+static void choose(struct history *h)
+{
+    struct sampling_options *o = &h->m.sampling_options;
+    sampling_defaults(o);
+    o->enabled = rng_chance(&h->rng, 60);
+    o->window = rng_chance(&h->rng, 50) ? 0 : (1 + rng_below(&h->rng, 5)) * NS_PER_S;
+    o->traces = 1 + rng_below(&h->rng, 40);
+    o->rate[TIER_NORMAL] = rng_below(&h->rng, 101) / 100.0;
+    o->spans_per_second = rng_chance(&h->rng, 50) ? 50 : 0;
+    h->hungry = rng_chance(&h->rng, 30);
+    h->m.famine = h->hungry ? 1 + rng_below(&h->rng, 20000) : 0;
+    h->m.hunger.state = rng_next(&h->rng);
+}
+
 static bool live(struct history *h, uint32_t steps)
 {
+    choose(h);
     if (!revive(h))
         return false;
     h->tight = rng_chance(&h->rng, 25);
@@ -429,7 +455,7 @@ static bool live(struct history *h, uint32_t steps)
 /* ---- histories ---- */
 
 struct outcome {
-    uint64_t kills, items, duplicates, dropped, overrun;
+    uint64_t kills, items, duplicates, dropped, overrun, sampled, starved;
     uint64_t otlp, again, exact; /* OTLP items, those sent again, histories without baselines */
 };
 
@@ -437,6 +463,7 @@ struct outcome {
 static void count(struct history *h, struct outcome *sum)
 {
     sum->kills += h->m.kills;
+    sum->starved += h->m.starved;
     sum->overrun += h->m.follower.overrun;
     for (unsigned i = 0; i < NODES; i++)
         sum->items += h->nodes[i].nlog;
@@ -447,9 +474,12 @@ static void count(struct history *h, struct outcome *sum)
     if (!h->m.alive)
         return;
     sum->exact += !h->tight && own_get(&h->m.pl.own, OWN_OTLP_BASELINES, 0) == 0;
+    sum->sampled += own_sum(h, OWN_DROPPED, DROP_MAX, DROP_SAMPLED);
     sum->duplicates += own_sum(h, OWN_DUPLICATES, 1, 0);
     for (unsigned why = 0; why < DROP_MAX; why++)
-        sum->dropped += why == DROP_NOT_FINITE ? 0 : own_sum(h, OWN_DROPPED, DROP_MAX, why);
+        sum->dropped += why == DROP_NOT_FINITE || why == DROP_SAMPLED
+                            ? 0
+                            : own_sum(h, OWN_DROPPED, DROP_MAX, why);
 }
 
 /* Empty text in `wrong` when everything held. */
@@ -490,10 +520,11 @@ static unsigned run_plain(uint64_t seed, uint64_t histories, uint32_t steps)
         }
     }
     printf("%llu histories, %llu items, %llu sent twice, %llu without room, %llu kills, "
-           "%llu records overrun\n",
+           "%llu records overrun, %llu sampled, %llu allocations failed\n",
            (unsigned long long)histories, (unsigned long long)sum.items,
            (unsigned long long)sum.duplicates, (unsigned long long)sum.dropped,
-           (unsigned long long)sum.kills, (unsigned long long)sum.overrun);
+           (unsigned long long)sum.kills, (unsigned long long)sum.overrun,
+           (unsigned long long)sum.sampled, (unsigned long long)sum.starved);
     printf("otlp: %llu items, %llu with those sent again, %llu histories without a baseline\n",
            (unsigned long long)sum.otlp, (unsigned long long)sum.again,
            (unsigned long long)sum.exact);
