@@ -700,6 +700,7 @@ int daemon_run(struct load *load, struct config *config)
     d->file.fd = -1;
     d->started = clock_now();
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    signal(SIGUSR1, SIG_IGN); /* whoever rotates the log does not wait for a daemon to start */
     logger_init(&d->logger, config);
     notify_init(&d->notify);
     passed_init(&d->passed);

@@ -31,7 +31,8 @@ static ssize_t write_some(const struct spout *s, const char *p, size_t n)
     return write(s->fd, p, n < PIPE_BUF ? n : PIPE_BUF);
 }
 
-/* False when the reader has no room, or has gone. */
+/* True when the rest has to wait for room. A reader that has gone is not waited for: it
+ * would be ready for ever. */
 static bool flush(struct spout *s)
 {
     while (s->kept.n > 0) {
@@ -39,10 +40,10 @@ static bool flush(struct spout *s)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return false;
+            return n < 0 && errno == EAGAIN;
         buf_drop(&s->kept, (size_t)n);
     }
-    return true;
+    return false;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -50,7 +51,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     struct spout *s = arg;
     (void)fd;
     (void)what;
-    if (!flush(s))
+    if (flush(s))
         event_add(s->writable, NULL);
     buf_trim(&s->kept);
 }
@@ -67,7 +68,7 @@ void spout_add(struct spout *s, struct str line)
         s->lost++;
         s->kept.failed = false;
     }
-    if (!flush(s) && s->writable && !s->file)
+    if (flush(s) && s->writable)
         event_add(s->writable, NULL);
 }
 

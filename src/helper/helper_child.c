@@ -36,11 +36,11 @@ static int keep_only(int fd)
     return kept;
 }
 
-/* The signals that stop a daemon are sent to all that it has started too; these end
+/* The signals of a daemon are sent to all that it has started too; these end
  * when the daemon does, and until then it may need them. */
 static void set_signals(void)
 {
-    const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ};
+    const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ};
     sigset_t none;
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
