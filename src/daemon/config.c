@@ -396,7 +396,8 @@ static bool are_ids(const struct config *c, enum config_key key, const struct co
         if (value_count(list->items[i], &id) && id < UINT32_MAX)
             continue;
         fault_add(f, where_set(c, key), rows[key].key, "expected %cids, not \"%s\"",
-                  key == KEY_control_admin_gids ? 'g' : 'u', list->items[i]);
+                  key == KEY_control_admin_gids || key == KEY_socket_allow_gids ? 'g' : 'u',
+                  list->items[i]);
         return false;
     }
     return true;
@@ -468,6 +469,8 @@ bool config_finish(struct config *c, struct faults *f)
     bool good = domains_exist(c, f);
     good = config_destinations_finish(&c->export_destinations, own, 2, f) && good;
     good = are_ids(c, KEY_domains_choosers, &c->domains_choosers, f) && good;
+    good = are_ids(c, KEY_socket_allow_uids, &c->socket_allow_uids, f) && good;
+    good = are_ids(c, KEY_socket_allow_gids, &c->socket_allow_gids, f) && good;
     good = are_ids(c, KEY_control_admin_uids, &c->control_admin_uids, f) && good;
     good = are_ids(c, KEY_control_admin_gids, &c->control_admin_gids, f) && good;
     good = rules_off_exist(c, f) && good;

@@ -76,6 +76,13 @@
     X(MODE, socket_mode, "socket.mode", "0660", 0, 0777, RESTART, "Its file mode.")                \
     X(TEXT, socket_group, "socket.group", "", 0, 0, RESTART,                                       \
       "Its group, by name or number. Empty: the daemon's own.")                                    \
+    X(LIST, socket_allow_uids, "socket.allow_uids", "", 0, 0, RELOAD,                              \
+      "Users, by number, that may connect to it from now on. Empty: all.")                         \
+    X(LIST, socket_allow_gids, "socket.allow_gids", "", 0, 0, RELOAD,                              \
+      "Groups, by number, of which a producer has to have one. Empty: all.")                       \
+    X(LIST, socket_allow_exes, "socket.allow_exes", "", 0, 0, RELOAD,                              \
+      "Executables, by path, of which a producer has to run one when it connects. Empty: all. It " \
+      "keeps mistakes out and no attacker of an allowed user: see mcptallyd(8).")                  \
     X(PATH, control_path, "control.path", "control.sock", 0, 0, RESTART,                           \
       "Socket that answers mcptally(1).")                                                          \
     X(MODE, control_mode, "control.mode", "0660", 0, 0777, RESTART, "Its file mode.")              \
@@ -122,6 +129,12 @@
       UINT64_C(1000000000), RELOAD,                                                                \
       "Spans a second of one failure domain that are kept for sending on; further ones are "       \
       "counted and timed, and dropped as rate_limited. 0: no limit.")                              \
+    X(SIZE, limits_bytes_per_second_per_user, "limits.bytes_per_second_per_user", "4GiB", 0,       \
+      UINT64_C(1) << 40, RELOAD,                                                                   \
+      "Bytes a second that the producers of one user may send, over all domains. Above it they "   \
+      "are read later, and nothing is dropped for it. 0: no limit.")                               \
+    X(COUNT, limits_items_per_second_per_user, "limits.items_per_second_per_user", "400000000", 0, \
+      UINT64_C(1000000000), RELOAD, "The same of items. 0: no limit.")                             \
     X(DURATION, limits_defer, "limits.defer", "5s", 0, CONFIG_HOUR, RELOAD,                        \
       "Time that a failure domain which sends more than it may is read later, which loses "        \
       "nothing; after that what is above the limit is dropped as rate_limited.")                   \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "daemon/allow.h"
 #include "daemon/domains.h"
 #include "pipeline/rules.h"
 
@@ -81,6 +82,10 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
         .partial_timeout = c->limits_partial_frame_timeout,
         .reply_bytes = c->limits_reply_bytes,
         .rings = (unsigned)c->limits_rings,
+        .user_rates = {.bytes = c->limits_bytes_per_second_per_user,
+                       .items = c->limits_items_per_second_per_user},
+        .allow = allow_producer,
+        .allow_arg = (void *)(uintptr_t)c, /* which only reads it */
     };
     if (o->connections > descriptors)
         o->connections = descriptors;

@@ -27,6 +27,9 @@ static void leave_line(struct conn *c)
     } else if (c->place == CONN_DEFERRED) {
         TAILQ_REMOVE(&in->deferred[c->queue], c, line);
         in->ndeferred--;
+    } else if (c->place == CONN_PAUSED) {
+        TAILQ_REMOVE(&in->paused, c, line);
+        in->npaused--;
     }
     c->place = CONN_IDLE;
 }
@@ -57,6 +60,17 @@ static void wait_for_room(struct conn *c)
     c->place = CONN_WAITING;
     TAILQ_INSERT_TAIL(&in->waiting[c->queue], c, line);
     in->nwaiting++;
+}
+
+/* Until the user is within his rates. */
+static void pause_user(struct conn *c)
+{
+    struct intake *in = c->in;
+    leave_line(c);
+    c->place = CONN_PAUSED;
+    TAILQ_INSERT_TAIL(&in->paused, c, line);
+    in->npaused++;
+    own_add(&in->pl->own, OWN_USER_DEFERRED, 0, 1);
 }
 
 static void defer(struct conn *c)
@@ -205,7 +219,7 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
 {
     struct conn *c = calloc(1, sizeof *c + event_get_struct_event_size());
     if (!c) {
-        users_give(&in->users, peer->uid);
+        users_give(&in->users, peer->uid, now.mono);
         close(fd);
         return NULL;
     }
@@ -236,7 +250,7 @@ void conn_close(struct conn *c, struct when now)
         event_del(c->ev);
     if (c->rings)
         rings_close(c);
-    users_give(&in->users, c->link.peer.uid);
+    users_give(&in->users, c->link.peer.uid, now.mono);
     link_fini(&c->link, now);
     in->pending -= c->pending.n;
     buf_fini(&c->pending);
@@ -288,9 +302,19 @@ static bool feed(struct conn *c, size_t n, struct when now)
     return ++c->unanswered < READS_PER_ACK || acknowledge(c);
 }
 
-/* What the turn took, in bytes of a read that costs as much. */
-static size_t spend(struct intake *in, unsigned queue, size_t bytes, unsigned units)
+/* Items of its domain so far: nobody else's come while it is read. */
+static uint64_t received(const struct conn *c)
 {
+    return c->link.state == LINK_OPEN ? own_get(&c->in->pl->own, OWN_RECEIVED, c->link.domain) : 0;
+}
+
+/* What the turn took, in bytes of a read that costs as much; its user is charged, too. */
+static size_t spend(struct conn *c, unsigned queue, size_t bytes, unsigned units, struct when now)
+{
+    struct intake *in = c->in;
+    const bool counts = queue < in->pl->options.domains && c->link.state == LINK_OPEN;
+    const uint64_t items = counts ? received(c) - in->before : 0;
+    users_charge(&in->users, c->link.peer.uid, bytes, items, &in->options.user_rates, now.mono);
     size_t cost = (size_t)units * INTAKE_UNIT_COST;
     cost = cost > bytes ? cost : bytes;
     cost = cost > INTAKE_READ_COST ? cost : INTAKE_READ_COST;
@@ -301,11 +325,10 @@ static size_t spend(struct intake *in, unsigned queue, size_t bytes, unsigned un
 /* A turn of what is kept. */
 static size_t go_on(struct conn *c, struct when now)
 {
-    struct intake *in = c->in;
     const unsigned queue = queue_of(c);
     leave_line(c);
     const bool open = feed(c, 0, now);
-    const size_t cost = spend(in, queue, 0, c->link.spent);
+    const size_t cost = spend(c, queue, 0, c->link.spent, now);
     if (open)
         conn_queue(c);
     else
@@ -351,6 +374,10 @@ static bool may_read(struct conn *c, struct when now)
     if (c->link.state == LINK_OPEN && !in->drained &&
         domain_pace(in->pl, c->link.domain, now) == DOMAIN_LATER) {
         defer(c);
+        return false;
+    }
+    if (!in->drained && !users_even(&in->users, c->link.peer.uid, now.mono)) {
+        pause_user(c);
         return false;
     }
     if (!c->hold.bytes && !partial_room(&in->partial, queue_of(c))) {
@@ -406,7 +433,7 @@ static size_t read_ring(struct conn *c, struct when now)
         conn_queue(c);
     else if (open)
         open = drained(c, now);
-    const size_t cost = spend(in, queue, bytes, c->link.spent);
+    const size_t cost = spend(c, queue, bytes, c->link.spent, now);
     if (!open)
         conn_close(c, now);
     return cost;
@@ -445,6 +472,7 @@ size_t conn_read(struct conn *c, struct when now)
 {
     struct intake *in = c->in;
     assert(c->magic == CONN_MAGIC);
+    in->before = received(c);
     if (c->link.rest)
         return go_on(c, now);
     if (!may_read(c, now))
@@ -465,7 +493,7 @@ size_t conn_read(struct conn *c, struct when now)
                       : empty    ? go_idle(c, now)
                       : c->ended ? go_idle(c, now)
                                  : hang_up(c, now);
-    const size_t cost = spend(in, queue, n > 0 ? (size_t)n : 0, n > 0 ? c->link.spent : 0);
+    const size_t cost = spend(c, queue, n > 0 ? (size_t)n : 0, n > 0 ? c->link.spent : 0, now);
     if (!open)
         conn_close(c, now);
     else if (n > 0)

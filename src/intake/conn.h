@@ -16,6 +16,7 @@ enum { CONN_MAGIC = 0x636f6e6e, CONN_PENDING = 16384 };
 enum conn_place {
     CONN_IDLE,     /* nothing to read; its event will say when there is */
     CONN_READY,    /* in intake's line */
+    CONN_PAUSED,   /* would be, but its user is over his rates */
     CONN_DEFERRED, /* would be, but its domain is over its bytes or items a second */
     CONN_WAITING,  /* would be, but the budget of partial frames is used up */
 };

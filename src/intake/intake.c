@@ -16,9 +16,11 @@
 enum {
     OUT_MAX = 1 << 20,
     REST_MS = 100,
-    SHUT_STEP = 64, /* connections looked at in one turn */
+    PAUSED_STEP = 64, /* connections of users over their rates looked at in one turn */
+    SHUT_STEP = 64,   /* connections looked at in one turn */
 };
-#define LATER_NS (200 * NS_PER_MS) /* longest sleep of those that are over their budget */
+#define PAUSED_NS (10 * NS_PER_MS)
+#define LATER_NS  (200 * NS_PER_MS) /* longest sleep of those that are over their budget */
 
 static void spent(struct intake *in, struct when began)
 {
@@ -82,11 +84,27 @@ static void admit_deferred(struct intake *in, struct when now)
     }
 }
 
+/* And of those whose user is, a few; the others go to the end. Rates are of users and not of
+ * lines, so there is no first one to look at. */
+static void admit_paused(struct intake *in, struct when now)
+{
+    struct conn *c, *next = TAILQ_FIRST(&in->paused);
+    for (unsigned i = 0; (c = next) && i < PAUSED_STEP; i++) {
+        next = TAILQ_NEXT(c, line);
+        if (in->drained || users_even(&in->users, c->link.peer.uid, now.mono)) {
+            conn_queue(c);
+        } else {
+            TAILQ_REMOVE(&in->paused, c, line);
+            TAILQ_INSERT_TAIL(&in->paused, c, line);
+        }
+    }
+}
+
 /* The timer of those that are still over: at the first that will not be. */
 static void wait_for_budgets(struct intake *in, struct when now)
 {
-    uint64_t ns = LATER_NS;
-    if (in->ndeferred == 0)
+    uint64_t ns = in->npaused ? PAUSED_NS : LATER_NS;
+    if (in->ndeferred == 0 && in->npaused == 0)
         return;
     for (unsigned q = 0; q < in->pl->options.domains; q++) {
         const uint64_t even = domain_even(in->pl, q);
@@ -104,6 +122,7 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     admit_deferred(in, now);
+    admit_paused(in, now);
     if (!in->nready)
         wait_for_budgets(in, now);
     spent(in, now);
@@ -172,6 +191,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     evict_strangers(in, now);
     admit_waiting(in);
     admit_deferred(in, now);
+    if (in->drained)
+        admit_paused(in, now);
     shut_some(in, now);
     if (in->nready || in->shutting)
         intake_wake(in);
@@ -191,28 +212,39 @@ static void count(struct intake *in, enum own_metric m, unsigned index)
     store_commit(in->pl->st);
 }
 
-static void refuse(struct intake *in, int fd)
+static void refuse(struct intake *in, int fd, unsigned why)
 {
-    const struct reject r = {.reason = REJECT_REFUSED};
+    const struct reject r = {.reason = (uint16_t)why};
     buf_reset(&in->out);
     encode_reject(&in->out, &r);
     (void)!send(fd, in->out.p, in->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
-    count(in, OWN_REJECTED, own_reject_index(REJECT_REFUSED));
+    count(in, OWN_REJECTED, own_reject_index(why));
     count(in, OWN_REFUSED, 0);
+}
+
+/* Why a producer may not connect; 0: he may, and has taken his user's place. */
+static unsigned judge(struct intake *in, const struct peer *peer, int fd, struct when now)
+{
+    if (in->options.allow && !in->options.allow(in->options.allow_arg, peer, fd))
+        return REJECT_NOT_ALLOWED;
+    return users_take(&in->users, peer->uid, in->options.user_connections, now.mono)
+               ? 0
+               : REJECT_REFUSED;
 }
 
 static void welcome(struct intake *in, int fd, struct when now)
 {
-    struct ucred cred;
+    struct ucred cred = {0};
     socklen_t size = sizeof cred;
-    if (in->nconns >= in->options.connections ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
-        !users_take(&in->users, cred.uid, in->options.user_connections)) {
-        refuse(in, fd);
+    const bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0;
+    const struct peer peer = {.uid = cred.uid, .gid = cred.gid, .pid = (uint32_t)cred.pid};
+    const unsigned why =
+        known && in->nconns < in->options.connections ? judge(in, &peer, fd, now) : REJECT_REFUSED;
+    if (why) {
+        refuse(in, fd, why);
         return;
     }
-    const struct peer peer = {.uid = cred.uid, .gid = cred.gid, .pid = (uint32_t)cred.pid};
     struct conn *c = conn_new(in, fd, &peer, now);
     if (!c) {
         count(in, OWN_REFUSED, 0);
@@ -237,7 +269,7 @@ static void run_dry(struct intake *in)
     const int fd = accept4(in->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     const bool nobody = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     if (fd >= 0)
-        refuse(in, fd);
+        refuse(in, fd, REJECT_REFUSED);
     in->reserve = open_reserve();
     if (nobody)
         return;
@@ -309,6 +341,7 @@ int intake_init(struct intake *in, struct event_base *base, struct pipeline *pl,
         TAILQ_INIT(&in->waiting[q]);
         TAILQ_INIT(&in->deferred[q]);
     }
+    TAILQ_INIT(&in->paused);
     buf_init(&in->out, OUT_MAX);
     const bool rings = rings_init(&in->rings, in) == 0;
     partial_init(&in->partial, o->partial_bytes, pl->options.domains + 1);

@@ -32,12 +32,16 @@ enum {
 };
 
 struct intake_options {
-    unsigned connections;      /* at one time */
-    unsigned user_connections; /* the same of one user, whatever the domains */
-    uint64_t partial_bytes;    /* memory of frames that have begun */
-    uint64_t partial_timeout;  /* ns from a frame's first byte to its last */
-    uint64_t reply_bytes;      /* answers that peers have not taken, all together */
-    unsigned rings;            /* shared rings of all connections */
+    unsigned connections;         /* at one time */
+    unsigned user_connections;    /* the same of one user, whatever the domains */
+    uint64_t partial_bytes;       /* memory of frames that have begun */
+    uint64_t partial_timeout;     /* ns from a frame's first byte to its last */
+    struct user_rates user_rates; /* what one user may send */
+    /* Whether a producer may connect at all; NULL: everybody. */
+    bool (*allow)(void *arg, const struct peer *peer, int fd);
+    void *allow_arg;
+    uint64_t reply_bytes; /* answers that peers have not taken, all together */
+    unsigned rings;       /* shared rings of all connections */
 };
 
 struct conn;
@@ -60,10 +64,13 @@ struct intake {
     struct conn_list ready[INTAKE_QUEUES];
     struct conn_list waiting[INTAKE_QUEUES];  /* for room in the budget of partial frames */
     struct conn_list deferred[INTAKE_QUEUES]; /* until their domain is within its budgets */
+    struct conn_list paused;                  /* until their user is within his rates */
+    unsigned npaused;
     unsigned nready, nwaiting, ndeferred;
     struct conn *shutting; /* where going through all of them goes on; NULL: nowhere */
     unsigned next;         /* queue that the next turn begins with */
     struct users users;
+    uint64_t before; /* items of the domain whose connection is being read, before that */
     struct partial partial;
     struct rings rings;
     uint64_t pending;      /* bytes of answers that are kept */

@@ -189,6 +189,8 @@ enum own_http_reason {
       "Producer connections accepted.")                                                            \
     X(REFUSED, "mcptally_connections_refused", COUNTER, U64, "", OWN_NONE,                         \
       "Producer connections refused by a budget or for want of descriptors.")                      \
+    X(USER_DEFERRED, "mcptally_user_reads_deferred", COUNTER, U64, "", OWN_NONE,                   \
+      "Times that input was read later because its user was over his bytes or items a second.")    \
     X(PARTIAL_BYTES, "mcptally_partial_frame_bytes", GAUGE, U64, "By", OWN_NONE,                   \
       "Memory held by frames that have begun and not ended.")                                      \
     X(RINGS, "mcptally_shared_rings", GAUGE, U64, "", OWN_NONE,                                    \

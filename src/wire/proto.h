@@ -56,7 +56,8 @@ enum frame_type {
       "the failure domain is refused for now: come back after `first` milliseconds")               \
     X(RING, 267, "bad_ring", 0,                                                                    \
       "the memory of a ring is not sealed, not what was said, or "                                 \
-      "what lies there is no record")
+      "what lies there is no record")                                                              \
+    X(NOT_ALLOWED, 268, "not_allowed", 1, "the user, group or executable may not connect")
 
 enum reject_reason {
 #define X(sym, num, word, closes, help) REJECT_##sym = num,
