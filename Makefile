@@ -66,7 +66,7 @@ say = $(if $(V),,@printf '  %s  %s\n' $(1) $@; )
 
 # ---- sources: a folder is a room; a new file needs no line here -------------
 ROOMS := base model wire otlp store mcp spool pipeline watch format forward intake serve gate helper export \
-	daemon client
+	probe daemon client
 MAINS := src/daemon/main.c
 CORE := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 CLI := $(wildcard src/cli/*.c)

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 
 #include "model/text.h"
-#include "serve/system.h"
 #include "store/space.h"
 
 enum {
@@ -113,14 +112,68 @@ static enum check_status status_of(enum health_status s)
 
 static void check_memory(struct daemon *d)
 {
-    struct system_figures f = {0};
-    system_read(&f);
+    const struct system_figures *f = &d->system.now;
     struct check *c = verdict_add(&d->verdict, "memory", 0);
-    const enum health_status s = health_memory(&d->health.options, f.memory_used, f.memory_limit);
+    const enum health_status s = health_memory(&d->health.options, f->memory_used, f->memory_limit);
     if (s != HEALTH_PASS)
         say(c, status_of(s), "%.0f%% of the %s's memory is in use",
-            100.0 * (double)f.memory_used / (double)f.memory_limit,
-            f.memory_cgroup ? "control group" : "machine");
+            100.0 * (double)f->memory_used / (double)f->memory_limit,
+            f->memory_cgroup ? "control group" : "machine");
+}
+
+/* By two thresholds, of which 0 is none. */
+static enum check_status judge(double value, double warning, double critical)
+{
+    if (critical > 0 && value >= critical)
+        return CHECK_FAIL;
+    return warning > 0 && value >= warning ? CHECK_WARN : CHECK_PASS;
+}
+
+/* The daemon's own wants, and those of the machine around it, that memory has not told. */
+static void check_cpu(struct daemon *d)
+{
+    const struct system_figures *f = &d->system.now;
+    const struct config *k = d->config;
+    struct check *c = verdict_add(&d->verdict, "cpu", 0);
+    const double load = f->cpus ? f->load[0] / (double)f->cpus : 0;
+    const enum check_status used = judge(f->cpu, k->health_cpu_warning, k->health_cpu_critical);
+    /* What the load was before we came says little: as long as CPU time is not judged. */
+    const enum check_status waiting =
+        f->cpu < 0 ? CHECK_PASS
+                   : judge(load, (double)k->health_load_warning, (double)k->health_load_critical);
+    if (used != CHECK_PASS && used >= waiting)
+        say(c, used, "%.0f%% of the %s's CPU time is in use", 100 * f->cpu,
+            f->cpu_cgroup ? "control group" : "machine");
+    else if (waiting != CHECK_PASS)
+        say(c, waiting, "%.1f tasks run or wait for each CPU", load);
+}
+
+static double share(uint64_t used, uint64_t limit)
+{
+    return limit ? (double)used / (double)limit : 0;
+}
+
+static void check_files(struct daemon *d)
+{
+    const struct system_figures *f = &d->system.now;
+    const double own = share(f->fds, f->fds_max), all = share(f->files, f->files_max);
+    const enum check_status s = judge(own > all ? own : all, d->config->health_files_warning,
+                                      d->config->health_files_critical);
+    struct check *c = verdict_add(&d->verdict, "files", 0);
+    if (s != CHECK_PASS)
+        say(c, s, "%.0f%% of the %s's open files are in use", 100 * (own > all ? own : all),
+            own > all ? "daemon" : "machine");
+}
+
+static void check_disk(struct daemon *d)
+{
+    const struct system_figures *f = &d->system.now;
+    const double used = share(f->disk_size - f->disk_avail, f->disk_size);
+    const enum check_status s =
+        judge(used, d->config->health_disk_warning, d->config->health_disk_critical);
+    struct check *c = verdict_add(&d->verdict, "disk", 0);
+    if (s != CHECK_PASS)
+        say(c, s, "%.0f%% of the file system of %s is in use", 100 * used, d->paths.state);
 }
 
 /* Component names may be long: the message ends at a character. */
@@ -163,9 +216,13 @@ void checks_make(struct daemon *d)
     check_port(d, "otlp_http_port", d->otlp.http);
     check_web(d);
     check_memory(d);
+    check_cpu(d);
+    check_files(d);
+    check_disk(d);
     check_components(d);
     check_required(d);
     logger_check(&d->logger, &d->verdict);
     auditor_check(&d->auditor, &d->verdict);
+    checking_checks(d->checking, &d->verdict);
     forwarding_checks(d->forwarding, &d->verdict);
 }

@@ -147,7 +147,8 @@ static bool is_scalar(const struct config_row *row)
 {
     return row->type != CONFIG_LIST && row->type != CONFIG_MAPPING && row->type != CONFIG_RULES &&
            row->type != CONFIG_SAMPLES && row->type != CONFIG_PATTERNS &&
-           row->type != CONFIG_DESTINATIONS;
+           row->type != CONFIG_DESTINATIONS && row->type != CONFIG_CHECKS &&
+           row->type != CONFIG_ACTIONS;
 }
 
 /* ---- from a tree ---- */
@@ -227,6 +228,10 @@ static bool read_collection_key(struct reading *r, const struct config_row *row,
         return config_patterns_read(field, n, r->f);
     if (row->type == CONFIG_DESTINATIONS)
         return config_destinations_read(field, n, r->f);
+    if (row->type == CONFIG_CHECKS)
+        return config_checks_read(field, n, r->f);
+    if (row->type == CONFIG_ACTIONS)
+        return config_actions_read(field, n, r->f);
     return config_list_read(field, row->key, n, r->f);
 }
 
@@ -356,6 +361,12 @@ static void clear_field(struct config *c, const struct config_row *row)
     case CONFIG_DESTINATIONS:
         config_destinations_clear(field);
         break;
+    case CONFIG_CHECKS:
+        config_checks_clear(field);
+        break;
+    case CONFIG_ACTIONS:
+        config_actions_clear(field);
+        break;
     default:
         break;
     }
@@ -456,6 +467,34 @@ static bool log_file_fits(const struct config *c, struct faults *f)
     return *c->log_file == '/' && c->log_format != LOG_FORMAT_JOURNAL;
 }
 
+static const struct threshold {
+    enum config_key warning, critical;
+} thresholds[] = {
+    {KEY_health_memory_warning, KEY_health_memory_critical},
+    {KEY_health_cpu_warning, KEY_health_cpu_critical},
+    {KEY_health_files_warning, KEY_health_files_critical},
+    {KEY_health_disk_warning, KEY_health_disk_critical},
+};
+
+/* A failure, where there is one, comes after its warning. */
+static bool thresholds_rise(struct config *c, struct faults *f)
+{
+    bool good = true;
+    for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
+        const struct threshold *t = &thresholds[i];
+        const double warning = *(double *)field_of(c, &rows[t->warning]);
+        const double critical = *(double *)field_of(c, &rows[t->critical]);
+        const enum config_key blame = c->set_at[t->critical].file ? t->critical : t->warning;
+        if (!(critical > 0) || critical >= warning)
+            continue;
+        fault_add(f, where_set(c, blame), rows[blame].key,
+                  "a warning at %g%% would come after the failure at %g%%", warning * 100,
+                  critical * 100);
+        good = false;
+    }
+    return good;
+}
+
 bool config_environment(struct config *c, config_lookup *lookup, struct faults *f)
 {
     if (c->set_at[KEY_export_destinations].file)
@@ -478,15 +517,7 @@ bool config_finish(struct config *c, struct faults *f)
     good = messages_fit(c, f) && good;
     good = list_fits(c, KEY_metrics_resource_labels, &c->metrics_resource_labels, f) && good;
     good = list_fits(c, KEY_spans_dimensions, &c->spans_dimensions, f) && good;
-    if (c->health_memory_critical < c->health_memory_warning) {
-        enum config_key blame = c->set_at[KEY_health_memory_critical].file
-                                    ? KEY_health_memory_critical
-                                    : KEY_health_memory_warning;
-        fault_add(f, where_set(c, blame), rows[blame].key,
-                  "a warning at %g%% would come after the failure at %g%%",
-                  c->health_memory_warning * 100, c->health_memory_critical * 100);
-        good = false;
-    }
+    good = thresholds_rise(c, f) && good;
     return good & config_rules_files(&c->rules, &c->rules_files, where_set(c, KEY_rules_files), f);
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/config_checks.h"
 #include "daemon/config_export.h"
 #include "daemon/config_lists.h"
 #include "daemon/config_maps.h"
@@ -55,6 +56,8 @@ enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_PLAIN, LOG_FORMAT_JSON, LOG_FORMAT
 #define CONFIG_C_SAMPLES      struct config_samples
 #define CONFIG_C_PATTERNS     struct config_patterns
 #define CONFIG_C_DESTINATIONS struct config_destinations
+#define CONFIG_C_CHECKS       struct config_checks
+#define CONFIG_C_ACTIONS      struct config_actions
 #define CONFIG_C_METRICS      uint64_t
 #define CONFIG_C_FORMAT       uint64_t
 

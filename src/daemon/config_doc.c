@@ -17,7 +17,8 @@ static bool is_list(const struct config_row *row)
 {
     return row->type == CONFIG_LIST || row->type == CONFIG_MAPPING || row->type == CONFIG_RULES ||
            row->type == CONFIG_SAMPLES || row->type == CONFIG_PATTERNS ||
-           row->type == CONFIG_DESTINATIONS;
+           row->type == CONFIG_DESTINATIONS || row->type == CONFIG_CHECKS ||
+           row->type == CONFIG_ACTIONS;
 }
 
 /* Text in lines of at most DOC_WIDTH characters, each with a prefix. mdoc wants

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "pipeline/pipeline.h"
 #include "store/store.h"
+#include "watch/recovery.h"
 
 /* X(TYPE, "what is expected") */
 #define CONFIG_TYPE_TABLE(X)                                                                       \
@@ -29,6 +30,8 @@
     X(SAMPLES, "a list of maps with name, attribute, value, service, domain and tier")             \
     X(PATTERNS, "a list of maps with name and pattern")                                            \
     X(DESTINATIONS, "a list of maps, one a destination")                                           \
+    X(CHECKS, "a list of maps, one a check")                                                       \
+    X(ACTIONS, "a list of maps, one an action")                                                    \
     X(METRICS, "forward, cumulative, delta or off")                                                \
     X(FORMAT, "auto, plain, json or journal")
 
@@ -263,9 +266,40 @@
       "Use of the machine's or the control group's memory that is a warning.")                     \
     X(RATIO, health_memory_critical, "health.memory_critical", "95%", 1, 100, RELOAD,              \
       "The same for a failure.")                                                                   \
+    X(RATIO, health_cpu_warning, "health.cpu_warning", "95%", 0, 100, RELOAD,                      \
+      "Use of the machine's or the control group's CPU time over a minute that is a warning. 0: "  \
+      "never.")                                                                                    \
+    X(RATIO, health_cpu_critical, "health.cpu_critical", "0%", 0, 100, RELOAD,                     \
+      "The same for a failure.")                                                                   \
+    X(COUNT, health_load_warning, "health.load_warning", "8", 0, 100000, RELOAD,                   \
+      "Load average of a minute, for each CPU, that is a warning. 0: never.")                      \
+    X(COUNT, health_load_critical, "health.load_critical", "0", 0, 100000, RELOAD,                 \
+      "The same for a failure.")                                                                   \
+    X(RATIO, health_files_warning, "health.files_warning", "85%", 0, 100, RELOAD,                  \
+      "Use of the daemon's descriptors, or of the machine's open files, that is a warning. 0: "    \
+      "never.")                                                                                    \
+    X(RATIO, health_files_critical, "health.files_critical", "0%", 0, 100, RELOAD,                 \
+      "The same for a failure.")                                                                   \
+    X(RATIO, health_disk_warning, "health.disk_warning", "90%", 0, 100, RELOAD,                    \
+      "Use of the file system of the state directory that is a warning. 0: never.")                \
+    X(RATIO, health_disk_critical, "health.disk_critical", "98%", 0, 100, RELOAD,                  \
+      "The same for a failure.")                                                                   \
+    X(COUNT, health_observed, "health.observed", "64", 0, OWN_MOST_PROCESSES, RELOAD,              \
+      "Processes of producers whose CPU time, memory, descriptors and threads are shown.")         \
+    X(COUNT, health_checks_at_once, "health.checks_at_once", "16", 1, 16, RELOAD,                  \
+      "Active checks that run at one time.")                                                       \
     X(LIST, health_readiness, "health.readiness", "", 0, 0, RELOAD,                                \
       "Components, as name or service/name, that have to be healthy or degraded for "              \
       "/health/ready to pass. Empty: readiness is the daemon's own alone.")                        \
+    X(CHECKS, checks, "checks", "", 0, 0, RELOAD,                                                  \
+      "Active checks: what the daemon itself asks, and how often. Section CHECKS says what an "    \
+      "entry has.")                                                                                \
+    X(BOOL, recovery_enabled, "recovery.enabled", "false", 0, 0, RELOAD,                           \
+      "Whether recovery actions are carried out.")                                                 \
+    X(COUNT, recovery_hourly, "recovery.hourly", "12", 1, RECOVERY_HOURLY, RELOAD,                 \
+      "Actions in an hour, all together.")                                                         \
+    X(ACTIONS, recovery_actions, "recovery.actions", "", 0, 0, RELOAD,                             \
+      "What is done when a component becomes unhealthy. Section ACTIONS says what an entry has.")  \
     X(BOOL, redaction_enabled, "redaction.enabled", "true", 0, 0, RELOAD,                          \
       "Whether what looks like a secret is replaced by [REDACTED] before it is stored.")           \
     X(LIST, redaction_keys, "redaction.keys", "", 0, 0, RELOAD,                                    \

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "daemon/attach.h"
 #include "daemon/checks.h"
+#include "daemon/observing.h"
 #include "daemon/options.h"
 #include "daemon/sockets.h"
 #include "serve/target.h"
@@ -142,6 +143,15 @@ static void log_flood(struct daemon *d)
     d->flood_level = level;
 }
 
+/* Figures of the machine, and of producers' processes. */
+static void look_around(struct daemon *d, struct when now)
+{
+    system_tick(&d->system, d->helper, now);
+    system_refresh(&d->system, &d->pipeline.own);
+    store_commit(d->pipeline.st);
+    observing_tick(d, now);
+}
+
 /* Between two ticks the loop sleeps unless somebody wants something. A watchdog
  * that does not turn the loop any more ends us. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -164,6 +174,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     sampling_tick(d->sampling, now);
     log_flood(d);
     (void)health_watch_tick(&d->health, SWEEP_UNITS, now);
+    checking_tick(d->checking, now);
+    look_around(d, now);
     forwarding_tick(d->forwarding, now);
     logger_tick(&d->logger, &d->pipeline.own);
     auditor_tick(&d->auditor, &d->pipeline.own);
@@ -223,6 +235,7 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
         return;
     }
     set_state(d, DAEMON_DRAINING);
+    checking_stop(d->checking);
     checks_make(d);
     log_info("daemon", "stopping");
     set_limit(d, DRAIN_NS);
@@ -479,6 +492,47 @@ static int start_forwarding(struct daemon *d)
     return d->forwarding ? DAEMON_OK : DAEMON_FAILED;
 }
 
+/* ---- active checks ---- */
+
+static void on_health(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->state == DAEMON_SERVING)
+        checks_make(d);
+}
+
+static int start_checking(struct daemon *d)
+{
+    const struct checking_env env = {
+        .base = d->base,
+        .pl = &d->pipeline,
+        .health = &d->health,
+        .helper = d->helper,
+        .spent = note_spent,
+        .changed = on_health,
+        .arg = d,
+    };
+    d->checking = checking_new(&env, d->config);
+    d->observed = observed_new(&d->pipeline.own);
+    system_tick(&d->system, d->helper, clock_now());
+    return d->checking && d->observed ? DAEMON_OK : DAEMON_FAILED;
+}
+
+static void stop_checking(struct daemon *d)
+{
+    checking_free(d->checking);
+    d->checking = NULL;
+    observed_free(d->observed);
+    system_fini(&d->system);
+}
+
+static void put_more(void *arg, struct json_writer *j, struct when now)
+{
+    const struct daemon *d = arg;
+    checking_put(d->checking, j, now);
+    observed_put(d->observed, j);
+}
+
 /* ---- HTTP and control ---- */
 
 static void describe(void *arg, struct status_info *out)
@@ -506,6 +560,7 @@ static void describe(void *arg, struct status_info *out)
     }
     out->verdict = &d->verdict;
     out->sampling = d->sampling;
+    out->more = (struct json_more){put_more, arg};
     forwarding_status(d->forwarding, out);
 }
 
@@ -542,6 +597,8 @@ static int start_ports(struct daemon *d)
         .verdict = &d->verdict,
         .started = d->started.mono,
         .describe = describe,
+        .system = &d->system.now,
+        .more = {put_more, d},
         .arg = d,
     };
     const int r = ports_start(&d->ports, &env, d->config, &d->passed, &about);
@@ -657,6 +714,7 @@ static const struct step {
     {start_pipeline, stop_pipeline},     /* our own metrics are declared before any producer's */
     {start_watch, stop_watch},           /* health goes on from what the store has */
     {start_forwarding, stop_forwarding}, /* destinations are sent what they have not had */
+    {start_checking, stop_checking},     /* what is checked is asked */
     {start_web, stop_web},               /* who may ask is known */
     {start_ports, stop_ports},           /* HTTP and the control socket answer */
     {start_intake, stop_intake},         /* producers connect */

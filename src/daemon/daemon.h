@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "daemon/auditor.h"
+#include "daemon/checking.h"
 #include "daemon/config.h"
 #include "daemon/forwarding.h"
 #include "daemon/load.h"
@@ -26,6 +27,8 @@
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "pipeline/sampling.h"
+#include "probe/observe.h"
+#include "serve/system.h"
 #include "watch/health.h"
 
 /* sysexits(3), as far as systemd must not start us again for them. */
@@ -81,6 +84,9 @@ struct daemon {
     struct resource resource;
     struct helper *helper;
     struct forwarding *forwarding; /* NULL: not yet */
+    struct checking *checking;     /* likewise */
+    struct system system;
+    struct observed *observed; /* producers' processes */
 };
 
 /* Runs until a signal ends it; takes the configuration. Returns the exit status. */

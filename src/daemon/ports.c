@@ -120,6 +120,8 @@ int ports_start(struct ports *p, const struct serve_env *env, const struct confi
     *p = (struct ports){.env = *env};
     health_page_init(&p->health_page, about->verdict, env->pl->st, MCPTALLY_BUILD_VERSION,
                      about->started);
+    p->health_page.more = about->more;
+    p->health_page.system = about->system;
     p->pages = pages_new(env, &o);
     if (!p->pages)
         return -ERR_NOMEM;

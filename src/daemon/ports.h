@@ -25,7 +25,9 @@ struct ports_about {
     const struct verdict *verdict;
     uint64_t started; /* mono ns */
     void (*describe)(void *arg, struct status_info *out);
-    void *arg; /* the daemon, which its commands are handed too */
+    const struct system_figures *system;
+    struct json_more more; /* of /health/detailed */
+    void *arg;             /* the daemon, which its commands are handed too */
 };
 
 /* 0, or the error of the control socket, or -ERR_NOMEM; has logged why. An HTTP

@@ -74,6 +74,7 @@ static bool apply(struct daemon *d, struct config *fresh)
     health_watch_configure(&d->health, &health);
     free(d->required);
     d->required = required;
+    checking_configure(d->checking, d->config);
     return true;
 }
 

@@ -46,6 +46,7 @@ static void put_component(struct json_writer *j, const struct part_view *p, stru
     json_put_object(j, NULL);
     json_put_str(j, "name", p->component);
     json_put_str(j, "service", p->service);
+    json_put_bool(j, "active", p->active);
     json_put_text(j, "state", health_name(p->state));
     json_put_text(j, "reported", health_name(p->reported_state));
     json_put_str(j, "message", p->message);
@@ -82,9 +83,29 @@ static void put_components(struct json_writer *j, const struct store *st, struct
     json_put_u64(j, "components_left_out", left_out);
 }
 
+static void put_use(struct json_writer *j, const char *key, uint64_t used, uint64_t limit)
+{
+    json_put_object(j, key);
+    json_put_u64(j, "used", used);
+    json_put_u64(j, "limit", limit);
+    json_put_f64(j, "ratio", limit ? (double)used / (double)limit : 0);
+    json_end_object(j);
+}
+
+static void put_cpu(struct json_writer *j, const struct system_figures *s)
+{
+    json_put_object(j, "cpu");
+    if (s->cpu >= 0)
+        json_put_f64(j, "ratio", s->cpu);
+    else
+        json_put_null(j, "ratio");
+    json_put_text(j, "of", s->cpu_cgroup ? "cgroup" : "machine");
+    json_end_object(j);
+}
+
 static void put_system(struct json_writer *j, const struct health_info *info, struct when now)
 {
-    const struct system_figures *s = &info->system;
+    const struct system_figures *s = info->system;
     json_put_object(j, "system");
     json_put_object(j, "memory");
     json_put_u64(j, "used_bytes", s->memory_used);
@@ -102,6 +123,11 @@ static void put_system(struct json_writer *j, const struct health_info *info, st
     for (int i = 0; i < 3; i++)
         json_put_f64(j, NULL, s->load[i]);
     json_end_array(j);
+    json_put_u64(j, "runnable_tasks", s->runnable);
+    put_cpu(j, s);
+    put_use(j, "files", s->files, s->files_max);
+    put_use(j, "descriptors", s->fds, s->fds_max);
+    put_use(j, "state_disk_bytes", s->disk_size - s->disk_avail, s->disk_size);
     json_end_object(j);
 }
 
@@ -128,7 +154,10 @@ void health_document(struct buf *to, const struct store *st, const struct health
     put_checks(&j, info->verdict, 0, true);
     put_components(&j, st, now);
     put_ledgers(&j, st);
-    put_system(&j, info, now);
+    if (info->system)
+        put_system(&j, info, now);
+    if (info->more.put)
+        info->more.put(info->more.arg, &j, now);
     json_end_object(&j);
     buf_addc(to, '\n');
 }

@@ -7,10 +7,17 @@
 #define MCPTALLY_FORMAT_JSON_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 struct json_writer {
     struct buf *to;
     bool comma; /* the next value needs one */
+};
+
+/* Members of an object that whoever makes the document adds; put NULL: none. */
+struct json_more {
+    void (*put)(void *arg, struct json_writer *j, struct when now);
+    void *arg;
 };
 
 static inline struct json_writer json_begin(struct buf *to)

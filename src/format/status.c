@@ -108,5 +108,7 @@ void status_document(struct buf *to, const struct store *st, const struct status
     ledger_put_domains(&j, "domains", &ledger);
     if (info->sampling)
         sampling_doc(&j, "sampling", info->sampling);
+    if (info->more.put)
+        info->more.put(info->more.arg, &j, now);
     json_end_object(&j);
 }

@@ -3,6 +3,7 @@
 #define MCPTALLY_FORMAT_STATUS_H
 
 #include "base/clock.h"
+#include "format/json.h"
 #include "format/verdict.h"
 #include "pipeline/own.h"
 #include "store/store.h"
@@ -36,6 +37,7 @@ struct status_info {
     const struct sampling *sampling; /* NULL: left out */
     unsigned nlanes;
     struct status_lane lanes[OWN_LANES];
+    struct json_more more;
 };
 
 /* Appends one JSON object, without a line end. */

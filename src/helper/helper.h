@@ -75,7 +75,8 @@ typedef void helper_file(void *arg, int error, struct str bytes);
 struct helper_call *helper_read_file(struct helper *h, const char *path, helper_file *done,
                                      void *arg);
 
-/* How full the file system of the state directory is. error: 0, -ERR_IO, ... */
+/* How full the file system of the state directory is: bytes used and left to us, and left.
+ * error: 0, -ERR_IO, ... */
 typedef void helper_disk(void *arg, int error, uint64_t size, uint64_t avail);
 struct helper_call *helper_disk_usage(struct helper *h, helper_disk *done, void *arg);
 

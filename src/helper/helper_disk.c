@@ -310,7 +310,8 @@ void disk_usage(struct answers *answers, const struct message *question, const c
     struct message m = *question;
     struct statvfs f;
     if (statvfs(state_dir, &f) == 0) {
-        m.seq = (uint64_t)f.f_blocks * f.f_frsize;
+        /* As df(1) has it: what is kept for root is neither used nor left. */
+        m.seq = (uint64_t)(f.f_blocks - f.f_bfree + f.f_bavail) * f.f_frsize;
         m.written = (uint64_t)f.f_bavail * f.f_frsize;
     } else {
         m.error = disk_error(errno);

@@ -19,7 +19,7 @@ enum { HELPER_RUN_KEPT = 4096 }; /* bytes of what a command wrote that are hande
     X(APPEND, HELPER_PAYLOAD, 0)                                                                   \
     X(READ, 0, HELPER_PAYLOAD)                                                                     \
     X(FINISH, 0, 0)                                                                                \
-    X(DISK, 0, 0) /* seq: bytes of the file system, written: those that are left */                \
+    X(DISK, 0, 0) /* seq: bytes that there are for us, written: that are left */                   \
     X(RUN, HELPER_RUN_BYTES, HELPER_RUN_KEPT)                                                      \
     X(LINES_OPEN, 4096, HELPER_TAIL)                                                               \
     X(LINES_ADD, HELPER_LINES, 0)

@@ -82,6 +82,7 @@ static void on_initialized(struct mcp_ask *a, const struct mcp_message *m)
         give_up(a, "initialize", m);
         return;
     }
+    snprintf(a->version, sizeof a->version, "%s", m->protocol_version);
     set_state(a, MCP_ASK_PING);
     due(a, INITIALIZED);
     due(a, PING);

@@ -29,9 +29,10 @@ struct mcp_ask {
     unsigned unsent; /* messages that are due: a mask */
     enum mcp_framing framing;
     struct envelope envelope;
-    bool unreadable; /* the message in hand is no JSON: passed over */
-    unsigned column; /* of an event's line: bytes read of it, up to MCP_ASK_WORD + 1 */
-    bool data;       /* and it is one of data */
+    bool unreadable;  /* the message in hand is no JSON: passed over */
+    unsigned column;  /* of an event's line: bytes read of it, up to MCP_ASK_WORD + 1 */
+    bool data;        /* and it is one of data */
+    char version[34]; /* that a legacy server has chosen; empty: none yet */
     char why[MCP_ASK_WHY];
 };
 

@@ -15,6 +15,7 @@
 #include "store/space.h"
 #include "store/stream.h"
 
+enum { LABELS = OWN_TEXT + 64 }; /* bytes of one series' */
 enum { WORD = 8, REJECT_FIRST = 256, REJECTS = DROP_MAX + REJECT_END - REJECT_FIRST };
 
 struct row {
@@ -32,7 +33,21 @@ static const struct row rows[OWN_MAX] = {
 
 static const double callback_bounds[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005,
                                          0.001,   0.0025,   0.005,   0.01,   0.1,     1};
-enum { CALLBACK_BOUNDS = sizeof callback_bounds / sizeof *callback_bounds };
+/* From a connection on this machine to a command that hangs; and of an outage. */
+static const double check_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                      0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    30};
+static const double outage_bounds[] = {1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 3600, 86400};
+
+static const struct bounds {
+    enum own_metric m;
+    const double *all;
+    size_t bytes;
+} bounds[] = {
+    {OWN_CALLBACK, callback_bounds, sizeof callback_bounds},
+    {OWN_CHECK_DURATION, check_bounds, sizeof check_bounds},
+    {OWN_CHECK_DETECT, outage_bounds, sizeof outage_bounds},
+    {OWN_CHECK_RECOVER, outage_bounds, sizeof outage_bounds},
+};
 
 static const char *const ring_names[RING_MAX] = {"events", "spans", "points"};
 static const char *const port_names[] = {"metrics", "health", "otlp_http"};
@@ -113,22 +128,6 @@ static unsigned reject_of_index(unsigned index)
     return index < DROP_MAX ? index : index - DROP_MAX + REJECT_FIRST;
 }
 
-const char *own_outcome_name(unsigned outcome)
-{
-    static const char *const names[OWN_OUTCOMES] = {
-#define X(sym, word) word,
-        OWN_OUTCOME_TABLE(X)
-#undef X
-    };
-    return outcome < OWN_OUTCOMES ? names[outcome] : "unknown";
-}
-
-const char *own_answer_name(unsigned answer)
-{
-    static const char *const names[OWN_ANSWERS] = {"ok", "retry", "refused"};
-    return answer < OWN_ANSWERS ? names[answer] : "unknown";
-}
-
 /* Series of each destination and signal; 0: the metric has no such label. */
 static unsigned lane_each(enum own_label label)
 {
@@ -147,9 +146,38 @@ static unsigned domain_each(enum own_label label)
                                  : 0;
 }
 
+static const unsigned kind_most[OWN_KINDS] = {
+#define X(sym, most) most,
+    OWN_KIND_TABLE(X)
+#undef X
+};
+
+/* Series of each thing of a kind; 0: the metric has no such label. */
+static unsigned name_each(enum own_label label, enum own_kind *kind)
+{
+    *kind = label == OWN_ACTION    ? OWN_KIND_ACTIONS
+            : label == OWN_PROCESS ? OWN_KIND_PROCESSES
+                                   : OWN_KIND_CHECKS;
+    switch (label) {
+    case OWN_CHECK:
+    case OWN_PROCESS:
+        return 1;
+    case OWN_CHECKED:
+        return OWN_RESULTS;
+    case OWN_ACTION:
+        return OWN_ACTION_OUTCOMES;
+    default:
+        return 0;
+    }
+}
+
 /* How many series a metric of this label has, all domains together. */
 static unsigned dimension(enum own_label label, unsigned domains)
 {
+    enum own_kind kind;
+    const unsigned each = name_each(label, &kind);
+    if (each)
+        return kind_most[kind] * each;
     switch (label) {
     case OWN_DOMAIN:
     case OWN_DROP:
@@ -189,11 +217,23 @@ static unsigned dimension(enum own_label label, unsigned domains)
         return sizeof tier_names / sizeof *tier_names;
     case OWN_VERDICT:
         return sizeof verdict_names / sizeof *verdict_names;
-    case OWN_NONE:
-    case OWN_INFO:
+    default:
         break;
     }
     return 1;
+}
+
+/* A thing's own labels, and what else its series is told by; empty for what is no thing. */
+static int name_text(const struct own *o, enum own_label label, unsigned i, char *to, size_t size)
+{
+    enum own_kind kind;
+    const unsigned each = name_each(label, &kind);
+    const char *name = each ? o->names[kind][i / each] : "";
+    if (label == OWN_CHECKED)
+        return snprintf(to, size, "%s,result=\"%s\"", name, own_result_name(i % each));
+    if (label == OWN_ACTION)
+        return snprintf(to, size, "%s,outcome=\"%s\"", name, own_action_name(i % each));
+    return snprintf(to, size, "%s", name);
 }
 
 static int lane_text(const struct own *o, enum own_label label, unsigned i, char *to, size_t size)
@@ -271,9 +311,8 @@ static struct str label_text(const struct own *o, enum own_label label, unsigned
     case OWN_VERDICT:
         n = snprintf(to, size, "verdict=\"%s\"", verdict_names[i]);
         break;
-    case OWN_NONE:
-    case OWN_INFO:
-        break;
+    default:
+        n = name_text(o, label, i, to, size);
     }
     assert(n >= 0 && (size_t)n < size);
     return (struct str){to, (size_t)n};
@@ -327,9 +366,11 @@ static int declare(struct own *o, enum own_metric m)
         .kind = row->kind,
         .type = row->type,
     };
-    if (row->kind == METRIC_HISTOGRAM) {
-        def.nbounds = CALLBACK_BOUNDS;
-        memcpy(def.bounds, callback_bounds, sizeof callback_bounds);
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        if (bounds[i].m != m)
+            continue;
+        def.nbounds = (unsigned)(bounds[i].bytes / sizeof(double));
+        memcpy(def.bounds, bounds[i].all, bounds[i].bytes);
     }
     for (uint32_t other; (other = metric_in_the_way(o->st, &def)) != 0;)
         evict(o->st, other);
@@ -342,7 +383,7 @@ static int declare(struct own *o, enum own_metric m)
 static int declare_series(struct own *o, enum own_metric m, unsigned first, unsigned n,
                           struct when now)
 {
-    char text[128];
+    char text[LABELS];
     if (!o->metric[m])
         return -ERR_FULL;
     for (unsigned i = first; i < first + n; i++) {
@@ -357,7 +398,9 @@ static int declare_series(struct own *o, enum own_metric m, unsigned first, unsi
 /* The series of these come when what they count is there. */
 static bool comes_later(enum own_label label)
 {
-    return domain_each(label) || label == OWN_CONSUMER || label == OWN_INFO || lane_each(label);
+    enum own_kind kind;
+    return domain_each(label) || label == OWN_CONSUMER || label == OWN_INFO || lane_each(label) ||
+           name_each(label, &kind);
 }
 
 /* The own series of a daemon before that this one does not have (another
@@ -384,7 +427,7 @@ static void unpin_all(struct store *st)
  * begun has never had a session: it is tried again when there is one. */
 static int resume_domains(struct own *o, struct when now)
 {
-    char text[128];
+    char text[LABELS];
     for (unsigned d = 0; d < o->domains; d++) {
         const struct str labels = label_text(o, OWN_DOMAIN, d, text, sizeof text);
         if (!series_find(o->st, o->metric[OWN_RECEIVED], labels))
@@ -444,6 +487,11 @@ void own_complete(struct own *o, struct when now)
 int own_init(struct own *o, struct store *st, unsigned domains, struct when now)
 {
     *o = (struct own){.st = st, .domains = domains};
+    for (int k = 0; k < OWN_KINDS; k++) {
+        o->names[k] = calloc(kind_most[k], sizeof *o->names[k]);
+        if (!o->names[k])
+            return -ERR_NOMEM;
+    }
     unpin_all(st);
     for (int m = 0; m < OWN_MAX; m++) {
         o->cells[m] = calloc(dimension(rows[m].label, domains), sizeof *o->cells[m]);
@@ -463,6 +511,8 @@ void own_fini(struct own *o)
 {
     for (int m = 0; m < OWN_MAX; m++)
         free(o->cells[m]);
+    for (int k = 0; k < OWN_KINDS; k++)
+        free(o->names[k]);
     *o = (struct own){0};
 }
 
@@ -525,7 +575,7 @@ int own_destination(struct own *o, unsigned slot, struct str name, unsigned sign
 static void unpin(struct own *o, enum own_metric m, unsigned index)
 {
     struct metric_view view;
-    char text[128];
+    char text[LABELS];
     const struct str labels = label_text(o, rows[m].label, index, text, sizeof text);
     struct series_view s;
     o->cells[m][index] = 0;
@@ -546,6 +596,60 @@ void own_forget_destination(struct own *o, unsigned slot)
                 unpin(o, (enum own_metric)m, i);
     }
     o->destination[slot][0] = '\0';
+}
+
+/* ---- things of a kind ---- */
+
+int own_name(struct own *o, enum own_kind kind, unsigned slot, struct str labels, struct when now)
+{
+    assert(slot < kind_most[kind] && labels.n > 0 && labels.n < OWN_TEXT);
+    memcpy(o->names[kind][slot], labels.p, labels.n);
+    o->names[kind][slot][labels.n] = '\0';
+    int r = 0;
+    for (int m = 0; m < OWN_MAX && r == 0; m++) {
+        enum own_kind of;
+        const unsigned each = name_each(rows[m].label, &of);
+        if (each && of == kind && !o->cells[m][slot * each])
+            r = declare_series(o, (enum own_metric)m, slot * each, each, now);
+    }
+    return r;
+}
+
+static void leave_series(struct own *o, uint64_t cells);
+
+void own_forget_name(struct own *o, enum own_kind kind, unsigned slot, bool end)
+{
+    for (int m = 0; m < OWN_MAX; m++) {
+        enum own_kind of;
+        const unsigned each = name_each(rows[m].label, &of);
+        for (unsigned i = slot * each; of == kind && i < (slot + 1) * each; i++) {
+            const uint64_t cells = o->cells[m][i];
+            if (cells)
+                unpin(o, (enum own_metric)m, i);
+            if (end)
+                leave_series(o, cells);
+            store_commit(o->st);
+        }
+    }
+    o->names[kind][slot][0] = '\0';
+}
+
+void own_sweep_names(struct own *o, enum own_kind kind)
+{
+    struct metric_view view;
+    struct series_view s;
+    for (int m = 0; m < OWN_MAX; m++) {
+        enum own_kind of;
+        if (!name_each(rows[m].label, &of) || of != kind ||
+            !metric_read(o->st, o->metric[m], &view))
+            continue;
+        for (uint32_t i = view.first, next; i && series_read(o->st, i, &s); i = next) {
+            next = s.next;
+            if (!(s.flags & SERIES_PINNED))
+                (void)series_expire(o->st, i);
+            store_commit(o->st);
+        }
+    }
 }
 
 /* ---- consumers ---- */
@@ -649,15 +753,26 @@ void own_set(struct own *o, enum own_metric m, unsigned index, uint64_t v)
         store_set(o->st, cells + CELL_VALUE * WORD, v);
 }
 
+void own_setf_at(struct own *o, enum own_metric m, unsigned index, double v)
+{
+    own_set(o, m, index, f64_bits(v));
+}
+
 void own_setf(struct own *o, enum own_metric m, double v)
 {
-    own_set(o, m, 0, f64_bits(v));
+    own_setf_at(o, m, 0, v);
+}
+
+void own_observe_at(struct own *o, enum own_metric m, unsigned index, double v)
+{
+    const uint64_t cells = o->cells[m][index];
+    if (cells)
+        (void)cell_apply(o->st, CELL_OBSERVE, cells, f64_bits(v), 0);
 }
 
 void own_observe(struct own *o, enum own_metric m, double v)
 {
-    if (o->cells[m][0])
-        (void)cell_apply(o->st, CELL_OBSERVE, o->cells[m][0], f64_bits(v), 0);
+    own_observe_at(o, m, 0, v);
 }
 
 uint64_t own_get(const struct own *o, enum own_metric m, unsigned index)

@@ -39,6 +39,10 @@ enum own_label {
     OWN_LEVEL,    /* level= log_level_name() */
     OWN_RESULT,   /* result= ok, error */
     OWN_HTTP,     /* port=,reason= enum own_http_reason: own_http_index() */
+    OWN_CHECK,    /* check=,kind=: a slot of own_name() */
+    OWN_CHECKED,  /* and result=: slot * OWN_RESULTS + result */
+    OWN_ACTION,   /* action=,outcome=: slot * OWN_ACTION_OUTCOMES + outcome */
+    OWN_PROCESS,  /* pid=,service=: a slot */
 };
 
 /* What became of an item that a destination is done with. X(SYMBOL, "word") */
@@ -60,6 +64,57 @@ enum own_outcome {
 #undef X
         OWN_OUTCOMES
 };
+/* What came of an active check. X(SYMBOL, "word") */
+#define OWN_RESULT_TABLE(X)                                                                        \
+    X(OK, "ok")                   /* it is as it should be */                                      \
+    X(FAILED, "failed")           /* it answered otherwise, or is not there */                     \
+    X(TIMEOUT, "timeout")         /* no answer in time */                                          \
+    X(UNREACHABLE, "unreachable") /* no connection, no address, no command */                      \
+    X(UNKNOWN, "unknown")         /* we may not see it */                                          \
+    X(NOT_RUN, "not_run")         /* for want of our own means */
+
+enum own_result {
+#define X(sym, word) OWN_RESULT_##sym,
+    OWN_RESULT_TABLE(X)
+#undef X
+        OWN_RESULTS
+};
+
+/* What came of a recovery action. X(SYMBOL, "word") */
+#define OWN_ACTION_TABLE(X)                                                                        \
+    X(DONE, "done")       /* carried out, a command with status 0 */                               \
+    X(FAILED, "failed")   /* it could not be, or its command ended otherwise */                    \
+    X(TIMEOUT, "timeout") /* its command was ended, for it took too long */                        \
+    X(LIMITED, "limited") /* put off: recovery.hourly was used up */                               \
+    X(GAVE_UP, "gave_up") /* it had used up its runs, and gave up */
+
+enum own_action {
+#define X(sym, word) OWN_ACTION_##sym,
+    OWN_ACTION_TABLE(X)
+#undef X
+        OWN_ACTION_OUTCOMES
+};
+
+/* Things of which there are as many as there are configured, or as are seen, each with series
+ * of its own while it is there. X(SYMBOL, most of them) */
+#define OWN_KIND_TABLE(X)                                                                          \
+    X(CHECKS, 256)                                                                                 \
+    X(ACTIONS, 16)                                                                                 \
+    X(PROCESSES, 64)
+
+enum own_kind {
+#define X(sym, most) OWN_KIND_##sym,
+    OWN_KIND_TABLE(X)
+#undef X
+        OWN_KINDS
+};
+enum {
+#define X(sym, most) OWN_MOST_##sym = most,
+    OWN_KIND_TABLE(X)
+#undef X
+        OWN_TEXT = 224, /* bytes of the labels that tell one of them from another */
+};
+
 enum own_answer { OWN_ANSWER_OK, OWN_ANSWER_RETRY, OWN_ANSWER_REFUSED, OWN_ANSWERS };
 
 enum {
@@ -246,6 +301,55 @@ enum own_http_reason {
       "Stores that could not be gone on from and that gave way to this one.")                      \
     X(COMPONENTS, "mcptally_components", GAUGE, U64, "", OWN_STATE,                                \
       "Watched components by health state.")                                                       \
+    X(CHECK_RESULTS, "mcptally_check_results", COUNTER, U64, "", OWN_CHECKED,                      \
+      "Runs of an active check, by what came of them.")                                            \
+    X(CHECK_DURATION, "mcptally_check_duration_seconds", HISTOGRAM, F64, "s", OWN_CHECK,           \
+      "Time that a run of an active check took.")                                                  \
+    X(CHECK_STATE, "mcptally_check_state", GAUGE, U64, "", OWN_CHECK,                              \
+      "Health of what is checked: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy.")                 \
+    X(CHECK_DETECT, "mcptally_check_detection_seconds", HISTOGRAM, F64, "s", OWN_CHECK,            \
+      "Time from the newest good run of an active check to unhealthy.")                            \
+    X(CHECK_RECOVER, "mcptally_check_recovery_seconds", HISTOGRAM, F64, "s", OWN_CHECK,            \
+      "Time from unhealthy to healthy again of what is checked.")                                  \
+    X(CHECKS_RUNNING, "mcptally_checks_running", GAUGE, U64, "", OWN_NONE,                         \
+      "Active checks that run now.")                                                               \
+    X(CHECKS_DELAYED, "mcptally_checks_delayed", COUNTER, U64, "", OWN_NONE,                       \
+      "Runs of active checks that had to wait because as many ran as may.")                        \
+    X(ACTIONS, "mcptally_recovery_actions", COUNTER, U64, "", OWN_ACTION,                          \
+      "Recovery actions by what came of them.")                                                    \
+    X(SYSTEM_CPU, "mcptally_system_cpu_utilization_ratio", GAUGE, F64, "", OWN_NONE,               \
+      "Share of the machine's, or the control group's, CPU time in use over the last minute.")     \
+    X(SYSTEM_LOAD, "mcptally_system_cpu_load_average_1m", GAUGE, F64, "", OWN_NONE,                \
+      "Load average of the last minute.")                                                          \
+    X(SYSTEM_RUNNABLE, "mcptally_system_runnable_tasks", GAUGE, U64, "", OWN_NONE,                 \
+      "Tasks that run or wait for a CPU.")                                                         \
+    X(SYSTEM_CPUS, "mcptally_system_cpus", GAUGE, U64, "", OWN_NONE, "CPUs that are online.")      \
+    X(SYSTEM_MEMORY, "mcptally_system_memory_usage_bytes", GAUGE, U64, "By", OWN_NONE,             \
+      "Memory in use, of the control group when it has a limit, else of the machine.")             \
+    X(SYSTEM_MEMORY_LIMIT, "mcptally_system_memory_limit_bytes", GAUGE, U64, "By", OWN_NONE,       \
+      "What there is of it.")                                                                      \
+    X(SYSTEM_FILES, "mcptally_system_open_files", GAUGE, U64, "", OWN_NONE,                        \
+      "Open files of the machine.")                                                                \
+    X(SYSTEM_FILES_MAX, "mcptally_system_open_files_limit", GAUGE, U64, "", OWN_NONE,              \
+      "Most open files that the machine allows.")                                                  \
+    X(STATE_DISK, "mcptally_state_filesystem_size_bytes", GAUGE, U64, "By", OWN_NONE,              \
+      "Bytes of the file system of the state directory, without what is kept for root.")           \
+    X(STATE_DISK_AVAIL, "mcptally_state_filesystem_avail_bytes", GAUGE, U64, "By", OWN_NONE,       \
+      "What is left of it for the daemon.")                                                        \
+    X(OBSERVED, "mcptally_observed_processes", GAUGE, U64, "", OWN_NONE,                           \
+      "Producers' processes whose figures are read.")                                              \
+    X(OBSERVED_HIDDEN, "mcptally_observed_processes_hidden", GAUGE, U64, "", OWN_NONE,             \
+      "Producers' processes whose figures may not be read.")                                       \
+    X(OBSERVED_CPU, "mcptally_observed_process_cpu_seconds", COUNTER, F64, "s", OWN_PROCESS,       \
+      "CPU time that a producer's process has used.")                                              \
+    X(OBSERVED_RSS, "mcptally_observed_process_resident_memory_bytes", GAUGE, U64, "By",           \
+      OWN_PROCESS, "Its resident memory.")                                                         \
+    X(OBSERVED_FDS, "mcptally_observed_process_open_fds", GAUGE, U64, "", OWN_PROCESS,             \
+      "Its open file descriptors, where the daemon may see them.")                                 \
+    X(OBSERVED_THREADS, "mcptally_observed_process_threads", GAUGE, U64, "", OWN_PROCESS,          \
+      "Its threads.")                                                                              \
+    X(OBSERVED_START, "mcptally_observed_process_start_time_seconds", GAUGE, F64, "s",             \
+      OWN_PROCESS, "When it started, since 1970.")                                                 \
     X(HTTP_REQUESTS, "mcptally_http_requests", COUNTER, U64, "", OWN_PORT,                         \
       "HTTP requests answered, by port.")                                                          \
     X(LOG_LINES, "mcptally_log_lines", COUNTER, U64, "", OWN_LEVEL,                                \
@@ -338,6 +442,7 @@ struct own {
     struct store *st;
     unsigned domains;
     char destination[OWN_DESTINATIONS][OWN_NAME]; /* empty: none */
+    char (*names[OWN_KINDS])[OWN_TEXT];           /* by slot; empty: free */
     uint32_t metric[OWN_MAX];                     /* ids in the store */
     uint64_t *cells[OWN_MAX]; /* offsets of the value cells by index; 0: not there yet */
     unsigned missing;         /* for which there was no room */
@@ -365,8 +470,25 @@ int own_destination(struct own *o, unsigned slot, struct str name, unsigned sign
 /* Its series age from now on, and the slot is free. Commits. */
 void own_forget_destination(struct own *o, unsigned slot);
 
+/* Makes the series of a thing, told from others of its kind by `labels` (canonical, as
+ * `check="disk",kind="tcp"`), or goes on with those that it had. Commits. 0 or -ERR_FULL: those
+ * that are missing count nothing. */
+int own_name(struct own *o, enum own_kind kind, unsigned slot, struct str labels, struct when now);
+
+/* Its series age from now on, or end at once if `end`, and the slot is free. Commits. */
+void own_forget_name(struct own *o, enum own_kind kind, unsigned slot, bool end);
+
+/* At the start: series of things of before that are not there any more end. Commits. */
+void own_sweep_names(struct own *o, enum own_kind kind);
+
+/* As own_setf() and own_observe(), of one of several series. */
+void own_setf_at(struct own *o, enum own_metric m, unsigned index, double v);
+void own_observe_at(struct own *o, enum own_metric m, unsigned index, double v);
+
 const char *own_outcome_name(unsigned outcome); /* "unknown" outside */
 const char *own_answer_name(unsigned answer);
+const char *own_result_name(unsigned result);
+const char *own_action_name(unsigned outcome);
 
 /* Makes the series of the consumers that the store names, for the rings that each
  * reads; after consumer_claim(). Idempotent. Commits. 0 or -ERR_FULL. */

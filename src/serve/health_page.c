@@ -2,8 +2,6 @@
 
 #include <microhttpd.h>
 
-#include "serve/system.h"
-
 enum { TEXT_MAX = 4 << 20 };
 
 void health_page_init(struct health_page *h, const struct verdict *v, const struct store *st,
@@ -53,8 +51,13 @@ static void handle_startup(void *arg, struct http_exchange *x)
 
 void health_page_detailed(struct health_page *h, struct buf *to)
 {
-    struct health_info info = {.verdict = h->verdict, .version = h->version, .started = h->started};
-    system_read(&info.system);
+    const struct health_info info = {
+        .verdict = h->verdict,
+        .version = h->version,
+        .started = h->started,
+        .system = h->system,
+        .more = h->more,
+    };
     health_document(to, h->st, &info, clock_now());
 }
 

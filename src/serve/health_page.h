@@ -14,7 +14,9 @@ struct health_page {
     const struct store *st;
     const char *version;
     uint64_t started; /* mono ns */
-    struct buf text;  /* scratch */
+    const struct system_figures *system;
+    struct json_more more; /* what /health/detailed says beside */
+    struct buf text;       /* scratch */
 };
 
 void health_page_init(struct health_page *h, const struct verdict *v, const struct store *st,

@@ -197,7 +197,9 @@ struct part_rec {
     uint64_t names;          /* heap: struct text_blob: service NUL component */
     uint64_t message;        /* heap: struct text_blob, or 0 */
     uint64_t state;    /* shown state | reported state<<8 | failures in a row<<16 | domain<<32 |
-                          reports missed<<48 | enum part_phase<<56 */
+                          reports missed<<48 | enum part_phase<<56. Domain STORE_DOMAINS: an
+                          active check, whose good results in a row stand where others have
+                          their reports missed */
     uint64_t reported; /* mono ns of the newest report */
     uint64_t changed;  /* mono ns when the phase last changed */
     uint64_t reports;  /* count */

@@ -284,6 +284,7 @@ bool part_read(const struct store *st, uint32_t id, struct part_view *out)
         .reported_state = (unsigned)(r->state >> 8 & 0xff),
         .failures = (unsigned)(r->state >> 16 & 0xffff),
         .domain = (unsigned)(r->state >> 32 & 0xffff),
+        .active = (r->state >> 32 & 0xffff) == STORE_DOMAINS,
         .reported = r->reported,
         .changed = r->changed,
         .reports = r->reports,

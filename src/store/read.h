@@ -98,6 +98,7 @@ struct part_view {
     struct str service, component, message;
     unsigned state, reported_state; /* enum health_state */
     unsigned failures, domain;
+    bool active;                /* the daemon's own check, of no domain */
     uint64_t reported, changed; /* mono ns */
     uint64_t reports;
 };

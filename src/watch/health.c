@@ -37,13 +37,20 @@ static unsigned domain_of(const struct part_rec *r)
     return (unsigned)(r->state >> 32 & 0xffff);
 }
 
+static bool is_active(const struct part_rec *r)
+{
+    return domain_of(r) == HEALTH_ACTIVE;
+}
+
 static struct part unpack(const struct part_rec *r)
 {
+    const unsigned in_a_row = (unsigned)(r->state >> 48 & 0xff);
     return (struct part){
         .phase = (enum part_phase)(r->state >> 56),
         .reported = (enum health_state)(r->state >> 8 & 0xff),
         .failures = (unsigned)(r->state >> 16 & 0xffff),
-        .missed = (unsigned)(r->state >> 48 & 0xff),
+        .missed = is_active(r) ? 0 : in_a_row,
+        .successes = is_active(r) ? in_a_row : 0,
         .heard = r->reported,
         .changed = r->changed,
     };
@@ -59,7 +66,8 @@ static void pack(struct store *st, struct part_rec *r, const struct part *p)
 {
     const uint64_t state = part_shown(p->phase) | (uint64_t)p->reported << 8 |
                            (uint64_t)p->failures << 16 | (uint64_t)domain_of(r) << 32 |
-                           (uint64_t)p->missed << 48 | (uint64_t)p->phase << 56;
+                           (uint64_t)(is_active(r) ? p->successes : p->missed) << 48 |
+                           (uint64_t)p->phase << 56;
     set_word(st, &r->state, state);
     set_word(st, &r->reported, p->heard);
     set_word(st, &r->changed, p->changed);
@@ -73,6 +81,33 @@ static void recount(struct health_watch *w, enum health_state state, int by)
         own_set(w->own, OWN_COMPONENTS, state, w->count[state]);
 }
 
+static struct str blob(const struct health_watch *w, uint64_t at)
+{
+    const struct text_blob *t = at ? store_at(w->st, at, sizeof *t) : NULL;
+    return t ? (struct str){t->text, t->size} : (struct str){"", 0};
+}
+
+static void tell(const struct health_watch *w, const struct part_rec *r, enum health_state from,
+                 enum health_state to)
+{
+    if (!w->moved)
+        return;
+    const struct str names = blob(w, r->names);
+    const size_t service = strnlen(names.p, names.n);
+    const size_t rest = names.n - service;
+    const uint64_t first = table_offset(w->st, TABLE_PARTS, 0);
+    const struct health_move m = {
+        .part = (uint32_t)((store_off(w->st, r) - first) / sizeof *r),
+        .domain = domain_of(r),
+        .service = {names.p, service},
+        .component = {names.p + service + (rest > 0), rest - (rest > 0)},
+        .message = blob(w, r->message),
+        .from = from,
+        .to = to,
+    };
+    w->moved(w->moved_arg, &m);
+}
+
 static void update(struct health_watch *w, struct part_rec *r, const struct part *p)
 {
     const enum health_state before = (enum health_state)(r->state & 0xff);
@@ -82,6 +117,7 @@ static void update(struct health_watch *w, struct part_rec *r, const struct part
         return;
     recount(w, before, -1);
     recount(w, after, 1);
+    tell(w, r, before, after);
 }
 
 /* ---- finding and making ---- */
@@ -92,13 +128,14 @@ struct part_key {
     size_t n;
 };
 
-static void make_key(struct part_key *k, const struct ring_view *v, struct str component)
+static void make_key(struct part_key *k, unsigned domain, struct str service, struct str component)
 {
-    k->domain = v->domain < DOMAINS_MAX ? v->domain : 0;
-    memcpy(k->names, v->service.p, v->service.n);
-    k->names[v->service.n] = '\0';
-    memcpy(k->names + v->service.n + 1, component.p, component.n);
-    k->n = v->service.n + 1 + component.n;
+    k->domain = domain;
+    if (service.n)
+        memcpy(k->names, service.p, service.n);
+    k->names[service.n] = '\0';
+    memcpy(k->names + service.n + 1, component.p, component.n);
+    k->n = service.n + 1 + component.n;
 }
 
 static uint64_t key_hash(const struct health_watch *w, const struct part_key *k)
@@ -129,7 +166,7 @@ static struct part_rec *find(const struct health_watch *w, const struct part_key
 static struct part_rec *make(struct health_watch *w, const struct part_key *k, uint64_t now)
 {
     struct store *st = w->st;
-    if (w->domain_count[k->domain] >= w->options.per_domain)
+    if (k->domain != HEALTH_ACTIVE && w->domain_count[k->domain] >= w->options.per_domain)
         return NULL;
     const uint32_t i = table_alloc(st, TABLE_PARTS);
     if (!i)
@@ -162,8 +199,11 @@ static void discard(struct health_watch *w, uint32_t i)
 static void forget(struct health_watch *w, uint32_t i)
 {
     const struct part_rec *r = record(w, i);
+    const enum health_state state = (enum health_state)(r->state & 0xff);
     w->domain_count[domain_of(r)]--;
-    recount(w, (enum health_state)(r->state & 0xff), -1);
+    recount(w, state, -1);
+    if (state != HEALTH_UNKNOWN)
+        tell(w, r, state, HEALTH_UNKNOWN);
     discard(w, i);
 }
 
@@ -171,10 +211,8 @@ static void keep_message(struct health_watch *w, struct part_rec *r, struct str 
 {
     struct store *st = w->st;
     const uint64_t old = r->message;
-    const struct text_blob *t = old ? store_at(st, old, sizeof *t) : NULL;
-    const struct str before = t ? (struct str){t->text, t->size} : (struct str){0};
     message = text_cut(message, HEALTH_MESSAGE);
-    if (str_eq(before, message))
+    if (str_eq(blob(w, old), message))
         return;
     STORE_SET(st, r->message, message.n ? text_new(st, message, STR(""), STR("")) : 0);
     if (old)
@@ -183,24 +221,36 @@ static void keep_message(struct health_watch *w, struct part_rec *r, struct str 
 
 /* ---- reading the ring ---- */
 
+/* One report, or result, of the component with that key; false when there is no room. */
+static bool note(struct health_watch *w, const struct part_key *k, const struct part_rules *rules,
+                 const struct event *e, struct health_change *change, uint64_t now)
+{
+    struct part_rec *r = find(w, k);
+    if (!r)
+        r = make(w, k, now);
+    if (!r)
+        return false;
+    struct part p = unpack(r);
+    change->from = part_shown(p.phase);
+    part_report(&p, rules, e->state, now);
+    change->to = part_shown(p.phase);
+    keep_message(w, r, e->text);
+    update(w, r, &p);
+    STORE_ADD(w->st, r->reports, 1);
+    return true;
+}
+
 static enum ring_outcome take(struct health_watch *w, const struct ring_view *v, uint64_t now)
 {
+    struct health_change change;
     struct part_key k;
     if (v->kind != EVENT_HEALTH)
         return RING_FILTERED;
     if (decode_body(EVENT_HEALTH, (const uint8_t *)v->body.p, v->body.n, &w->event) < 0)
         return RING_FAILED;
-    make_key(&k, v, w->event.name);
-    struct part_rec *r = find(w, &k);
-    if (!r)
-        r = make(w, &k, now);
-    if (!r)
+    make_key(&k, v->domain < DOMAINS_MAX ? v->domain : 0, v->service, w->event.name);
+    if (!note(w, &k, &w->options.rules, &w->event, &change, now))
         return RING_FAILED;
-    struct part p = unpack(r);
-    part_report(&p, &w->options.rules, w->event.state, now);
-    update(w, r, &p);
-    keep_message(w, r, w->event.text);
-    STORE_ADD(w->st, r->reports, 1);
     return RING_DELIVERED;
 }
 
@@ -231,6 +281,8 @@ bool health_watch_tick(struct health_watch *w, unsigned units, struct when now)
         struct part_rec *r = record(w, w->tick_at);
         if (!r)
             continue;
+        if (is_active(r))
+            continue; /* it ends with its configuration, and time alone changes nothing */
         if (now.mono - r->reported >= w->options.expire) {
             forget(w, w->tick_at);
         } else {
@@ -248,6 +300,55 @@ bool health_watch_tick(struct health_watch *w, unsigned units, struct when now)
     return false;
 }
 
+/* ---- active checks ---- */
+
+struct health_change health_watch_result(struct health_watch *w, const struct health_check *c,
+                                         enum health_state state, struct str message,
+                                         struct when now)
+{
+    const struct part_rules rules = {.failures = c->failures, .successes = c->successes};
+    const struct event e = {.state = state, .text = message};
+    struct health_change change = {HEALTH_UNKNOWN, HEALTH_UNKNOWN};
+    struct part_key k;
+    assert(w->st->undo_used == 0);
+    make_key(&k, HEALTH_ACTIVE, c->service, c->name);
+    (void)note(w, &k, &rules, &e, &change, now.mono);
+    store_commit(w->st);
+    return change;
+}
+
+static bool is_among(const struct health_watch *w, const struct part_rec *r,
+                     const struct health_check *all, unsigned n)
+{
+    struct part_key k;
+    for (unsigned i = 0; i < n; i++) {
+        make_key(&k, HEALTH_ACTIVE, all[i].service, all[i].name);
+        if (is_named(w, r, &k))
+            return true;
+    }
+    return false;
+}
+
+void health_watch_checks(struct health_watch *w, const struct health_check *all, unsigned n)
+{
+    for (uint32_t i = 1; i < table_end(w->st, TABLE_PARTS); i++) {
+        const struct part_rec *r = record(w, i);
+        if (!r || !is_active(r) || is_among(w, r, all, n))
+            continue;
+        forget(w, i);
+        store_commit(w->st);
+    }
+}
+
+void health_watch_recall(struct health_watch *w)
+{
+    for (uint32_t i = 1; i < table_end(w->st, TABLE_PARTS); i++) {
+        const struct part_rec *r = record(w, i);
+        if (r && (r->state & 0xff) == HEALTH_UNHEALTHY)
+            tell(w, r, HEALTH_UNHEALTHY, HEALTH_UNHEALTHY);
+    }
+}
+
 /* ---- start ---- */
 
 /* A record that we cannot have written is no component. */
@@ -255,7 +356,7 @@ static bool sane(const struct part_rec *r)
 {
     return r->state >> 56 < PART_PHASES && (r->state >> 8 & 0xff) <= HEALTH_UNHEALTHY &&
            (r->state & 0xff) == part_shown((enum part_phase)(r->state >> 56)) &&
-           domain_of(r) < DOMAINS_MAX;
+           domain_of(r) <= HEALTH_ACTIVE;
 }
 
 static void count_all(struct health_watch *w)

@@ -15,7 +15,11 @@
 #include "store/read.h"
 #include "watch/part.h"
 
-enum { HEALTH_MESSAGE = 256 }; /* bytes of a message that are kept */
+enum {
+    HEALTH_MESSAGE = 256,        /* bytes of a message that are kept */
+    HEALTH_ACTIVE = DOMAINS_MAX, /* in place of a domain: an active check, for which no
+                                    producer can report */
+};
 
 struct health_options {
     struct part_rules rules;
@@ -31,14 +35,33 @@ struct health_options {
 /* 30 s, 5 s, 10 s, 3 failures, 24 h, 256, 0.85, 0.95, none. */
 void health_defaults(struct health_options *o);
 
+/* A component's shown state has changed, or it is forgotten (to HEALTH_UNKNOWN). Texts are
+ * good during the call. */
+struct health_move {
+    uint32_t part;   /* index of its record */
+    unsigned domain; /* HEALTH_ACTIVE: it is a check */
+    struct str service, component, message;
+    enum health_state from, to;
+};
+/* Called inside an open batch: it may note, and change nothing of the store. */
+typedef void health_moved(void *arg, const struct health_move *m);
+
+/* An active check as a component. Its rules have no interval: we do not miss our own. */
+struct health_check {
+    struct str service, name;
+    unsigned failures, successes; /* in a row */
+};
+
 struct health_watch {
     struct store *st;
     struct own *own; /* for mcptally_components; NULL: not kept up */
     struct health_options options;
-    uint64_t since;                       /* mono ns when this daemon began to listen */
-    uint32_t tick_at;                     /* component that the next tick looks at */
-    unsigned count[HEALTH_UNHEALTHY + 1]; /* components by shown state */
-    unsigned domain_count[DOMAINS_MAX];   /* and by domain */
+    uint64_t since;                           /* mono ns when this daemon began to listen */
+    uint32_t tick_at;                         /* component that the next tick looks at */
+    unsigned count[HEALTH_UNHEALTHY + 1];     /* components by shown state */
+    unsigned domain_count[HEALTH_ACTIVE + 1]; /* and by domain */
+    health_moved *moved;                      /* NULL: nobody asks */
+    void *moved_arg;
     struct event event;
     uint64_t copy[RING_COPY / sizeof(uint64_t)];
 };
@@ -56,6 +79,21 @@ bool health_watch_step(struct health_watch *w, unsigned records, struct when now
 /* Looks at up to `units` components for silence, recovery and expiry; to be
  * called about once a second. True when it wants to go on at once. */
 bool health_watch_tick(struct health_watch *w, unsigned units, struct when now);
+
+/* A check has a result, which counts as a report does. HEALTH_UNHEALTHY is a failure. The
+ * shown state before and after; no room for its component: both HEALTH_UNKNOWN. */
+struct health_change {
+    enum health_state from, to;
+};
+struct health_change health_watch_result(struct health_watch *w, const struct health_check *c,
+                                         enum health_state state, struct str message,
+                                         struct when now);
+
+/* Forgets the components of checks that are not among these any more. */
+void health_watch_checks(struct health_watch *w, const struct health_check *all, unsigned n);
+
+/* Tells `moved` of every component that is unhealthy now: of what the store had. */
+void health_watch_recall(struct health_watch *w);
 
 enum health_status { HEALTH_PASS, HEALTH_WARN, HEALTH_FAIL }; /* worst last */
 

@@ -2,7 +2,8 @@
 
 #include <assert.h>
 
-enum { FAILURES_MAX = UINT16_MAX, MISSED_MAX = UINT8_MAX }; /* what the store has room for */
+/* What the store has room for. */
+enum { FAILURES_MAX = UINT16_MAX, MISSED_MAX = UINT8_MAX, SUCCESSES_MAX = UINT8_MAX };
 
 enum health_state part_shown(enum part_phase phase)
 {
@@ -46,7 +47,8 @@ static bool well(const struct part *p)
 
 static void recovered(struct part *p, const struct part_rules *r, uint64_t now)
 {
-    if (p->phase == PART_RECOVERING && p->missed == 0 && now - p->changed >= r->recovery)
+    if (p->phase == PART_RECOVERING && p->missed == 0 && now - p->changed >= r->recovery &&
+        p->successes >= r->successes)
         part_set_state(p, PART_HEALTHY, now);
 }
 
@@ -72,6 +74,9 @@ void part_report(struct part *p, const struct part_rules *r, enum health_state s
     p->missed = 0;
     if (state != HEALTH_UNHEALTHY)
         p->failures = 0;
+    p->successes = state != HEALTH_HEALTHY        ? 0
+                   : p->successes < SUCCESSES_MAX ? p->successes + 1
+                                                  : SUCCESSES_MAX;
     switch (state) {
     case HEALTH_UNKNOWN:
         part_set_state(p, well(p) ? PART_NEW : PART_DEGRADED, now);

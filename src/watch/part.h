@@ -28,10 +28,11 @@ enum part_phase {
 };
 
 struct part_rules {
-    uint64_t interval; /* ns from one report to the next */
-    uint64_t timeout;  /* ns that one may come late */
-    uint64_t recovery; /* ns */
-    unsigned failures; /* in a row that make it unhealthy; at least 1 */
+    uint64_t interval;  /* ns from one report to the next */
+    uint64_t timeout;   /* ns that one may come late */
+    uint64_t recovery;  /* ns */
+    unsigned failures;  /* in a row that make it unhealthy; at least 1 */
+    unsigned successes; /* in a row that end the recovery, beside the time; 0 and 1 alike */
 };
 
 struct part {
@@ -39,6 +40,7 @@ struct part {
     enum health_state reported; /* in the newest report */
     unsigned failures;          /* in a row, missing reports included */
     unsigned missed;            /* reports missing since the newest one */
+    unsigned successes;         /* good reports in a row */
     uint64_t heard;             /* mono ns of the newest report */
     uint64_t changed;           /* mono ns when it entered the phase */
 };

@@ -6,7 +6,7 @@ from tree import code_lines, files, lines, module
 
 FLOORS = {"base": 0, "model": 1, "wire": 1, "otlp": 1, "store": 2, "mcp": 2, "spool": 2,
           "pipeline": 3, "watch": 3, "format": 3, "forward": 3, "intake": 4, "serve": 4,
-          "gate": 4, "helper": 4, "export": 4, "daemon": 5}
+          "gate": 4, "helper": 4, "export": 4, "probe": 4, "daemon": 5}
 # Rooms beside the house: what each may include.
 ANNEXES = {"client": {"client", "wire", "model", "base"},
            "cli": {"cli", "client", *FLOORS} - {"daemon", "intake"}}

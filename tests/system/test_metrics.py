@@ -217,9 +217,20 @@ def page_of(path):
     return {name: (kind, labels.split()) for name, kind, labels in rows}
 
 
-def test_the_manual_names_every_metric(daemon):
-    """The page, against a daemon that has had a producer, by name, type and labels."""
-    wire.Producer(daemon.socket).greet(service="test")
+def test_the_manual_names_every_metric(new_daemon, tmp_path):
+    """The page, against a daemon that has a producer, a check and an action, by name, type and
+    labels."""
+    daemon = new_daemon()
+    daemon.config = tmp_path / "config.yaml"
+    daemon.config.write_text("""
+checks: [{name: here, kind: process, pid_file: /nowhere}]
+recovery: {actions: [{name: none, on: here, reset_domain: 0}]}
+""")
+    daemon.start()
+    producer = wire.Producer(daemon.socket)
+    producer.greet(service="test")
+    until(lambda: ("mcptally_observed_processes", ()) in daemon.metrics()
+          and daemon.metrics()["mcptally_observed_processes", ()] == 1, "our own process")
     documented = page_of(ROOT / "man" / "mcptally-metrics.7")
     shown = {}
     for family in text.text_string_to_metric_families(daemon.get("/metrics").text):

@@ -19,6 +19,8 @@ static struct serve_env env;
 static struct pages *pages;
 static struct verdict verdict;
 static struct health_page health;
+static const struct system_figures figures = {
+    .memory_used = 1, .memory_limit = 2, .processes = 3, .resident = 4, .cpus = 5};
 static struct http_server *server;
 static struct control_options options;
 static struct control *control;
@@ -66,6 +68,7 @@ static void setup(void)
     verdict_add(&verdict, "intake", GATE_READY | GATE_STARTUP);
     verdict_add(&verdict, "memory", 0);
     health_page_init(&health, &verdict, &ms.st, "1.2.3", clock_now().mono);
+    health.system = &figures;
     snprintf(path, sizeof path, "/tmp/test-control-%d", (int)getpid());
     unlink(path);
     options = (struct control_options){.listen_fd = listen_at(path),

@@ -10,7 +10,7 @@
 
 /* ---- part ---- */
 
-static const struct part_rules rules = {30 * NS_PER_S, 5 * NS_PER_S, 10 * NS_PER_S, 3};
+static const struct part_rules rules = {30 * NS_PER_S, 5 * NS_PER_S, 10 * NS_PER_S, 3, 1};
 
 /* Every pair of phases; a change of the table is a change of this test. */
 START_TEST(moves)
