@@ -58,9 +58,10 @@ static void take(const struct auditor *a, struct auditor_act *to, const struct a
 static void tell(const struct auditor_act *act)
 {
     log_with(LOG_LEVEL_INFO, "audit",
-             LOG_FIELDS(LOG_TEXT("object", act->object), LOG_TEXT("outcome", act->outcome),
-                        LOG_U64("uid", act->who.uid), LOG_U64("pid", act->who.pid)),
-             "%s", act->what);
+             LOG_FIELDS(LOG_TEXT("what", act->what), LOG_TEXT("object", act->object),
+                        LOG_TEXT("outcome", act->outcome), LOG_U64("uid", act->who.uid),
+                        LOG_U64("pid", act->who.pid)),
+             "%s%s%s: %s", act->what, *act->object ? " " : "", act->object, act->outcome);
 }
 
 static const char *text_or_null(const char *text)

@@ -1,6 +1,8 @@
 #include "daemon/bound.h"
 
-#include "helper/helper.h"
+#include "daemon/appender.h"
+#include "daemon/journal.h"
+#include "daemon/spout.h"
 #include "intake/conn.h"
 #include "serve/throttle.h"
 #include "pipeline/link.h"
@@ -61,6 +63,7 @@ void bound_print(FILE *to, const struct config *c)
         {"forwarding", lanes(c), lane_bytes(c)},
         {"helper", 1, HELPER_BYTES},
         {"access", 1, ACCESS_BYTES},
+        {"log lines", 1, SPOUT_BYTES + JOURNAL_BYTES + HELPER_LINE_FILES * APPENDER_BYTES},
         {"program", 1, BASE_BYTES},
     };
     uint64_t sum = 0;

@@ -104,6 +104,14 @@ def test_who_may_not_is_refused_and_written_down(new_daemon):
     assert one.metrics()[("mcptally_control_refused_total", ())] == 1
 
 
+def test_a_store_that_is_set_aside(daemon):
+    daemon.kill()
+    daemon.store.write_bytes(b"x" * 65536)
+    daemon.start()
+    wait_for(daemon, "store.set_aside")
+    assert ("store.set_aside", str(daemon.store), "done") in acts(daemon)
+
+
 # ---- the chain ----
 
 def test_a_whole_chain_over_restarts_and_kills(daemon):
@@ -246,7 +254,7 @@ def test_a_file_that_cannot_be_written(new_daemon):
     until(lambda: check() == "warn", "the warning")
     assert one.get("/health/ready", "health").status == 200
     until(lambda: one.metrics()[("mcptally_audit_failures_total", ())] > 0, "the count")
-    assert one.log().count('"sampling.set"') == 10
+    assert one.log().count('"what":"sampling.set"') == 10
     assert one.log().count("cannot be written") == 1
     one.state.unlink()
     wait_for(one, "sampling.set", 10)
