@@ -27,7 +27,8 @@
     X(SESSIONS_FULL, "sessions_full", "the store has no room for another session")                 \
     X(TORN, "torn", "a record that its dead producer did not finish")                              \
     X(BOUNDS_MISMATCH, "bounds_mismatch", "a histogram has other bounds than its metric")          \
-    X(RING_SHARE, "ring_share", "the domain has more than its share of a ring that is not read")   \
+    X(RING_SHARE, "ring_share",                                                                    \
+      "the domain has more than its share of what a ring's readers have not read")                 \
     X(DOMAIN_CLOSED, "domain_closed", "the domain's breaker is open, or it is drained")
 
 enum drop_reason {

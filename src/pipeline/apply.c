@@ -56,13 +56,13 @@ static void finish(struct link *l, struct apply *a, uint64_t items, uint64_t app
 }
 
 /* Before an item that goes into a ring: the tail moves in a commit of its own. False when
- * it would cost other domains records that are not read yet. */
+ * the domain gets no more in. */
 static bool make_room(struct link *l, enum store_ring_id ring, struct apply *a)
 {
-    if (ring_has_room(l->pl->st, ring))
-        return true;
     if (!ring_share_allows(l->pl, ring, l->domain))
         return false;
+    if (ring_has_room(l->pl->st, ring))
+        return true;
     settle(l, a);
     ring_make_room(l->pl->st, ring);
     return true;

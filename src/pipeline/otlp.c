@@ -85,10 +85,10 @@ static void finish(struct otlp_request *r, int why)
 
 bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring)
 {
-    if (ring_has_room(r->pl->st, ring))
-        return true;
     if (!ring_share_allows(r->pl, ring, r->domain))
         return false;
+    if (ring_has_room(r->pl->st, ring))
+        return true;
     otlp_settle(r);
     ring_make_room(r->pl->st, ring);
     return true;

@@ -72,8 +72,8 @@ struct otlp_request {
 /* Ends the open batch with the ledger in it. */
 void otlp_settle(struct otlp_request *r);
 
-/* Room for one record. Commits when the tail has to move. False when that would cost
- * other domains records that are not read yet. */
+/* Room for one record. Commits when the tail has to move. False when the
+ * domain gets no more into the ring. */
 bool otlp_make_room(struct otlp_request *r, enum store_ring_id ring);
 
 /* The item (the bytes of a Span, LogRecord or Metric) into a ring: redacted, with its

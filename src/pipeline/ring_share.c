@@ -4,6 +4,12 @@
 #include "store/read.h"
 #include "store/ring.h"
 
+enum {
+    EVEN_SLACK = 4,   /* a quarter more than even is clearly more */
+    LEFT_TIMES = 7,   /* one that floods alone leaves an eighth; at three quarters sampling falls */
+    JUDGE_SHARE = 64, /* of the ring is written between two looks */
+};
+
 void ring_share_tick(struct pipeline *pl, struct when now)
 {
     for (unsigned c = 0; c < CONSUMER_MAX; c++) {
@@ -33,16 +39,40 @@ static uint64_t unread(const struct pipeline *pl, enum store_ring_id ring)
     return oldest;
 }
 
-bool ring_share_allows(const struct pipeline *pl, enum store_ring_id ring, unsigned domain)
+_Static_assert(STORE_DOMAINS <= 64, "the bits of a word");
+
+/* Which domains get no more into a ring. What of a domain is unread is taken to be as much
+ * as of all. */
+static uint64_t judge(const struct pipeline *pl, enum store_ring_id ring)
 {
     const struct store *st = pl->st;
-    uint64_t all = 0, active = 0;
-    if (ring_keeps(st, ring, unread(pl, ring)))
-        return true;
+    const uint64_t size = ring_span(st, ring);
+    const uint64_t behind = st->head->ring[ring].head - unread(pl, ring);
+    const uint64_t left = behind < size ? size - behind : 0;
+    uint64_t all = 0, active = 0, refused = 0;
+    if (behind <= LEFT_TIMES * left)
+        return 0;
     for (unsigned d = 0; d < STORE_DOMAINS; d++) {
         all += ring_use(st, ring, d);
         active += ring_use(st, ring, d) > 0;
     }
-    /* A quarter more than even: domains that send alike do not refuse each other. */
-    return ring_use(st, ring, domain) * active <= all + all / 4;
+    for (unsigned d = 0; d < STORE_DOMAINS; d++) {
+        const uint64_t use = ring_use(st, ring, d);
+        const bool more_than_even = use * active > all + all / EVEN_SLACK;
+        if (more_than_even &&
+            (double)use * (double)behind > LEFT_TIMES * (double)left * (double)all)
+            refused |= UINT64_C(1) << d;
+    }
+    return refused;
+}
+
+bool ring_share_allows(struct pipeline *pl, enum store_ring_id ring, unsigned domain)
+{
+    const uint64_t head = pl->st->head->ring[ring].head, bit = UINT64_C(1) << domain;
+    uint64_t *refused = &pl->shares.ring[ring].refused;
+    if (head < pl->shares.ring[ring].judge_at && !(*refused & bit))
+        return true;
+    *refused = judge(pl, ring);
+    pl->shares.ring[ring].judge_at = head + ring_span(pl->st, ring) / JUDGE_SHARE;
+    return !(*refused & bit);
 }

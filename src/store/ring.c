@@ -76,13 +76,6 @@ bool ring_has_room(const struct store *st, enum store_ring_id ring)
     return capacity(st, ring) - (h->head - h->tail) >= room(st, ring);
 }
 
-bool ring_keeps(const struct store *st, enum store_ring_id ring, uint64_t cursor)
-{
-    const struct ring_head *h = &st->head->ring[ring];
-    const uint64_t kept = h->head - (cursor > h->tail ? cursor : h->tail);
-    return capacity(st, ring) >= kept + room(st, ring) + ROOM_AHEAD + record_max(st, ring);
-}
-
 void ring_make_room(struct store *st, enum store_ring_id ring)
 {
     struct ring_head *h = &st->head->ring[ring];

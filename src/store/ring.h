@@ -29,9 +29,6 @@ uint64_t ring_span(const struct store *st, enum store_ring_id ring);
 /* Whether one more record of any size fits without moving the tail. */
 bool ring_has_room(const struct store *st, enum store_ring_id ring);
 
-/* Whether making room, when there is none, leaves what lies from `cursor` on. */
-bool ring_keeps(const struct store *st, enum store_ring_id ring, uint64_t cursor);
-
 /* Bytes of the records that a domain has in the ring; and their count made anew. */
 uint64_t ring_use(const struct store *st, enum store_ring_id ring, unsigned domain);
 void ring_count_all(struct store *st, enum store_ring_id ring);

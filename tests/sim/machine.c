@@ -72,6 +72,8 @@ bool sim_store_logs(const struct store *st, uint64_t offset)
                            sizeof(struct ring_consumer_head));
     case MUTANT_STREAMS:
         return !inside(st, offset, SECTION_STREAMS);
+    case MUTANT_DOMAINS:
+        return !inside(st, offset, SECTION_DOMAINS);
     case MUTANT_NONE:
     case MUTANT_MAX:
         break;

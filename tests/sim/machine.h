@@ -45,7 +45,8 @@ struct cable {
     X(BUCKETS, "buckets")                                                                          \
     X(RINGS, "rings")                                                                              \
     X(FOLLOWER, "follower")                                                                        \
-    X(STREAMS, "streams")
+    X(STREAMS, "streams")                                                                          \
+    X(DOMAINS, "domains")
 
 enum mutant {
 #define X(sym, word) MUTANT_##sym,
