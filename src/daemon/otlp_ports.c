@@ -83,6 +83,7 @@ int otlp_ports_start(struct otlp_ports *p, const struct serve_env *env, const st
         return -ERR_NOMEM;
     env->pl->refresh = refresh;
     env->pl->refresh_arg = p;
+    p->in.guard = guard;
     p->grpc = start_grpc(p, env, c, passed);
     p->http = p->grpc ? start_http(p, env, c, passed, guard) : NULL;
     return p->http ? 0 : -ERR_NOMEM;

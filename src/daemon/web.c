@@ -105,7 +105,8 @@ void web_warn(const struct config *c, const char *used, struct buf *to)
     warn_port(to, "listen.metrics", c->listen_metrics, tls, asks || verified);
     warn_port(to, "listen.health", c->listen_health, tls && c->web_health_tls,
               (asks && c->web_health_authentication) || (verified && c->web_health_tls));
-    warn_port(to, "listen.otlp_grpc", c->listen_otlp_grpc, false, false);
+    warn_port(to, "listen.otlp_grpc", c->listen_otlp_grpc, tls && c->otlp_web,
+              c->otlp_web && (asks || verified));
     warn_port(to, "listen.otlp_http", c->listen_otlp_http, tls && c->otlp_web,
               c->otlp_web && (asks || verified));
     config_free(w);

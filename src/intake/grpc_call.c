@@ -1,9 +1,12 @@
 #include "intake/grpc_call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "model/text.h"
 
+enum { AUTHORIZATION_MAX = 2048 }; /* no user's name and password are longer */
 enum { HEADER_OVERHEAD = 32 /* RFC 9113, 6.5.2 */, TEXT_MAX = 4096, PERCENT_MAX = 1024 };
 
 /* ---- the request ---- */
@@ -45,6 +48,20 @@ static enum grpc_encoding encoding_of(struct str name)
     return str_eq(name, STR("gzip")) ? GRPC_GZIP : GRPC_OTHER;
 }
 
+void grpc_call_forget(struct grpc_call *c)
+{
+    if (c->authorization)
+        explicit_bzero(c->authorization, strlen(c->authorization));
+    free(c->authorization);
+    c->authorization = NULL;
+}
+
+static void keep_authorization(struct grpc_call *c, struct str value)
+{
+    grpc_call_forget(c);
+    c->authorization = strndup(value.p, value.n);
+}
+
 void grpc_call_header(struct grpc_call *c, struct str name, struct str value)
 {
     c->header_bytes += name.n + value.n + HEADER_OVERHEAD;
@@ -56,6 +73,8 @@ void grpc_call_header(struct grpc_call *c, struct str name, struct str value)
         c->grpc_type = is_grpc(value);
     else if (str_eq(name, STR("grpc-encoding")))
         c->encoding = encoding_of(value);
+    else if (str_eq(name, STR("authorization")) && value.n < AUTHORIZATION_MAX)
+        keep_authorization(c, value);
     else if (str_eq(name, STR("grpc-timeout")))
         c->bad_timeout = !grpc_timeout_read(value, &c->timeout);
 }

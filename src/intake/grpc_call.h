@@ -7,6 +7,7 @@
 
 #include "intake/otlp_intake.h"
 #include "otlp/grpc.h"
+#include "serve/access.h"
 
 enum grpc_method {
     METHOD_TRACES = OTLP_TRACES,
@@ -36,6 +37,10 @@ struct grpc_call {
     size_t header_bytes;
     bool posted, grpc_type; /* :method POST, content-type application/grpc */
     bool bad_timeout;
+    char *authorization; /* the header, until it is judged; NULL: none */
+    bool asking;         /* who it is from is being found out */
+    bool ended;          /* all of it came meanwhile */
+    struct access_wait who;
     enum grpc_method method;
     enum grpc_encoding encoding;
     uint64_t timeout; /* ns, from grpc-timeout; 0: none */
@@ -48,6 +53,9 @@ struct grpc_call {
 
 /* Takes a header of the request. */
 void grpc_call_header(struct grpc_call *c, struct str name, struct str value);
+
+/* Forgets what it says of who it is from. */
+void grpc_call_forget(struct grpc_call *c);
 
 /* Answers that are no gRPC: a status and nothing else. */
 int grpc_answer_http(struct grpc_call *c, nghttp2_session *h2, const char *status);

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gate/gate.h"
 #include "intake/otlp_grpc.h"
+#include "serve/http.h"
 #include "store/commit.h"
 
 enum {
@@ -350,12 +352,13 @@ static bool make_events(struct grpc_conn *c, struct event_base *base)
     return c->readable && c->writable && c->timer;
 }
 
-static bool make_conn(struct grpc_server *s, int fd, uint64_t now)
+static bool make_conn(struct grpc_server *s, int fd, const struct client_address *from,
+                      uint64_t now)
 {
     struct grpc_conn *c = calloc(1, sizeof *c);
     if (!c)
         return false;
-    const struct grpc_session_hooks hooks = {.wake = on_wake, .arg = c};
+    const struct grpc_session_hooks hooks = {.wake = on_wake, .arg = c, .from = *from};
     c->magic = CONN_MAGIC;
     c->fd = fd;
     c->lowat = 1;
@@ -408,7 +411,7 @@ static bool make_room(struct grpc_server *s, uint64_t now)
     return true;
 }
 
-static void welcome(struct grpc_server *s, int fd, uint64_t now)
+static void welcome(struct grpc_server *s, int fd, const struct client_address *from, uint64_t now)
 {
     const int yes = 1;
     if (s->n >= s->limit) {
@@ -419,7 +422,7 @@ static void welcome(struct grpc_server *s, int fd, uint64_t now)
         }
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (!make_conn(s, fd, now))
+    if (!make_conn(s, fd, from, now))
         close(fd);
 }
 
@@ -436,11 +439,27 @@ static void rest(struct grpc_server *s)
     s->dry = true;
 }
 
+/* The gate speaks TLS for us, when that is what is spoken. */
+static int plain_of(struct grpc_server *s, int fd)
+{
+    const struct http_guard *g = s->in->guard;
+    const int plain = g && g->gate ? gate_connect(g->gate, fd, GATE_HTTP2) : fd;
+    if (plain < 0)
+        otlp_refused(s->in, OWN_LIMIT_GATE);
+    return plain;
+}
+
 static bool accept_one(struct grpc_server *s, uint64_t now)
 {
-    const int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    struct client_address from;
+    socklen_t size = sizeof peer;
+    const int fd = accept4(s->fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-        welcome(s, fd, now);
+        client_address_of(&from, (const struct sockaddr *)&peer);
+        const int plain = plain_of(s, fd);
+        if (plain >= 0)
+            welcome(s, plain, &from, now);
         return true;
     }
     if (errno == ECONNABORTED || errno == EINTR)

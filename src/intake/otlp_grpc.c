@@ -6,6 +6,7 @@
 #include "base/blocks.h"
 #include "intake/grpc_call.h"
 #include "otlp/gzip.h"
+#include "serve/http.h"
 #include "store/commit.h"
 
 enum {
@@ -79,6 +80,9 @@ static void close_call(struct grpc_call *c)
             otlp_intake_count(s->in, OTLP_GRPC, (enum otlp_signal)c->method, RPC_CANCELLED);
         otlp_job_abandon(c->job);
     }
+    if (c->asking)
+        access_forget(s->in->guard->access, &c->who);
+    grpc_call_forget(c);
     forget_message(c);
     buf_fini(&c->reply);
     TAILQ_REMOVE(&s->calls, c, link);
@@ -135,6 +139,13 @@ static void refuse_for_room(struct grpc_call *c)
     answer_status(c, RPC_RESOURCE_EXHAUSTED, STR("too many messages at once"), OTLP_RETRY_NS);
 }
 
+static void give_back(struct grpc_call *c)
+{
+    if (c->withheld)
+        (void)nghttp2_session_consume(c->session->h2, c->id, c->withheld);
+    c->withheld = 0;
+}
+
 /* ---- a request: head, body, end ---- */
 
 /* What the head alone is reason enough to refuse; true when it was. */
@@ -160,6 +171,48 @@ static bool refuse_head(struct grpc_call *c)
     return c->state == CALL_ANSWERED;
 }
 
+static void end_body(struct grpc_call *c);
+
+/* What comes meanwhile is gathered. A call that has been answered for another reason stays
+ * so. */
+static void judge(struct grpc_call *c, enum access_verdict v)
+{
+    if (c->state != CALL_BODY || v == ACCESS_GRANTED)
+        return;
+    if (v == ACCESS_DENIED)
+        refuse(c, OWN_LIMIT_UNAUTHORIZED, RPC_UNAUTHENTICATED, STR("who are you?"), 0);
+    else if (v == ACCESS_BUSY)
+        answer_status(c, RPC_UNAVAILABLE, STR("too many passwords are being checked"),
+                      OTLP_RETRY_NS);
+}
+
+static void on_verdict(struct access_wait *w, enum access_verdict v)
+{
+    struct grpc_call *c = (void *)((char *)w - offsetof(struct grpc_call, who));
+    struct grpc_session *s = c->session;
+    s->now = clock_now().mono;
+    c->asking = false;
+    judge(c, v);
+    if (c->state == CALL_BODY && c->ended)
+        end_body(c);
+    give_back(c);
+    s->hooks.wake(s->hooks.arg);
+}
+
+/* Health is for everybody, as it is over HTTP. */
+static void ask_who(struct grpc_call *c)
+{
+    const struct http_guard *g = c->session->in->guard;
+    if (!g || !g->authenticate || c->method == METHOD_HEALTH)
+        return;
+    c->who.done = on_verdict;
+    const enum access_verdict v =
+        access_ask(g->access, c->authorization, &c->session->hooks.from, &c->who);
+    c->asking = v == ACCESS_LATER;
+    judge(c, v);
+    grpc_call_forget(c);
+}
+
 static void begin_body(struct grpc_call *c)
 {
     const struct otlp_intake_options *o = &c->session->in->options;
@@ -172,6 +225,7 @@ static void begin_body(struct grpc_call *c)
     if (c->caller && c->caller < c->deadline)
         c->deadline = c->caller;
     grpc_message_init(&c->message, c->method == METHOD_HEALTH ? HEALTH_MESSAGE : o->message);
+    ask_who(c);
 }
 
 static void take_body(struct grpc_call *c, const uint8_t *p, size_t n)
@@ -270,13 +324,6 @@ static void end_body(struct grpc_call *c)
 }
 
 /* ---- flow control ---- */
-
-static void give_back(struct grpc_call *c)
-{
-    if (c->withheld)
-        (void)nghttp2_session_consume(c->session->h2, c->id, c->withheld);
-    c->withheld = 0;
-}
 
 /* Another message needs the room; perhaps one of another connection. */
 static void displace(void *arg)
@@ -409,7 +456,10 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
         return 0;
     if (c->state == CALL_HEAD)
         begin_body(c);
-    if (c->state == CALL_BODY && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (c->state != CALL_BODY || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    c->ended = true;
+    if (!c->asking)
         end_body(c);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "intake/otlp_intake.h"
+#include "serve/address.h"
 
 enum {
     GRPC_HEADER_LIST = 8192,  /* bytes of one request's headers: else they fill memory */
@@ -30,6 +31,7 @@ struct grpc_session;
 struct grpc_session_hooks {
     void (*wake)(void *arg); /* there is something to send, or the session is over */
     void *arg;
+    struct client_address from;
 };
 
 /* NULL when memory is out. */

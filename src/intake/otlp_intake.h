@@ -45,11 +45,14 @@ TAILQ_HEAD(otlp_lanes, otlp_lane);
 
 typedef void otlp_hook(void *arg);
 
+struct http_guard;
+
 struct otlp_intake {
     struct event_base *base;
     struct pipeline *pl;
     struct otlp_intake_options options;
-    struct otlp_budget budget; /* of options.buffer */
+    const struct http_guard *guard; /* who may ask over gRPC; borrowed, NULL: everybody */
+    struct otlp_budget budget;      /* of options.buffer */
     struct otlp_lanes lanes;
     struct otlp_lane orphans; /* jobs whose connection is gone */
     unsigned njobs;

@@ -133,19 +133,22 @@ enum {
     X("RESOURCE_EXHAUSTED", 8)                                                                     \
     X("UNIMPLEMENTED", 12)                                                                         \
     X("INTERNAL", 13)                                                                              \
-    X("UNAVAILABLE", 14)
+    X("UNAVAILABLE", 14)                                                                           \
+    X("UNAUTHENTICATED", 16)
 
 /* The limits of the OTLP ports. X(SYMBOL, "word") */
 #define OWN_LIMIT_TABLE(X)                                                                         \
-    X(BUFFER_FULL, "buffer")      /* the budget of messages is used up */                          \
-    X(MESSAGE_SIZE, "message")    /* a message is too large, or would be unpacked */               \
-    X(HEADER_SIZE, "headers")     /* or its headers are */                                         \
-    X(CONNECTIONS, "connections") /* there are as many as there may be */                          \
-    X(DESCRIPTORS, "descriptors") /* none is left */                                               \
-    X(SLOW, "time")               /* a request, or the reading of its answer, takes too long */    \
-    X(FLOOD, "flood")             /* resets, pings or settings without end */                      \
-    X(PROTOCOL, "protocol")       /* what HTTP/2 does not allow */                                 \
-    X(METHOD, "method")           /* a method that is not served */
+    X(BUFFER_FULL, "buffer")        /* the budget of messages is used up */                        \
+    X(MESSAGE_SIZE, "message")      /* a message is too large, or would be unpacked */             \
+    X(HEADER_SIZE, "headers")       /* or its headers are */                                       \
+    X(CONNECTIONS, "connections")   /* there are as many as there may be */                        \
+    X(DESCRIPTORS, "descriptors")   /* none is left */                                             \
+    X(SLOW, "time")                 /* a request, or the reading of its answer, takes too long */  \
+    X(FLOOD, "flood")               /* resets, pings or settings without end */                    \
+    X(PROTOCOL, "protocol")         /* what HTTP/2 does not allow */                               \
+    X(METHOD, "method")             /* a method that is not served */                              \
+    X(UNAUTHORIZED, "unauthorized") /* no right password or token */                               \
+    X(GATE, "tls")                  /* the process that speaks TLS is not there or too busy */
 
 enum own_limit {
 #define X(sym, word) OWN_LIMIT_##sym,

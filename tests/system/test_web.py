@@ -301,6 +301,37 @@ def test_otlp_with_tls_and_a_token(start, certificates):
     daemon.check_accounting()
 
 
+def test_otlp_over_grpc_with_tls_and_a_password(start, certificates):
+    """A real gRPC client, which asks for h2 by ALPN."""
+    grpc = pytest.importorskip("grpc")
+    daemon = start(tls(certificates) + users(cost=10) + tokens(), otlp__web="true")
+    trusted = grpc.ssl_channel_credentials((certificates / "ca.crt").read_bytes())
+    export = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    with grpc.secure_channel(daemon.address("otlp_grpc"), trusted) as channel:
+        def ask(authorization, path=export, body=b""):
+            metadata = [("authorization", authorization)] if authorization else []
+            try:
+                return channel.unary_unary(path)(body, metadata=metadata, timeout=DEADLINE)
+            except grpc.RpcError as error:
+                return error.code().name
+        basic = lambda text: "Basic " + base64.b64encode(text.encode()).decode()
+        assert ask(None) == "UNAUTHENTICATED"
+        assert ask("Bearer x") == "UNAUTHENTICATED"
+        assert ask(f"Bearer {TOKEN}") == b""
+        assert ask(basic(f"alice:{PASSWORD}")) == b"", "found out while the message came"
+        assert ask(basic(f"alice:{PASSWORD}")) == b""
+        assert ask(basic("alice:wrong"), body=b"x" * 100000) == "UNAUTHENTICATED"
+        assert ask(None, path="/grpc.health.v1.Health/Check") == b"\x08\x01"
+    with grpc.insecure_channel(daemon.address("otlp_grpc")) as channel:
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary(export)(b"", timeout=5)
+    found = control_metrics(daemon)
+    assert found[("mcptally_otlp_refused_total", (("limit", "unauthorized"),))] == 3
+    assert found[("mcptally_otlp_requests_total", (("code", "UNAUTHENTICATED"),
+                  ("protocol", "grpc"), ("signal", "traces")))] == 3
+    daemon.check_accounting()
+
+
 # ---- changes ----
 
 def test_changes_are_read_and_faults_are_not(start, certificates):
