@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ACCEPTS = 64, REST_MS = 100, ACCEPTOR_MAGIC = 0x61636370 };
+enum { REST_MS = 100, ACCEPTOR_MAGIC = 0x61636370 };
 
 struct acceptor {
     unsigned magic;
@@ -72,7 +72,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     (void)what;
     assert(a->magic == ACCEPTOR_MAGIC);
     const uint64_t began = clock_now().mono;
-    for (int i = 0; i < ACCEPTS && accept_one(a); i++)
+    for (unsigned i = 0; i < a->owner.at_once && accept_one(a); i++)
         ;
     serve_spent(&a->env, began);
 }

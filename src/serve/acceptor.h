@@ -1,6 +1,6 @@
 /* acceptor: takes connections off a listening socket, for who wants them. Floor 4.
  *
- * At most 64 a wakeup. When descriptors or memory are out it rests for 100 ms, because a
+ * A bounded number a wakeup. When descriptors or memory are out it rests for 100 ms, because a
  * listener that is ready and cannot be accepted from would spin; a descriptor in reserve
  * lets one connection be taken and closed before, so that its peer does not wait. When its
  * owner is full it stops until it is told that there is room. */
@@ -18,6 +18,7 @@ struct acceptor_owner {
     bool (*take)(void *arg, int fd, const struct sockaddr_storage *from, socklen_t size);
     void (*dry)(void *arg); /* it rests; NULL: nobody wants to know */
     void *arg;
+    unsigned at_once; /* connections that one wakeup takes, 1 to 64 */
 };
 
 struct acceptor;

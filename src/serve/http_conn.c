@@ -275,6 +275,14 @@ static bool make_events(struct http_server *s)
     return event_add(s->ready, NULL) == 0;
 }
 
+/* Fewer than there is room for: who comes makes room for itself, and who came in the same
+ * wakeup has not been listened to yet. */
+static unsigned accepts_at_once(const struct http_options *o)
+{
+    const unsigned n = o->connections / 4;
+    return n < 1 ? 1 : n < 64 ? n : 64;
+}
+
 struct http_server *http_server_new(const struct serve_env *env, const struct http_options *o,
                                     int listen_fd)
 {
@@ -289,7 +297,8 @@ struct http_server *http_server_new(const struct serve_env *env, const struct ht
     buf_init(&s->text, HTTP_TEXT);
     for (int i = 0; i < PHASE_MAX; i++)
         TAILQ_INIT(&s->phases[i]);
-    const struct acceptor_owner owner = {.take = on_accepted, .dry = on_dry, .arg = s};
+    const struct acceptor_owner owner = {
+        .take = on_accepted, .dry = on_dry, .arg = s, .at_once = accepts_at_once(&s->o)};
     s->acceptor = acceptor_new(env, listen_fd, &owner);
     s->mhd = start_mhd(s);
     if (s->acceptor && s->mhd && make_events(s))
