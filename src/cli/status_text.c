@@ -210,6 +210,24 @@ static void add_reasons(struct buf *to, const char *name, const json_t *counts)
     buf_addc(to, '\n');
 }
 
+/* A domain that is not served, and why. */
+static void add_unserved(struct buf *to, const json_t *row)
+{
+    const bool closed = str_eq(text(row, "breaker"), STR("closed"));
+    const bool drained = json_is_true(json_object_get(row, "drained"));
+    if (text(row, "breaker").n == 0 || (closed && !drained))
+        return;
+    add_label(to, "");
+    buf_addf(to, "domain %llu is ", (unsigned long long)number(row, "domain"));
+    if (json_is_true(json_object_get(row, "set_aside")))
+        buf_adds(to, "set aside, daemons died of it: ");
+    if (!closed) {
+        buf_adds(to, "refused, its breaker is ");
+        plain_add(to, text(row, "breaker"));
+    }
+    buf_adds(to, drained ? closed ? "drained\n" : ", and it is drained\n" : "\n");
+}
+
 static void add_items(struct buf *to, const json_t *s, bool colour)
 {
     static const char *const head[] = {"received", "applied", "dropped", "duplicates", NULL};
@@ -223,6 +241,7 @@ static void add_items(struct buf *to, const json_t *s, bool colour)
         snprintf(name, sizeof name, "domain %llu", (unsigned long long)number(row, "domain"));
         add_account(to, name, row, colour);
     }
+    json_array_foreach(json_object_get(s, "domains"), i, row) add_unserved(to, row);
     add_reasons(to, "dropped", json_object_get(accounting, "dropped"));
     add_reasons(to, "producers'", json_object_get(s, "producer_lost"));
 }

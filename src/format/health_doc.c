@@ -137,7 +137,7 @@ static void put_ledgers(struct json_writer *j, const struct store *st)
     struct census census;
     ledger_read(st, &ledger);
     census_take(st, &census);
-    ledger_put_domains(j, "domains", &ledger);
+    ledger_put_domains(j, "domains", st, &ledger);
     census_put(j, "sessions", &census);
     ledger_put_account(j, "accounting", &ledger.all);
     ledger_put_consumers(j, "consumers", st);

@@ -117,7 +117,8 @@ void ledger_put_account(struct json_writer *j, const char *key, const struct acc
     json_end_object(j);
 }
 
-void ledger_put_domains(struct json_writer *j, const char *key, const struct ledger *l)
+void ledger_put_domains(struct json_writer *j, const char *key, const struct store *st,
+                        const struct ledger *l)
 {
     json_put_array(j, key);
     for (unsigned d = 0; d < DOMAINS_MAX; d++) {
@@ -126,6 +127,9 @@ void ledger_put_domains(struct json_writer *j, const char *key, const struct led
         json_put_object(j, NULL);
         json_put_u64(j, "domain", d);
         json_put_u64(j, "connections", l->domains[d].connections);
+        json_put_text(j, "breaker", domain_state_name(domain_state(st, d)));
+        json_put_bool(j, "drained", domain_drained(st, d));
+        json_put_bool(j, "set_aside", domain_aside(st, d));
         put_sums(j, &l->domains[d]);
         json_end_object(j);
     }

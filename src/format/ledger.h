@@ -26,8 +26,10 @@ void ledger_read(const struct store *st, struct ledger *out);
 /* {"received":..,"applied":..,"dropped":{reason:..},"duplicates":..} */
 void ledger_put_account(struct json_writer *j, const char *key, const struct account *a);
 
-/* An array of the used domains' accounts, each with "domain" and "connections". */
-void ledger_put_domains(struct json_writer *j, const char *key, const struct ledger *l);
+/* An array of the used domains' accounts, each with "domain", "connections" and what may
+ * keep it from being served. */
+void ledger_put_domains(struct json_writer *j, const char *key, const struct store *st,
+                        const struct ledger *l);
 
 /* {reason:..} */
 void ledger_put_lost(struct json_writer *j, const char *key, const struct ledger *l);

@@ -105,7 +105,7 @@ void status_document(struct buf *to, const struct store *st, const struct status
     json_put_u64(&j, "series", series_count(st));
     json_put_u64(&j, "metrics", st->head->table[TABLE_METRICS].live);
     put_store(&j, st, info, &ledger);
-    ledger_put_domains(&j, "domains", &ledger);
+    ledger_put_domains(&j, "domains", st, &ledger);
     if (info->sampling)
         sampling_doc(&j, "sampling", info->sampling);
     if (info->more.put)

@@ -191,6 +191,7 @@ def test_command_lists_shows_and_resets(one):
     assert bad["breaker"]["cause"] == "faults" and bad["breaker"]["left_seconds"] > 200
     assert bad["accounting"]["dropped"]["malformed"] >= 100
     assert bad["availability"]["1h"] <= 1 and bad["refused"] >= 1
+    assert "domain 3 is refused, its breaker is open" in command.ok("status", *command.at(one))
     text = command.ok("domain", *command.at(one))
     assert re.search(r"^ +3  open: faults", text, re.M) and re.search(r"^ +4  closed", text, re.M)
     assert "dropped" in command.ok("domain", "show", "3", *command.at(one))

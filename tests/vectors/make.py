@@ -192,6 +192,8 @@ GOOD = [
      "span first=9 [time=1000 trace=0af7651916cd43dd8448eb211c80319c span=b7ad6b7169203331 "
      "name=tools/call echo end=1000 parent=0000000000000000 kind=0 status=0 flags=1 text=boom "
      "tracestate=]"),
+    ("reject of a domain", frame(11, u64(10000) + u32(0, 0) + u16(266) + u8(1, 0) + text("")),
+     "reject first=10000 count=0 id=0 reason=domain_refused type=hello detail="),
     ("reject of a definition", frame(11, u64(0) + u32(0, 3) + u16(7) + u8(3, 0)
                                      + text("calls")),
      "reject first=0 count=0 id=3 reason=conflict type=define_metric detail=calls"),
