@@ -83,26 +83,47 @@ static struct recovery_episode *find(struct recovery *r, uint32_t part)
     return NULL;
 }
 
+/* An ended one is kept as long as there is other room, for its cool-downs. */
 static struct recovery_episode *room(struct recovery *r)
 {
-    for (struct recovery_episode *e = r->episodes; e < r->episodes + RECOVERY_EPISODES; e++)
-        if (!e->open)
+    struct recovery_episode *ended = NULL;
+    for (struct recovery_episode *e = r->episodes; e < r->episodes + RECOVERY_EPISODES; e++) {
+        if (e->part == 0)
             return e;
-    r->left_out++;
+        if (!e->open)
+            ended = e;
+    }
+    r->left_out += ended == NULL;
+    return ended;
+}
+
+static struct recovery_episode *find_ended(struct recovery *r, const struct health_move *m)
+{
+    for (struct recovery_episode *e = r->episodes; e < r->episodes + RECOVERY_EPISODES; e++)
+        if (!e->open && e->part == m->part && str_eq(str_of(e->component), m->component) &&
+            str_eq(str_of(e->service), m->service))
+            return e;
     return NULL;
 }
 
-static void open_episode(struct recovery *r, const struct health_move *m)
+static void begin_episode(struct recovery *r, struct recovery_episode *e,
+                          const struct health_move *m)
 {
-    struct recovery_episode *e = room(r);
-    if (!e)
-        return;
-    *e = (struct recovery_episode){.open = true, .part = m->part, .domain = m->domain};
+    *e = (struct recovery_episode){.part = m->part, .domain = m->domain};
     snprintf(e->service, sizeof e->service, "%.*s", STR_ARG(m->service));
     snprintf(e->component, sizeof e->component, "%.*s", STR_ARG(m->component));
     find_actions(r, e);
     for (unsigned a = 0; a < r->n; a++)
         e->next[a] = m->from == HEALTH_UNHEALTHY ? r->now + r->actions[a].rules.cooldown : r->now;
+}
+
+static void open_episode(struct recovery *r, const struct health_move *m)
+{
+    struct recovery_episode *e = find_ended(r, m);
+    if (!e && (e = room(r)) != NULL)
+        begin_episode(r, e, m);
+    if (e)
+        e->open = true;
 }
 
 /* It goes on while the component recovers, and ends when it is well, or gone. */
