@@ -111,7 +111,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
         next = TAILQ_NEXT(s, look);
         const uint64_t used = head_of(s) - s->tail;
         hot |= used > s->map.mask / 4;
-        if (has_work(s, now) || s->conn->ended)
+        if (s->conn->place == CONN_IDLE && (has_work(s, now) || s->conn->ended))
             conn_queue(s->conn);
         if (used || !s->announced) {
             s->empty = 0;
@@ -228,6 +228,24 @@ static void end_ring(struct conn *c, uint32_t stream)
     free_ring(c, s);
 }
 
+/* A producer that comes back before its old connection is read to the end: from now on
+ * the ring is read over the new one alone, or its records would count twice. */
+static void take_over(struct rings *r, const struct conn *c, uint32_t stream)
+{
+    const struct pipeline *pl = r->in->pl;
+    struct conn *other;
+    if (pl->attached[c->link.session] < 2)
+        return;
+    TAILQ_FOREACH(other, &r->in->all, all)
+    {
+        struct shared_ring *s = NULL;
+        if (other != c && other->rings && other->link.session == c->link.session)
+            s = find(other->rings, stream);
+        if (s)
+            free_ring(other, s);
+    }
+}
+
 static int offered(void *arg, struct link *l, const struct ring_offer *o)
 {
     struct rings *r = arg;
@@ -243,6 +261,7 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
             close(fd);
         return -ERR_SYNTAX;
     }
+    take_over(r, c, o->stream);
     s->conn = c;
     s->link.stream = o->stream;
     TAILQ_INSERT_TAIL(&c->rings->all, s, entry);

@@ -195,6 +195,32 @@ def test_a_ring_is_read_on_where_the_daemon_before_has_stopped(daemon, sharer):
     daemon.check_accounting()
 
 
+def test_a_producer_that_comes_back_before_its_old_connection_is_read(daemon, sharer):
+    """Both connections have the ring, which is read over many turns; every record counts once."""
+    memory = Memory(words=65536)
+    sharer.offer(memory)
+    memory.update(1, 1)
+    sharer.bell(1)
+    again = Sharer(daemon.socket, sharer.session)
+    again.define()
+    os.kill(daemon.pid, signal.SIGSTOP)
+    for _ in range(20000):
+        memory.update(1, 1)
+    sharer.send(frame(BELL, struct.pack("<Q", 0)))
+    sharer.socket.shutdown(socket.SHUT_WR)
+    raw = frame(RING, struct.pack("<IIQ", 1, memory.words, memory.seen(TAIL)))
+    again.socket.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                  array.array("i", [memory.fd]))])
+    os.kill(daemon.pid, signal.SIGCONT)
+    ready = struct.unpack("<IIQQI", again.wait_for(RING_READY))
+    memory.attach(again.fds.pop(0), ready[4])
+    memory.update(1, 1)
+    again.bell(1)
+    assert jobs(daemon) == 20002
+    assert memory.seen(ITEMS) == 20002
+    daemon.check_accounting()
+
+
 def test_a_ring_that_has_ended_is_forgotten(daemon, sharer):
     memory = Memory()
     sharer.offer(memory)
