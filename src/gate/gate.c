@@ -53,7 +53,7 @@ static void close_gate(struct gate *g)
 
 static void try_again(struct gate *g)
 {
-    const unsigned ms = FIRST_DELAY << (g->deaths < DELAYS ? g->deaths : DELAYS);
+    const unsigned ms = (unsigned)FIRST_DELAY << (g->deaths < DELAYS ? g->deaths : DELAYS);
     const struct timeval t = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
     g->deaths++;
     event_add(g->again, &t);
