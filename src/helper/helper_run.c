@@ -60,7 +60,7 @@ struct runner *runner_new(struct answers *answers)
 
 /* ---- the child ---- */
 
-static void limit(int what, rlim_t most)
+static void limit(__rlimit_resource_t what, rlim_t most)
 {
     const struct rlimit r = {most, most};
     (void)setrlimit(what, &r); /* a sandbox may forbid it: then the time limit alone holds */
