@@ -37,7 +37,7 @@ static const struct probe_ops *ops_of(const struct plan *plan)
     case CHECK_KINDS:
         break;
     }
-    assert(!"a kind of check");
+    assert(0 && "a kind of check");
     return NULL;
 }
 
