@@ -118,6 +118,22 @@ bool listen_is_local(const char *address)
     return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
 }
 
+bool listen_is(int fd, const char *address)
+{
+    union address want, is;
+    socklen_t n = sizeof is;
+    memset(&is, 0, sizeof is);
+    const socklen_t size = parse(address, &want);
+    if (size == 0 || getsockname(fd, &is.any, &n) < 0 || is.any.sa_family != want.any.sa_family)
+        return false;
+    if (want.any.sa_family == AF_INET)
+        return !want.v4.sin_port || (want.v4.sin_port == is.v4.sin_port &&
+                                     want.v4.sin_addr.s_addr == is.v4.sin_addr.s_addr);
+    return !want.v6.sin6_port ||
+           (want.v6.sin6_port == is.v6.sin6_port &&
+            memcmp(&want.v6.sin6_addr, &is.v6.sin6_addr, sizeof is.v6.sin6_addr) == 0);
+}
+
 int listen_unix(const char *path, mode_t mode, gid_t gid)
 {
     union address a = {.un = {.sun_family = AF_UNIX}};

@@ -27,4 +27,7 @@ int listen_unix(const char *path, mode_t mode, gid_t gid);
 /* Writes where a socket listens ("127.0.0.1:43210", "[::1]:80", a path). */
 void listen_name(int fd, char *to, size_t size);
 
+/* Whether a listening socket is at the address, which is as for listen_tcp(); port 0 is any. */
+bool listen_is(int fd, const char *address);
+
 #endif

@@ -37,6 +37,11 @@ static void describe_failure(struct port *p, int r)
     else if (errno == EADDRINUSE)
         snprintf(p->error, sizeof p->error, "%s is taken by another process; set %s, to %s maybe",
                  p->o.address, p->o.key, p->o.suggest);
+    else if (errno == EAFNOSUPPORT)
+        snprintf(p->error, sizeof p->error,
+                 "the unit lets no network socket be opened for %s: systemctl daemon-reload, "
+                 "then restart",
+                 p->o.address);
     else
         snprintf(p->error, sizeof p->error, "cannot listen on %s: %s", p->o.address,
                  strerror(errno));
@@ -88,6 +93,20 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     serve_spent(&p->env, began);
 }
 
+/* A socket unit of a distribution passes the usual address; what the configuration says
+ * counts. */
+static int take_passed(const struct port *p, int fd)
+{
+    char address[LISTEN_NAME_MAX];
+    if (fd < 0 || (!is_off(p) && listen_is(fd, p->o.address)))
+        return fd;
+    listen_name(fd, address, sizeof address);
+    log_warn(p->o.name, "%s is %s: the socket unit for %s is not used and can be disabled",
+             p->o.key, p->o.address, address);
+    close(fd);
+    return -1;
+}
+
 struct port *port_new(const struct serve_env *env, const struct port_options *o)
 {
     struct port *p = calloc(1, sizeof *p);
@@ -101,8 +120,9 @@ struct port *port_new(const struct serve_env *env, const struct port_options *o)
         port_free(p);
         return NULL;
     }
-    if (o->passed_fd >= 0)
-        serve_on(p, o->passed_fd);
+    const int passed = take_passed(p, o->passed_fd);
+    if (passed >= 0)
+        serve_on(p, passed);
     else if (!is_off(p))
         try_listen(p);
     return p;

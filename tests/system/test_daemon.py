@@ -541,6 +541,24 @@ def test_socket_activation(new_daemon, shm):
     assert (shm / "passed.sock").exists()  # it is not ours to remove
 
 
+def test_passed_port_that_is_not_the_configured_one(new_daemon):
+    """What the configuration says counts, not what a socket unit has."""
+    daemon = new_daemon()
+    passed = socket.create_server(("127.0.0.1", 0))
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    daemon.options["listen.metrics"] = f"127.0.0.1:{port}"
+    script = (f'exec 3<&{passed.fileno()}; export LISTEN_FDS=1 LISTEN_FDNAMES=metrics '
+              'LISTEN_PID=$$; exec "$0" "$@"')
+    daemon.pass_fds = (passed.fileno(),)
+    line = daemon.command
+    daemon.command = lambda: ["bash", "-c", script, *line()]
+    daemon.start()
+    assert daemon.address("metrics") == f"127.0.0.1:{port}"
+    assert "the socket unit for 127.0.0.1:%d is not used" % passed.getsockname()[1] in daemon.log()
+
+
 # ---- ports ----
 
 def test_port_that_is_taken(new_daemon):
