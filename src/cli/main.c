@@ -45,7 +45,7 @@ static int print_help(FILE *to, int status)
                 "       mcptally COMMAND --help\n"
                 "       mcptally --version\n\n");
     for (size_t i = 0; i < NCOMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].help);
     fprintf(to, "\nexit codes:\n");
 #define X(sym, number, help) fprintf(to, "  %-10d %s\n", number, help);
     EXIT_TABLE(X)
