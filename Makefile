@@ -2,14 +2,18 @@
 #H
 #H   make             build/mcptallyd, build/mcptally, build/libmcptally.so and .a
 #H   make demo        see it work: start, replay a recorded conversation, scrape
-#H   make check       every test, within 25 minutes; check-long: the long ones too
+#H   make check       every test, within 30 minutes; check-long: the long ones too
 #H   make lint        the rules of the tree; format: apply .clang-format
 #H   make unit        the unit tests alone
 #H   make bench       speed and memory, each beside its reference; BENCH_JSON=FILE
 #H   make interop     against the real MCP servers and clients from npm
 #H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
 #H   make install     DESTDIR, prefix, bindir, sbindir, libdir ...; uninstall undoes it
-#H   make dist        build/mcptally-VERSION.tar.xz
+#H   make dist        build/mcptally-VERSION.tar.xz, of the tree as it is
+#H   make deb         the Debian packages, into build/deb; with lintian
+#H   make rpm-check   that packaging/rpm parses and lists the same files
+#H   make check-systemd   the package under a real systemd in a container, 500 kills
+#H                    and all; as root
 #H   make deps        install the Debian packages that are missing
 #H   make clean       remove build/; distclean: and the generated configure
 #H
@@ -30,9 +34,12 @@ DEBS := apache2-utils autoconf binutils check clang clang-format curl g++ gcc li
 	procps prometheus protobuf-c-compiler python3 python3-grpcio python3-prometheus-client \
 	python3-protobuf python3-pytest python3-yaml systemd-container util-linux xz-utils zlib1g-dev
 
+# What `make deb` and `make check-systemd` need besides.
+PACKAGE_DEBS := debhelper dpkg-dev fakeroot lintian
+
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
-BARE := deps clean distclean format help check check-long demo interop bench
+BARE := deps clean distclean format help check check-long check-systemd demo interop bench
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
@@ -122,6 +129,7 @@ UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(patsubst %.c,$(B)/%,$(wildcard tests/system/*.c))
 BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+SYSTEMD_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/systemd/*.c))
 
 $(B)/libcli.a: $(call obj,$(filter-out src/cli/main.c,$(CLI)))
 	@rm -f $@
@@ -146,7 +154,12 @@ $(B)/tests/fault/libfault.so: tests/fault/fault.c build/config.mk
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE -fno-builtin -shared -o $@ $< -ldl
 
-# Programs of the bench speak the wire themselves; emit.c uses the library as it is installed.
+# These speak the wire themselves.
+$(B)/tests/systemd/%: $(B)/obj/tests/systemd/%.o $(B)/libcore.a
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+
+# So do programs of the bench; emit.c uses the library as it is installed.
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lmcptally -Wl,-rpath,'$$ORIGIN/../..' \
@@ -169,13 +182,15 @@ SIM_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(B)/sim/sim: $(SIM_SOURCES:%.c=$(B)/sim/%.o) $(GEN_OBJ)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(SIM_WRAP) -o $@ $^ $(DAEMON_LIBS) -lm
 
-.PHONY: unit-programs fuzz-programs sim-programs test-programs unit
+.PHONY: unit-programs fuzz-programs sim-programs systemd-programs test-programs unit
 unit-programs: $(UNIT)
 fuzz-programs: $(FUZZ)
 sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim)
 # Objects stay, also those that only one program needs.
 .SECONDARY:
-test-programs: unit-programs fuzz-programs sim-programs $(HELPERS) $(B)/tests/fault/libfault.so
+test-programs: unit-programs fuzz-programs sim-programs systemd-programs $(HELPERS) \
+	$(B)/tests/fault/libfault.so
+systemd-programs: $(SYSTEMD_PROGRAMS) $(B)/tests/system/killer
 unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 
@@ -188,6 +203,11 @@ deps:
 RUN = env -u MAKEFLAGS -u MAKELEVEL SAN='$(SAN)' CC='$(if $(findstring command,$(origin CC)),$(CC))'
 check check-long: deps
 	@$(RUN) tests/run $@
+
+# Booting a systemd in a container; as root. `make check` does a shorter form of it.
+check-systemd: deps
+	@$(RUN) tests/run check-long build systemd
+.PHONY: check-systemd
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -226,7 +246,8 @@ fuzz-run: $(FUZZ)
 # ---- installing -----------------------------------------------------------------
 # One table, mode:source:target; uninstall reads it too.
 SHARE = $(datadir)/mcptally
-SYSTEMD = $(prefix)/lib/systemd
+SERVICES := $(notdir $(wildcard systemd/*.service))
+systemddir = $(prefix)/lib/systemd
 INSTALLED = \
 	755:$(B)/mcptallyd:$(sbindir)/mcptallyd \
 	755:$(B)/mcptally:$(bindir)/mcptally \
@@ -238,17 +259,21 @@ INSTALLED = \
 	644:conf/mcptallyd.yaml:$(SHARE)/mcptallyd.yaml \
 	644:conf/web.yaml:$(SHARE)/web.yaml \
 	$(foreach f,$(wildcard conf/rules/*.yaml),644:$f:$(SHARE)/rules/$(notdir $f)) \
-	644:$(B)/mcptallyd.service:$(SYSTEMD)/system/mcptallyd.service \
-	644:systemd/mcptallyd.socket:$(SYSTEMD)/system/mcptallyd.socket \
+	$(foreach f,$(SERVICES),644:$(B)/$f:$(systemddir)/system/$f) \
+	$(foreach f,$(notdir $(wildcard systemd/*.socket systemd/*.timer)),644:systemd/$f:$(systemddir)/system/$f) \
+	755:systemd/mcptallyd-generator:$(systemddir)/system-generators/mcptallyd-generator \
+	$(if $(wildcard conf/logrotate),644:conf/logrotate:$(sysconfdir)/logrotate.d/mcptallyd) \
 	644:systemd/sysusers.conf:$(prefix)/lib/sysusers.d/mcptally.conf \
 	644:systemd/tmpfiles.conf:$(prefix)/lib/tmpfiles.d/mcptally.conf \
 	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
-.PHONY: install uninstall dist
+.PHONY: install uninstall dist deb rpm-check
 install: all
 	@sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' \
 		-e 's|@includedir@|$(includedir)|' packaging/mcptally.pc.in >$(B)/mcptally.pc
-	@sed 's|/usr/sbin/|$(sbindir)/|' systemd/mcptallyd.service >$(B)/mcptallyd.service
+	@for unit in $(SERVICES); do \
+		sed -e 's|/usr/sbin/|$(sbindir)/|' -e 's|/usr/bin/|$(bindir)/|' systemd/$$unit >$(B)/$$unit; \
+	done
 	@set -e; for i in $(INSTALLED); do \
 		(IFS=:; set -- $$i; echo "install: $(DESTDIR)$$3"; \
 		install -D -m $$1 "$$2" "$(DESTDIR)$$3"); \
@@ -263,9 +288,24 @@ uninstall:
 DIST = mcptally-$(VERSION)
 TOP := Makefile configure.ac src conf systemd tests man packaging README COPYING
 dist:
-	@if [ -e .git ]; then git archive --prefix=$(DIST)/ HEAD; \
+	@mkdir -p build
+	@if [ -e .git ]; then tree=$$(git stash create 2>/dev/null); \
+		git archive --prefix=$(DIST)/ $${tree:-HEAD}; \
 	else tar -c --transform 's|^|$(DIST)/|' $(wildcard $(TOP)); fi | xz -9 >build/$(DIST).tar.xz
 	@echo build/$(DIST).tar.xz
+
+# The packages of packaging/debian, from the tree as it is; with a source package, so that
+# what is built is what is in the tarball.
+deb: deps
+	@packaging/deps $(PACKAGE_DEBS)
+	@$(MAKE) --no-print-directory dist
+	@packaging/deb build/$(DIST).tar.xz $(VERSION)
+
+# The same list of files as the packages, read by rpm's own parser.
+rpm-check: deps
+	@packaging/deps rpm
+	@$(MAKE) --no-print-directory build/config.mk
+	@packaging/rpm/check $(VERSION)
 
 .PHONY: clean distclean help
 clean:
@@ -276,4 +316,4 @@ distclean: clean
 help:
 	@sed -n 's/^#H //p' Makefile
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path '*/deb' -prune -o -name '*.d' -type f -print 2>/dev/null)
