@@ -12,8 +12,9 @@
 enum {
     FILE_MODE = 0640,
     FILE_SLOT = 1,
-    LOCK_TRIES = 200, /* while the helper of a daemon that was killed finishes */
-    LOCK_US = 5000,
+    /* While the helper of a daemon that was killed finishes; a start is not to take longer. */
+    LOCK_TRIES = 50,
+    LOCK_US = 1000,
 };
 
 /* ---- one act ---- */

@@ -1,8 +1,10 @@
 /* main: the command line of mcptallyd(8). */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/bound.h"
 #include "daemon/config_doc.h"
@@ -147,9 +149,24 @@ static int run(struct invocation *c)
     return status;
 }
 
+/* A descriptor below 3 that is closed would be the store's, or a socket's, and log lines
+ * would go there. */
+static bool open_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
     struct invocation c = {0};
+    if (!open_standard_files())
+        return DAEMON_FAILED;
     c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
     if (!c.load.overrides) {
         fputs("mcptallyd: out of memory\n", stderr);

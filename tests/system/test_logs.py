@@ -41,6 +41,14 @@ def label(n):
     return f"debug {n / 1e3:g}%"
 
 
+def text_of(path):
+    """Of a file that may be about to be renamed, or made."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def objects(*paths):
     lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     return [line["fields"]["object"] for line in lines
@@ -104,6 +112,20 @@ def test_a_start_that_fails_says_why_on_stderr(new_daemon, tmp_path):
     assert "another process listens there" in (tmp_path / "b-file.log").read_text()
 
 
+def test_a_stderr_that_is_closed(new_daemon):
+    """Its number is nobody else's: no line goes into the store or to a peer."""
+    one = new_daemon()
+    one.binary, binary = "/bin/sh", one.binary
+    command = one.command
+    one.command = lambda: ["/bin/sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", str(binary),
+                           *command()[1:]]
+    one.start()
+    set_rate(one, 1)
+    assert os.readlink(f"/proc/{one.pid}/fd/2") == "/dev/null"
+    one.check_accounting()
+    assert one.stop() == 0
+
+
 # ---- the file ----
 
 @pytest.fixture
@@ -116,11 +138,11 @@ def filed(new_daemon, tmp_path):
 
 def test_a_file_with_its_mode(filed):
     filed.start()
-    until(lambda: filed.file.exists() and "serves" in filed.file.read_text(), "the first lines")
+    until(lambda: "serves" in text_of(filed.file), "the first lines")
     assert filed.file.stat().st_mode & 0o777 == 0o640
     assert filed.log() == ""
     filed.stop()
-    last = json.loads(filed.file.read_text().splitlines()[-1])
+    last = json.loads(text_of(filed.file).splitlines()[-1])
     assert last["message"] == "stopping"
 
 
@@ -158,7 +180,7 @@ def test_a_file_that_was_removed_comes_back(filed):
     until(filed.file.exists, "the file")
     filed.file.unlink()
     set_rate(filed, 1)
-    until(lambda: filed.file.exists() and label(1) in filed.file.read_text(), "the line")
+    until(lambda: label(1) in text_of(filed.file), "the line")
 
 
 def test_without_rotation_a_file_has_a_bound(filed):
@@ -168,7 +190,7 @@ def test_without_rotation_a_file_has_a_bound(filed):
     until(filed.file.exists, "the file")
     for n in range(1, 101):
         set_rate(filed, n)
-        until(lambda: f'"{label(n)}"' in filed.file.read_text(), "the line", every=0.001)
+        until(lambda: f'"{label(n)}"' in text_of(filed.file), "the line", every=0.001)
     assert filed.file.stat().st_size <= 5000 and old.stat().st_size <= 5000
     assert objects(old, filed.file)[-1] == label(100)
 
@@ -190,7 +212,7 @@ def test_the_shipped_logrotate_file(filed, tmp_path):
     for turn in range(7):
         for n in range(1, 21):
             set_rate(filed, 100 * turn + n)
-        until(lambda: label(100 * turn + 20) in filed.file.read_text(), "the lines")
+        until(lambda: label(100 * turn + 20) in text_of(filed.file), "the lines")
         done = subprocess.run(["logrotate", "-s", tmp_path / "state", tmp_path / "rules"],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -214,10 +236,10 @@ def test_a_file_that_cannot_be_written(filed, tmp_path):
     assert "mcptallyd: info: audit: sampling.set" in filed.log()
     until(lambda: log_check(filed)["status"] == "warn", "the warning")
     filed.file.parent.mkdir()
-    until(lambda: filed.file.exists() and "is written again" in filed.file.read_text(), "the file")
+    until(lambda: "is written again" in text_of(filed.file), "the file")
     until(lambda: log_check(filed)["status"] == "pass", "the end of the warning")
     set_rate(filed, 6)
-    until(lambda: label(6) in filed.file.read_text(), "a line in the file")
+    until(lambda: label(6) in text_of(filed.file), "a line in the file")
     assert label(6) not in filed.log()
     assert filed.log().count("cannot be written") == 1
     until(lambda: counter(filed, "mcptally_log_fallbacks_total") == 1, "the count")
@@ -234,7 +256,7 @@ def test_a_disk_that_is_full(filed, tmp_path):
         filed.file = disk / "x.log"
         filed.options["log.file"] = str(filed.file)
         filed.start()
-        until(filed.file.exists, "the file")
+        until(lambda: "serves" in text_of(filed.file), "the first lines")
         ballast = disk / "ballast"
         with pytest.raises(OSError):
             ballast.write_bytes(b"x" * 65536)
@@ -252,14 +274,15 @@ def test_a_disk_that_is_full(filed, tmp_path):
             return n
 
         until(lambda: label(one_more()) not in filed.log(), "the end of the fallback", every=0.2)
-        until(lambda: label(n) in filed.file.read_text(), "a line in the file")
-        for line in filed.file.read_text().splitlines():
+        until(lambda: label(n) in text_of(filed.file), "a line in the file")
+        for line in text_of(filed.file).splitlines():
             json.loads(line)  # none was cut
         shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
         assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, n + 1))
     finally:
         filed.stop()
-        subprocess.run(["umount", disk], check=True)
+        until(lambda: subprocess.run(["umount", disk], stderr=subprocess.DEVNULL,
+                                     check=False).returncode == 0, "the helper's end")
 
 
 def test_a_reader_that_does_not_read(new_daemon):
