@@ -179,12 +179,13 @@ static void take(struct web *w)
 static void on_configured(void *arg, uint64_t number, const char *error)
 {
     struct web *w = arg;
-    if (number != w->number)
-        return;
-    if (!error && w->trying)
+    const bool newest = number == w->number;
+    if (error)
+        refuse(w, error); /* or a new gate cannot use what is in force */
+    else if (newest && w->trying)
         take(w);
-    else if (error)
-        refuse(w, error);
+    if (!newest)
+        return;
     config_free(w->trying);
     w->trying = NULL;
 }

@@ -130,13 +130,15 @@ static void on_configured(struct gate *g, uint64_t number, struct str why)
 {
     char error[512];
     const size_t n = why.n < sizeof error ? why.n : sizeof error - 1;
-    if (number != g->trying.number)
-        return; /* one that is in force, told to a new gate; or overtaken */
     memcpy(error, why.p, n);
     error[n] = '\0';
-    if (n == 0)
-        swap(&g->current, &g->trying);
-    forget(&g->trying);
+    if (number == g->trying.number) {
+        if (n == 0)
+            swap(&g->current, &g->trying);
+        forget(&g->trying);
+    } else if (number != g->current.number || n == 0) {
+        return; /* overtaken, or told to a new gate again */
+    }
     g->hooks.configured(g->hooks.arg, number, n ? error : NULL);
 }
 

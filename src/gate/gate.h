@@ -23,7 +23,8 @@ struct gate;
 struct gate_hooks {
     /* Has a process forked that runs gate_child() with `fd`: 0 or an error. */
     int (*fork)(void *arg, int fd);
-    /* What became of a configuration; error NULL: it is in force. */
+    /* What became of a configuration; error NULL: it is in force. An error may also come of
+     * the one in force: its files are not what they were, and a new gate cannot use them. */
     void (*configured)(void *arg, uint64_t number, const char *error);
     void (*verified)(void *arg, uint64_t question, bool right);
     void (*lost)(void *arg);    /* every question that was open will stay so */

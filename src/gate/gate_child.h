@@ -1,9 +1,9 @@
 /* gate_child: the life of the gate process. Floor 4.
  *
  * One loop that moves bytes between TLS and the daemon's plain sockets, one thread that
- * checks passwords, and a look at the watched files every second. It runs at a lower
- * priority than the daemon, so that a flood of handshakes or passwords costs those who ask
- * for more of them and nobody else. */
+ * checks passwords, and a look at the watched files every second. Where it may it runs
+ * at a lower priority than the daemon, so that a flood of handshakes or passwords costs those who
+ * ask for more of them and nobody else. */
 #ifndef MCPTALLY_GATE_GATE_CHILD_H
 #define MCPTALLY_GATE_GATE_CHILD_H
 

@@ -374,6 +374,17 @@ def test_a_renewed_certificate_is_used(start, certificates, tmp_path):
     certificate(folder, "server")
     until(lambda: seen() != first, "the new certificate")
     assert curl(daemon, "--cacert", str(folder / "ca.crt")) == 200
+    # A new gate has nothing but the files.
+    write(folder / "server.crt", "nothing\n")
+    errors = reads(daemon, "error")
+    until(lambda: reads(daemon, "error") > errors, "the broken certificate")
+    assert curl(daemon, "--cacert", str(folder / "ca.crt")) == 200
+    errors = reads(daemon, "error")
+    os.kill(processes(daemon, "mcptally-gate")[0], signal.SIGKILL)
+    until(lambda: reads(daemon, "error") > errors, "the new gate to say so")
+    assert curl(daemon, "--cacert", str(folder / "ca.crt")) == 0
+    certificate(folder, "server")
+    until(lambda: curl(daemon, "--cacert", str(folder / "ca.crt")) == 200, "a good one again")
 
 
 def test_a_gate_that_dies_is_replaced(start, certificates):
