@@ -315,6 +315,94 @@ static void add_export(struct buf *to, const json_t *s, bool colour)
     }
 }
 
+static enum style style_of(struct str state)
+{
+    return str_eq(state, STR("healthy"))     ? STYLE_GOOD
+           : str_eq(state, STR("unhealthy")) ? STYLE_BAD
+                                             : STYLE_WARN;
+}
+
+/* One line for each active check: "db tcp: unhealthy, unreachable 3s ago: refused". */
+static void add_checks(struct buf *to, const json_t *s, bool colour)
+{
+    static const char *const none[] = {NULL};
+    const json_t *row, *all = json_object_get(s, "active_checks");
+    size_t i;
+    if (json_array_size(all) == 0)
+        return;
+    add_head(to, colour, "checks", none);
+    json_array_foreach(all, i, row)
+    {
+        const double age = json_number_value(json_object_get(row, "age_seconds"));
+        plain_add(to, text(row, "name"));
+        buf_addc(to, ' ');
+        plain_add(to, text(row, "kind"));
+        buf_adds(to, ": ");
+        add_styled(to, colour, style_of(text(row, "state")), text(row, "state").p);
+        if (json_is_string(json_object_get(row, "result"))) {
+            buf_adds(to, ", ");
+            plain_add(to, text(row, "result"));
+            buf_addc(to, ' ');
+            duration_add(to, age > 0 ? (uint64_t)(age * (double)NS_PER_S) : 0);
+            buf_adds(to, " ago");
+        }
+        if (text(row, "message").n) {
+            buf_adds(to, ": ");
+            plain_add(to, text(row, "message"));
+        }
+        buf_addc(to, '\n');
+    }
+}
+
+/* One line for each recovery action: its runs, and what came of the last. */
+static void add_recovery(struct buf *to, const json_t *s, bool colour)
+{
+    static const char *const none[] = {NULL};
+    const json_t *recovery = json_object_get(s, "recovery"), *row;
+    const json_t *all = json_object_get(recovery, "actions");
+    size_t i;
+    if (json_array_size(all) == 0)
+        return;
+    add_head(to, colour,
+             json_is_true(json_object_get(recovery, "enabled")) ? "actions" : "off:", none);
+    json_array_foreach(all, i, row)
+    {
+        plain_add(to, text(row, "name"));
+        buf_addf(to, ": %llu runs", (unsigned long long)number(row, "runs"));
+        if (json_is_string(json_object_get(row, "component"))) {
+            const double age = json_number_value(json_object_get(row, "age_seconds"));
+            buf_adds(to, ", the last ");
+            duration_add(to, age > 0 ? (uint64_t)(age * (double)NS_PER_S) : 0);
+            buf_adds(to, " ago for ");
+            plain_add(to, text(row, "component"));
+        }
+        if (json_is_string(json_object_get(row, "outcome"))) {
+            buf_adds(to, ", ");
+            plain_add(to, text(row, "outcome"));
+        }
+        if (json_is_true(json_object_get(row, "given_up"))) {
+            buf_adds(to, ", ");
+            add_styled(to, colour, STYLE_BAD, "HAS GIVEN UP");
+        }
+        buf_addc(to, '\n');
+    }
+}
+
+/* Processes of producers, and why some are not there. */
+static void add_processes(struct buf *to, const json_t *s)
+{
+    const size_t n = json_array_size(json_object_get(s, "processes"));
+    const uint64_t hidden = number(s, "processes_hidden");
+    if (!n && !hidden)
+        return;
+    add_label(to, "processes");
+    buf_addf(to, "%zu observed", n);
+    if (hidden)
+        buf_addf(to, ", %llu hidden: see ProtectProc= in systemd.exec(5)",
+                 (unsigned long long)hidden);
+    buf_addc(to, '\n');
+}
+
 void status_text(struct buf *to, const json_t *status, bool colour)
 {
     add_process(to, status, colour);
@@ -322,7 +410,10 @@ void status_text(struct buf *to, const json_t *status, bool colour)
     add_store(to, status);
     add_sessions(to, status);
     add_sampling(to, status);
+    add_processes(to, status);
     add_items(to, status, colour);
     add_consumers(to, status, colour);
     add_export(to, status, colour);
+    add_checks(to, status, colour);
+    add_recovery(to, status, colour);
 }

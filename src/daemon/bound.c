@@ -14,6 +14,7 @@ enum {
     HTTP_BYTES = 32 << 10, /* one HTTP connection of libmicrohttpd */
     GRPC_BYTES = 64 << 10, /* one gRPC connection with all of its streams open */
     RULE_BYTES = 8 << 10,  /* one event rule, as written and compiled */
+    CHECK_BYTES = 8 << 10, /* one active check, as written and known of */
     LANE_BYTES = 1 << 20,  /* a lane's buffers, and its share of the connection's */
     /* Addresses that are counted, remembered passwords, and messages of the gate. */
     ACCESS_BYTES = THROTTLE_PLACES * 64 + (512 << 10),
@@ -45,6 +46,33 @@ static uint64_t lane_bytes(const struct config *c)
     return LANE_BYTES + 2 * c->export_queue_bytes + (2 + concurrent) * c->export_batch_bytes;
 }
 
+/* What the answers of the checks that run together may take. */
+static uint64_t answer_bytes(const struct config *c)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < c->checks.n; i++)
+        if (c->checks.all[i].output > most)
+            most = c->checks.all[i].output;
+    return most + CONN_BYTES;
+}
+
+static void print_checks(FILE *to, const struct config *c)
+{
+    for (size_t i = 0; i < c->checks.n; i++) {
+        const struct config_check *k = &c->checks.all[i];
+        fprintf(to, "check %s: %s, every %g s, at most %g s, %llu failures, %llu successes\n",
+                k->name, check_kind_name(k->kind), (double)k->interval / (double)NS_PER_S,
+                (double)k->timeout / (double)NS_PER_S, (unsigned long long)k->failures,
+                (unsigned long long)k->successes);
+    }
+    for (size_t i = 0; i < c->recovery_actions.n; i++) {
+        const struct config_action *a = &c->recovery_actions.all[i];
+        fprintf(to, "action %s: %s, at most %llu in %g s%s\n", a->name,
+                a->resets ? "reset a domain" : a->command.items[0], (unsigned long long)a->max,
+                (double)a->window / (double)NS_PER_S, c->recovery_enabled ? "" : ", off");
+    }
+}
+
 void bound_print(FILE *to, const struct config *c)
 {
     const struct item items[] = {
@@ -61,6 +89,8 @@ void bound_print(FILE *to, const struct config *c)
         {"rules", c->rules.n, RULE_BYTES},
         {"traces", c->sampling_traces, TRACE_BYTES},
         {"forwarding", lanes(c), lane_bytes(c)},
+        {"checks", c->checks.n, CHECK_BYTES},
+        {"answers of checks", c->checks.n ? c->health_checks_at_once : 0, answer_bytes(c)},
         {"helper", 1, HELPER_BYTES},
         {"access", 1, ACCESS_BYTES},
         {"log lines", 1, SPOUT_BYTES + JOURNAL_BYTES + HELPER_LINE_FILES * APPENDER_BYTES},
@@ -77,4 +107,5 @@ void bound_print(FILE *to, const struct config *c)
         sum += bytes;
     }
     fprintf(to, "%-18s %8.1f MiB\n", "at most", (double)sum / (1 << 20));
+    print_checks(to, c);
 }

@@ -451,6 +451,84 @@ START_TEST(memory)
 }
 END_TEST
 
+/* ---- active checks ---- */
+
+static struct health_change result(const char *name, enum health_state state, const char *message)
+{
+    const struct health_check c = {
+        .service = STR("shop"), .name = str_of(name), .failures = 2, .successes = 2};
+    return health_watch_result(&watch, &c, state, str_of(message), w.now);
+}
+
+START_TEST(results)
+{
+    struct part_view p;
+    struct health_change c = result("port", HEALTH_HEALTHY, "");
+    ck_assert(c.from == HEALTH_UNKNOWN && c.to == HEALTH_HEALTHY);
+    c = result("port", HEALTH_UNHEALTHY, "refused");
+    ck_assert_int_eq(c.to, HEALTH_DEGRADED);
+    c = result("port", HEALTH_UNHEALTHY, "refused");
+    ck_assert_int_eq(c.to, HEALTH_UNHEALTHY);
+    c = result("port", HEALTH_HEALTHY, "");
+    ck_assert(c.from == HEALTH_UNHEALTHY && c.to == HEALTH_DEGRADED);
+    world_kill(&w); /* results in a row outlive the daemon */
+    health_watch_init(&watch, &w.st, NULL, &options, w.now);
+    c = result("port", HEALTH_HEALTHY, "again");
+    ck_assert(c.from == HEALTH_DEGRADED && c.to == HEALTH_HEALTHY);
+    ck_assert(lookup("port", &p) && p.active && p.reports == 5);
+    ck_assert(str_eq(p.message, STR("again")) && str_eq(p.service, STR("shop")));
+}
+END_TEST
+
+/* Nobody but the daemon reports for a check, and time alone changes nothing of it. */
+START_TEST(results_are_apart)
+{
+    struct part_view p;
+    result("port", HEALTH_HEALTHY, "");
+    report(0, "shop", "port", HEALTH_UNHEALTHY, "a lie");
+    read_all();
+    ck_assert_uint_eq(part_ids(&w.st), 3);
+    pass(200);
+    ck_assert_uint_eq(watch.count[HEALTH_HEALTHY], 1);
+    const struct health_check other = {.service = STR("shop"), .name = STR("other")};
+    health_watch_checks(&watch, &other, 1);
+    ck_assert(lookup("port", &p) && !p.active);
+    ck_assert_uint_eq(watch.count[HEALTH_HEALTHY], 0);
+}
+END_TEST
+
+static unsigned moves_seen;
+static struct health_move last_move;
+
+static void note_move(void *arg, const struct health_move *m)
+{
+    (void)arg;
+    moves_seen++;
+    last_move = *m;
+    ck_assert(str_eq(m->component, STR("port")) && str_eq(m->service, STR("shop")));
+}
+
+START_TEST(moves_are_told)
+{
+    watch.moved = note_move;
+    moves_seen = 0;
+    result("port", HEALTH_HEALTHY, "");
+    result("port", HEALTH_HEALTHY, "");
+    ck_assert_uint_eq(moves_seen, 1);
+    ck_assert_uint_eq(last_move.domain, HEALTH_ACTIVE);
+    result("port", HEALTH_UNHEALTHY, "");
+    result("port", HEALTH_UNHEALTHY, "");
+    ck_assert_uint_eq(moves_seen, 3);
+    ck_assert(last_move.from == HEALTH_DEGRADED && last_move.to == HEALTH_UNHEALTHY);
+    health_watch_recall(&watch);
+    ck_assert_uint_eq(moves_seen, 4);
+    ck_assert_int_eq(last_move.from, HEALTH_UNHEALTHY);
+    health_watch_checks(&watch, NULL, 0);
+    ck_assert_uint_eq(moves_seen, 5);
+    ck_assert_int_eq(last_move.to, HEALTH_UNKNOWN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("health");
@@ -473,6 +551,9 @@ int main(void)
     tcase_add_test(t, readiness);
     tcase_add_test(t, together);
     tcase_add_test(t, memory);
+    tcase_add_test(t, results);
+    tcase_add_test(t, results_are_apart);
+    tcase_add_test(t, moves_are_told);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
