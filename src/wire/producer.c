@@ -256,6 +256,7 @@ int producer_connected(struct producer *p)
     if (p->control.failed)
         return -ERR_NOMEM;
     p->state = PRODUCER_GREETING;
+    p->retry_ms = 0; /* what was said before holds no more */
     return 0;
 }
 
@@ -452,7 +453,6 @@ static int take_welcome(struct producer *p, const struct frame *f)
     p->known = (enum session_known)w.known;
     for (unsigned i = 0; i < LOST_MAX; i++)
         p->lost_changed = p->lost_changed || p->lost.total[i] > 0;
-    p->retry_ms = 0;
     p->state = PRODUCER_OPEN;
     return 0;
 }

@@ -407,6 +407,41 @@ static void welcome_ahead(struct buf *b)
     encode_welcome(b, &w);
 }
 
+static void refuse_domain(struct buf *b)
+{
+    const struct reject r = {.first = 1500, .reason = REJECT_DOMAIN};
+    encode_reject(b, &r);
+}
+
+static void refuse_for_ever(struct buf *b)
+{
+    const struct reject r = {.first = UINT64_MAX, .reason = REJECT_DOMAIN};
+    encode_reject(b, &r);
+}
+
+/* What waits stays, and is sent when the daemon takes it. */
+START_TEST(a_refused_domain_is_told_when_to_come_back)
+{
+    const uint32_t id = counter("c");
+    ck_assert_int_eq(producer_update(&p, id, 1), 0);
+    ck_assert_int_eq(producer_connected(&p), 0);
+    ck_assert_int_eq(answer(refuse_domain), 0);
+    ck_assert_uint_eq(p.retry_ms, 1500);
+    producer_disconnected(&p);
+    ck_assert_uint_eq(p.retry_ms, 1500);
+    ck_assert_int_eq(producer_connected(&p), 0);
+    ck_assert_uint_eq(p.retry_ms, 0);
+    ck_assert_int_eq(answer(refuse_for_ever), 0);
+    ck_assert_uint_eq(p.retry_ms, PRODUCER_RETRY_MS);
+    producer_disconnected(&p);
+    ck_assert_uint_eq(producer_waiting(&p), 1);
+    connect_both();
+    ck_assert_int_eq(converse(), 0);
+    ck_assert_uint_eq(producer_waiting(&p), 0);
+    ck_assert_uint_eq(p.rejected, 0);
+}
+END_TEST
+
 START_TEST(a_daemon_that_lies_is_not_believed)
 {
     const uint32_t s = counter("c");
@@ -661,6 +696,7 @@ int main(void)
     tcase_add_test(c, the_queue_is_bounded);
     tcase_add_test(c, an_item_as_long_as_can_be);
     tcase_add_test(c, a_renewed_session_keeps_definitions_only);
+    tcase_add_test(c, a_refused_domain_is_told_when_to_come_back);
     tcase_add_test(c, a_daemon_that_lies_is_not_believed);
     tcase_add_test(c, a_session_that_went_back_is_damaged);
     suite_add_tcase(s, c);
