@@ -7,6 +7,7 @@
 #H   make unit        the unit tests alone
 #H   make bench       speed and memory, each beside its reference; BENCH_JSON=FILE
 #H   make interop     against the real MCP servers and clients from npm
+#H   make soak        an hour of trouble, SOAK_MINUTES=60; the report is in build/soak
 #H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
 #H   make install     DESTDIR, prefix, bindir, sbindir, libdir ...; uninstall undoes it
 #H   make dist        build/mcptally-VERSION.tar.xz, of the tree as it is
@@ -39,7 +40,7 @@ PACKAGE_DEBS := debhelper dpkg-dev fakeroot lintian
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
-BARE := deps clean distclean format help check check-long check-systemd demo interop bench
+BARE := deps clean distclean format help check check-long check-systemd demo interop bench soak
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
@@ -224,6 +225,13 @@ bench: deps
 	@MCPTALLY_BUILD=$(B) tests/bench/run $(if $(BENCH_JSON),--json $(BENCH_JSON)) $(BENCH_PARTS)
 .PHONY: bench bench-programs
 bench-programs: $(BENCH)
+
+# Memory, descriptors and latency over an hour in which everything comes and goes.
+SOAK_MINUTES ?= 60
+.PHONY: soak
+soak: deps
+	@$(MAKE) --no-print-directory all $(B)/tests/fault/libfault.so
+	@MCPTALLY_BUILD=$(B) tests/soak/soak $(SOAK_MINUTES)
 
 lint: deps
 	@tests/lint/lint

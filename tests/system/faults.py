@@ -58,7 +58,8 @@ KINDS = {
 }
 NUMBER = {name: i for i, name in enumerate(KINDS)}
 TRACE = 24
-WORDS = 3 + TRACE + 2 * len(KINDS) * 5
+HEAD = 4  # words before the trace
+WORDS = HEAD + TRACE + 2 * len(KINDS) * 5
 CALLS, AT, TIMES, ERROR, FIRED = range(5)
 
 
@@ -78,7 +79,7 @@ class Faults:
                 "MCPTALLY_FAULT_PROGRAM": self.program}
 
     def at(self, kind, word, role=PROGRAM):
-        return 3 + TRACE + (role * len(KINDS) + NUMBER[kind]) * 5 + word
+        return HEAD + TRACE + (role * len(KINDS) + NUMBER[kind]) * 5 + word
 
     def calls(self, kind, role=PROGRAM):
         return self.memory[self.at(kind, CALLS, role)]
@@ -89,6 +90,10 @@ class Faults:
     def live(self, role=PROGRAM):
         """Blocks of memory in use. It goes on below zero when what is freed was there before."""
         return struct.unpack("<q", struct.pack("<Q", self.memory[role]))[0]
+
+    def set_clock(self, seconds):
+        """How far the program's time of day is off."""
+        self.memory[2] = int(seconds * 1e9) & (1 << 64) - 1
 
     def arm(self, kind, n, error, role=PROGRAM, times=1):
         """The nth call from now on fails, and `times` - 1 after it."""
@@ -118,8 +123,8 @@ class Faults:
 
     def where(self):
         """Who made the first call that failed, as function names."""
-        return " < ".join(self.symbol(self.memory[3 + i])
-                          for i in range(1, min(self.memory[2], TRACE)))
+        return " < ".join(self.symbol(self.memory[HEAD + i])
+                          for i in range(1, min(self.memory[3], TRACE)))
 
     def symbol(self, address):
         for low, high, offset, path in self.ranges:

@@ -58,7 +58,8 @@ def garbage(path, service):
         try:
             line.send(greeting(line.session, service))
             for _ in range(100):
-                line.send(wire.frame(chance.randrange(16), chance.randbytes(chance.randrange(2000))))
+                nonsense = chance.randbytes(chance.randrange(2000))
+                line.send(wire.frame(chance.randrange(16), nonsense))
             line.send(chance.randbytes(1000))
         finally:
             line.close()
