@@ -201,7 +201,7 @@ def test_the_shipped_logrotate_file(filed, tmp_path):
     from conftest import ROOT
     filed.start()
     until(filed.file.exists, "the file")
-    rules = (ROOT / "conf" / "mcptallyd.logrotate").read_text()
+    rules = (ROOT / "conf" / "logrotate").read_text()
     rules = re.sub(r"^/var/lib.*\{$", f"{filed.file} {filed.state}/audit.log {{", rules, flags=re.M)
     rules = rules.replace("su mcptally mcptally", "su root root")
     rules = rules.replace("create 0640 mcptally mcptally", "create 0640 root root")
