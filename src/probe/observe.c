@@ -93,6 +93,16 @@ void observed_see(struct observed *o, uint32_t pid, struct str service)
         p->seen = true;
 }
 
+/* One that is wrapped and reports itself too is known twice, and must not have its series
+ * twice: they end with the first of the two that goes. */
+static bool is_taken(const struct observed *o, struct str labels)
+{
+    for (unsigned i = 0; i < OWN_MOST_PROCESSES; i++)
+        if (str_eq(str_of(o->own->names[OWN_KIND_PROCESSES][i]), labels))
+            return true;
+    return false;
+}
+
 /* Its series are made once there is something to show. */
 static void name_it(struct observed *o, struct process *p, struct when now)
 {
@@ -102,9 +112,10 @@ static void name_it(struct observed *o, struct process *p, struct when now)
     struct label pair[] = {{STR("pid"), str_of(pid)}, {STR("service"), str_of(p->service)}};
     buf_init(&labels, OWN_TEXT - 1);
     labels_canonical(&labels, pair, 2);
-    if (!labels.failed)
+    if (!labels.failed && !is_taken(o, buf_str(&labels))) {
         (void)own_name(o->own, OWN_KIND_PROCESSES, (unsigned)(p - o->all), buf_str(&labels), now);
-    p->named = true;
+        p->named = true;
+    }
     buf_fini(&labels);
 }
 
