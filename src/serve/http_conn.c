@@ -92,6 +92,15 @@ static void hang_up(struct http_server *s, struct connection *c)
     http_enter_phase(s, c, PHASE_REPLY);
 }
 
+/* Who has nothing to say, else who takes long to read; NULL: nobody. */
+static struct connection *idle_or_slow(const struct http_server *s, uint64_t now)
+{
+    struct connection *c = TAILQ_FIRST(&s->phases[PHASE_IDLE]);
+    if (!c && (c = TAILQ_FIRST(&s->phases[PHASE_REPLY])) && patience_ends(s, c) > now)
+        c = NULL;
+    return c;
+}
+
 /* Who gives way to a newcomer: who has nothing to say, else who is about to say something
  * and is not the newcomer himself, else who takes long to read. NULL: nobody yet, and
  * nobody is accepted until there is room. */
@@ -101,15 +110,12 @@ static struct connection *dispensable(const struct http_server *s, const struct 
     struct connection *c = TAILQ_FIRST(&s->phases[PHASE_IDLE]);
     if (!c && (c = TAILQ_FIRST(&s->phases[PHASE_HEAD])) == newest)
         c = TAILQ_FIRST(&s->phases[PHASE_BODY]);
-    if (!c && (c = TAILQ_FIRST(&s->phases[PHASE_REPLY])) && patience_ends(s, c) > now)
-        c = NULL;
-    return c;
+    return c ? c : idle_or_slow(s, now);
 }
 
-/* So that there is a place for the next one. */
-static void make_room(struct http_server *s, const struct connection *newest)
+/* So that there is a place for the next one; NULL is allowed. */
+static void give_way(struct http_server *s, struct connection *c)
 {
-    struct connection *c = full(s) ? dispensable(s, newest, clock_now().mono) : NULL;
     if (!c)
         return;
     if (c->phase != PHASE_IDLE)
@@ -129,7 +135,8 @@ static void hang_up_late(struct http_server *s, uint64_t now)
             hang_up(s, c);
         }
     }
-    make_room(s, NULL);
+    if (full(s))
+        give_way(s, idle_or_slow(s, now));
 }
 
 /* ---- running ---- */
@@ -222,7 +229,8 @@ static void on_started(struct http_server *s, struct MHD_Connection *connection,
     TAILQ_INSERT_TAIL(&s->phases[PHASE_HEAD], c, link);
     http_enter_phase(s, c, PHASE_HEAD);
     s->connections++;
-    make_room(s, c);
+    if (full(s))
+        give_way(s, dispensable(s, c, clock_now().mono));
 }
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
