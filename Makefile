@@ -168,10 +168,10 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
 
 # A fuzz target with a main() that replays files; with FUZZER set, with libFuzzer's.
 REPLAY = $(if $(findstring fuzzer,$(SAN)),,$(call obj,tests/fuzz/replay_main.c))
-$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcore.a $(REPLAY)
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libcli.a $(B)/libcore.a $(REPLAY)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %/libcore.a,$^) \
-		$(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
+	$(call say,LD)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $(filter-out %.a,$^) \
+		$(B)/libcli.a $(B)/libcore.a $(DAEMON_LIBS) -lpthread -lm
 
 # The simulation is floors 0 to 3 alone, compiled with MCPTALLY_SIM into objects of its own.
 SIM_ROOMS := base model wire otlp store mcp spool pipeline watch format forward

@@ -51,7 +51,7 @@ _mcptally()
         values=$(_mcptally_options "$command")
     elif [ -z "$values" ]; then
         values=$(_mcptally_operands "$command" "${COMP_WORDS[2]}" "$COMP_CWORD")
-        case $command in run | replay) files=-f ;; esac
+        case $command in run | replay | compare) files=-f ;; esac
     fi
     mapfile -t COMPREPLY < <(compgen ${files:+"$files"} -W "$values" -- "$word")
 }

@@ -28,6 +28,7 @@
     X(verify, "check whether the store and the spools are whole")                                  \
     X(maintenance, "what the daily, weekly and monthly timers do")                                 \
     X(bench, "generate load and tell what became of it")                                           \
+    X(compare, "compare two reports or exports; a gate for CI")                                    \
     X(replay, "feed a recorded conversation to the daemon")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);
