@@ -23,7 +23,7 @@ static void feed(const uint8_t *p, size_t n, struct buf *b)
     for (size_t i = 0; i < n && e == 0; i++)
         e = grpc_message_feed(&many, p + i, 1);
     assert(whole == -ERR_SYNTAX || n == 0 || e == whole); /* bytes behind it come later */
-    assert(one.bytes.n <= MOST && one.bytes.cap <= 2 * n + 256);
+    assert(one.bytes.n <= MOST && one.bytes.cap <= GRPC_RESERVE * (n + 1) + 256);
     buf_addstr(b, buf_str(&many.bytes));
     grpc_message_fini(&one);
     grpc_message_fini(&many);
