@@ -187,11 +187,6 @@ void lane_spool_settle(struct lane *l)
 
 /* ---- asking ---- */
 
-static bool full(const struct lane *l)
-{
-    return l->queue.count >= l->options.queue_batches || l->queue.bytes >= l->options.queue_bytes;
-}
-
 /* Whether what is in memory is to go there now. */
 static bool is_wanted(const struct lane *l, struct when now)
 {
@@ -200,7 +195,7 @@ static bool is_wanted(const struct lane *l, struct when now)
         return false;
     if (since && (l->flushing || l->pressed || now.mono - since >= l->options.spool_after))
         return true;
-    if (l->pressed && full(l))
+    if (l->pressed && !lane_has_room(l))
         return true;
     return has_unread(&l->spool) && !fails(&l->spool, LANE_SPOOL_READS);
 }
