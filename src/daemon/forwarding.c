@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "daemon/alarm.h"
 #include "daemon/options.h"
 #include "export/transport.h"
 #include "format/otlp_series.h"
@@ -71,8 +72,7 @@ struct forwarding {
     struct destination *all[OWN_DESTINATIONS];
     uint64_t push_interval; /* ns */
     char service[LIMIT_SERVICE + 1], instance[LIMIT_SERVICE + 1];
-    struct event *wake;
-    uint64_t armed;       /* mono ns that it is set for; 0: it is not */
+    struct alarm wake;
     unsigned at;          /* line whose turn it is, over all destinations */
     uint32_t made;        /* lines, ever */
     uint64_t drain_began; /* mono ns; 0: not yet */
@@ -82,24 +82,13 @@ struct forwarding {
 
 /* ---- turns ---- */
 
-static void arm(struct forwarding *f, uint64_t at, uint64_t now)
-{
-    if (f->armed && f->armed <= at)
-        return;
-    const uint64_t ns = at > now ? at - now : 0;
-    const struct timeval t = {.tv_sec = (time_t)(ns / NS_PER_S),
-                              .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-    f->armed = at ? at : 1;
-    event_add(f->wake, &t);
-}
-
 /* All of a destination: they share what they wait for. */
 static void soon(struct destination *d, uint64_t now)
 {
     for (unsigned s = 0; s < OTLP_SIGNALS; s++)
         if (d->lines[s])
             d->lines[s]->due = 0;
-    arm(d->forwarding, now, now);
+    alarm_by(&d->forwarding->wake, now, now);
 }
 
 /* ---- our metrics ---- */
@@ -245,7 +234,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     uint64_t next;
     (void)fd;
     (void)what;
-    f->armed = 0;
+    alarm_fired(&f->wake);
     next = push_all(f, now);
     turn_next(f, now);
     for (unsigned i = 0; i < OWN_LANES; i++) {
@@ -254,7 +243,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
             next = l->due;
     }
     if (next != UINT64_MAX)
-        arm(f, next, now.mono);
+        alarm_by(&f->wake, next, now.mono);
     check_drained(f);
     f->env.spent(f->env.arg, clock_now().mono - now.mono);
 }
@@ -271,7 +260,7 @@ void forwarding_wake(struct forwarding *f)
         l->head = ring_head(l->lane.st, l->lane.ring);
         if (l->due > now + WAKE_NS)
             l->due = now + WAKE_NS;
-        arm(f, l->due, now);
+        alarm_by(&f->wake, l->due, now);
     }
 }
 
@@ -671,8 +660,7 @@ struct forwarding *forwarding_new(const struct forwarding_env *env, const struct
     f->env = *env;
     snprintf(f->service, sizeof f->service, "%s", env->service);
     snprintf(f->instance, sizeof f->instance, "%s", env->instance);
-    f->wake = event_new(env->base, -1, 0, on_wake, f);
-    if (!f->wake) {
+    if (!alarm_init(&f->wake, env->base, on_wake, f)) {
         free(f);
         return NULL;
     }
@@ -686,7 +674,7 @@ void forwarding_free(struct forwarding *f)
         return;
     for (unsigned i = 0; i < OWN_DESTINATIONS; i++)
         destination_free(f->all[i]);
-    event_free(f->wake);
+    alarm_fini(&f->wake);
     free(f);
 }
 
@@ -716,7 +704,7 @@ void forwarding_drain(struct forwarding *f, void (*done)(void *arg), void *arg)
         if (l->destination->push) /* a last one */
             l->destination->push->next = now;
     }
-    arm(f, now, now);
+    alarm_by(&f->wake, now, now);
 }
 
 /* ---- what is shown ---- */
