@@ -67,7 +67,9 @@ WARN += $(if $(and $(findstring thread,$(SAN)),$(if $(findstring clang,$(CC)),,g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Isrc/client -I$(B)/gen $(WARN) $(HARDEN) $(SANFLAGS) \
 	-ffunction-sections -fdata-sections -fPIC -fvisibility=hidden \
 	-DMCPTALLY_BUILD_VERSION='"$(VERSION)"' $(LIB_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+# The address sanitizer has a crypt_r() of its own, which needs libcrypt all the same.
+ALL_LDFLAGS = $(SANFLAGS) -Wl,--gc-sections $(if $(SAN),,-Wl,--as-needed) -Wl,-z,relro,-z,now \
+	$(LDFLAGS)
 
 # One short line for each file made; V=1 shows the commands.
 say = $(if $(V),,@printf '  %s  %s\n' $(1) $@; )
