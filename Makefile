@@ -272,7 +272,7 @@ INSTALLED = \
 	$(foreach f,$(SERVICES),644:$(B)/$f:$(systemddir)/system/$f) \
 	$(foreach f,$(notdir $(wildcard systemd/*.socket systemd/*.timer)),644:systemd/$f:$(systemddir)/system/$f) \
 	755:systemd/mcptallyd-generator:$(systemddir)/system-generators/mcptallyd-generator \
-	$(if $(wildcard conf/logrotate),644:conf/logrotate:$(sysconfdir)/logrotate.d/mcptallyd) \
+	644:conf/logrotate:$(sysconfdir)/logrotate.d/mcptallyd \
 	644:systemd/sysusers.conf:$(prefix)/lib/sysusers.d/mcptally.conf \
 	644:systemd/tmpfiles.conf:$(prefix)/lib/tmpfiles.d/mcptally.conf \
 	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))

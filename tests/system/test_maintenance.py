@@ -186,14 +186,13 @@ def test_wrong_words(new_daemon, words):
     ((ROOT / "conf/mcptallyd.yaml").read_text(), []),
     ("", []),
     ("start:\n  ladder: false\nseries.idle: 3s\nrules:\n- event: x\n", []),
-    ("listen:\n  metrics: 127.0.0.1:1\n", ["50-reach.conf"]),
-    ("listen.metrics: 127.0.0.1:1\n", ["50-reach.conf"]),
-    ("{listen: {metrics: off}}\n", ["50-reach.conf"]),
+    ("listen:\n  metrics: 127.0.0.1:1\n", ["50-network.conf"]),
+    ("listen.metrics: 127.0.0.1:1\n", ["50-network.conf"]),
+    ("{listen: {metrics: off}}\n", ["50-commands.conf", "50-network.conf"]),
     ("export:\n  # nothing\nstore.size: 8MiB\n", []),
-    ("export:\n  destinations:\n  - x\n", ["50-reach.conf"]),
-    ("something_new:\n  x: 1\n", ["50-reach.conf"]),
-    ("control:\n  group: adm\n", ["50-group.conf"]),
-    ("control:\n  #group: adm\n", []),
+    ("export:\n  destinations:\n  - x\n", ["50-network.conf"]),
+    ("checks:\n- name: x\n", ["50-commands.conf", "50-network.conf"]),
+    ("something_new:\n  x: 1\n", ["50-commands.conf", "50-network.conf"]),
 ])
 def test_generator(tmp_path, text, drop_ins):
     (tmp_path / "etc").mkdir()

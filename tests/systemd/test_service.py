@@ -28,7 +28,7 @@ def test_unit_starts_hardened(service):
     assert re.search(r"^Seccomp:\s+2$", status, re.M)
     assert re.search(r"^CapEff:\s+0+$", status, re.M)
     assert shown["OOMScoreAdjust"] == "-500"
-    assert shown["MemoryMax"] == str(1 << 30) and shown["TasksMax"] == "64"
+    assert shown["MemoryMax"] == str(1 << 30) and shown["TasksMax"] == "256"
 
 
 @pytest.mark.parametrize("unit", [u for u in UNITS if u.endswith(".service")])
@@ -197,7 +197,7 @@ def test_destination_is_reached(service):
 
 
 def test_group_of_a_socket(service):
-    """Needs chown(2), which the unit allows only then."""
+    """Needs chown(2)."""
     service.must("usermod", "-a", "-G", "adm", "mcptally")
     service.write("/etc/mcptally/mcptallyd.yaml", "control:\n  group: adm\n")
     service.must("systemctl", "daemon-reload")
@@ -244,16 +244,18 @@ def test_timers_run_what_they_should(service):
     assert service.status()["accounting"]["applied"] >= 1
 
 
-@pytest.mark.skipif(not (ROOT / "conf/logrotate").exists(), reason="no conf/logrotate yet")
 def test_log_rotation(service):
-    """The file that logrotate moves away is opened anew; nothing is lost between."""
-    service.write("/etc/mcptally/mcptallyd.yaml",
-                  "start.ladder: false\nlog:\n  file: /var/lib/mcptally/mcptallyd.log\n")
+    """The shipped file and the real logrotate: the log goes on in a new file."""
+    service.must("chown", "root:root", "/etc/logrotate.d/mcptallyd")
+    log = "/var/log/mcptally/mcptallyd.log"
+    service.write("/etc/mcptally/mcptallyd.yaml", f"start.ladder: false\nlog:\n  file: {log}\n")
     service.must("systemctl", "restart", "mcptallyd.service")
-    configured = service.must("cat", "/etc/logrotate.d/mcptallyd")
-    service.must("logrotate", "--force", "--verbose", "/etc/logrotate.d/mcptallyd")
+    until(lambda: "serves" in service.run("cat", log).stdout, "the log file")
+    service.must("logrotate", "--force", "/etc/logrotate.d/mcptallyd")
+    assert "serves" in service.must("cat", f"{log}.1")
     service.must("systemctl", "reload", "mcptallyd.service")
-    assert service.active(), configured
+    until(lambda: "reload" in service.run("cat", log).stdout, "lines in the new file")
+    assert "reload" not in service.must("cat", f"{log}.1")
 
 
 # ---- the package ----

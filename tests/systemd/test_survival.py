@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, LONG, VERSION, deb, repack
+from conftest import BUILD, LONG, deb, repack
 from machine import DEADLINE, ROOT, until
 from test_service import configure_load
 from totals import check_balance, check_totals, lasting, number
@@ -43,6 +43,7 @@ def at(times, share):
 
 
 def describe(name, times):
+    """A line for people: the distribution."""
     ready = [t[0] for t in times]
     line = (f"{name}: {len(ready)} kills, ms to ready: p50 {at(ready, .5):.0f} "
             f"p90 {at(ready, .9):.0f} p99 {at(ready, .99):.0f} worst {max(ready):.0f}; "
@@ -74,20 +75,32 @@ def kill_under_load(service, producers, seed):
     return json.loads(text)
 
 
-def test_kills_under_load(service, producers):
-    """Every total is exact after all of them; and it is ready in time after each."""
+@pytest.fixture(scope="module")
+def measured():
+    """Times of the kills, from the test that kills to the one that judges."""
+    return {}
+
+
+def test_kills_under_load(service, producers, measured):
+    """Every total is exact after all of them."""
     seed = int(os.environ.get("MCPTALLY_SEED") or random.SystemRandom().randrange(1 << 31))
     print(f"MCPTALLY_SEED={seed}")
     quiet_unit(service)
-    times = kill_under_load(service, producers, seed)
-    lines = [describe("mcptallyd", times["unit"]), describe("reference", times["reference"])]
+    measured.update(kill_under_load(service, producers, seed))
+
+
+def test_ready_again_in_time(machine, measured):
+    """From SIGKILL to READY=1; on a machine on which a unit that does nothing is slow too, it
+    cannot be told, and says so."""
+    if not measured:
+        pytest.skip("no kills were measured")
+    lines = [describe("mcptallyd", measured["unit"]), describe("reference", measured["reference"])]
     (ROOT / "build/systemd-kills.txt").write_text("\n".join(lines) + "\n")
-    ready, reference = ([t[0] for t in times[which]] for which in ("unit", "reference"))
+    ready, reference = ([t[0] for t in measured[which]] for which in ("unit", "reference"))
     if at(ready, .99) <= READY_99 and max(ready) <= READY_WORST:
         return
     if at(reference, .99) > NOISY_99 or max(reference) > NOISY_WORST:
-        pytest.skip("all totals are exact, but this machine is too busy to tell how fast a restart "
-                    "is: " + "; ".join(lines))
+        pytest.skip("too busy a machine to tell how fast a restart is: " + "; ".join(lines))
     pytest.fail("; ".join(lines))
 
 
