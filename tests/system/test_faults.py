@@ -10,6 +10,7 @@ import pathlib
 import re
 import resource
 import select
+import subprocess
 import time
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 import faults
 import otlp
 from collector import Answer, HttpCollector
-from conftest import DEADLINE, until
+from conftest import BUILD, DEADLINE, until
 from destinations import destination, helpers, set_destinations
 
 LONG = bool(os.environ.get("MCPTALLY_LONG"))
@@ -267,3 +268,40 @@ def test_no_spin_without_memory(faulty, kind, error):
     life.round()
     life.check()
     assert faulty.stop() == 0
+
+
+# ---- the wrapper ----
+
+LINES = b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"tools/list"}\n' % i for i in range(200))
+
+
+def wrapped(injected, runtime):
+    line = [str(BUILD / "mcptally"), "run", "--", "cat"]
+    return subprocess.run(line, input=LINES, capture_output=True, timeout=DEADLINE, check=False,
+                          env={**os.environ, **injected.environment(),
+                               "MCPTALLY_RUNTIME_DIR": str(runtime)})
+
+
+@pytest.mark.parametrize("role", [faults.PROGRAM, faults.FORKED], ids=["relay", "observer"])
+@pytest.mark.parametrize("kind", ["memory", "read", "write", "recv", "send", "poll", "fork",
+                                  "pipe", "socket", "connect", "epoll_ctl", "event", "open", "stat", "fcntl"])
+def test_no_byte_is_changed(daemon, shm, kind, role):
+    """A relay that cannot begin says so and has passed nothing; else every byte comes, and
+    what becomes of the observer is nobody's business."""
+    injected = faults.Faults(shm / "faults", "mcptally")
+    for error in errors(kind):
+        if role == faults.PROGRAM and error in (errno.EIO, errno.ENOSPC):
+            continue  # of the client's own pipe: then there is nobody to pass bytes to
+        for n in range(1, MOST, 7 if kind == "memory" and not LONG else 1):
+            injected.reset()
+            injected.arm(kind, n, error, role)
+            done = wrapped(injected, daemon.runtime)
+            what = f"{kind} {n} {faults.name_of(error)}: {done.returncode} {done.stderr[-300:]}"
+            if done.returncode == 0:
+                assert done.stdout == LINES, what
+            else:
+                assert role == faults.PROGRAM and done.returncode > 0 and done.stderr, what
+                assert LINES.startswith(done.stdout), what
+            if not injected.fired(kind, role):
+                break
+    daemon.check_accounting()
