@@ -6,6 +6,7 @@
 #H   make lint        the rules of the tree; format: apply .clang-format
 #H   make unit        the unit tests alone
 #H   make bench       speed and memory, each beside its reference; BENCH_JSON=FILE
+#H   make bench-gate  instructions of the hot paths beside the stored; bench-counts: store
 #H   make interop     against the real MCP servers and clients from npm
 #H   make soak        an hour of trouble, SOAK_MINUTES=60; the report is in build/soak
 #H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
@@ -33,7 +34,8 @@ DEBS := apache2-utils autoconf binutils check clang clang-format curl g++ gcc li
 	libcrypt-dev libevent-dev libjansson-dev libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev \
 	libssl-dev libtre-dev libxxhash-dev libyaml-dev make mandoc nghttp2-client openssl pkg-config \
 	procps prometheus protobuf-c-compiler python3 python3-grpcio python3-prometheus-client \
-	python3-protobuf python3-pytest python3-yaml systemd-container util-linux xz-utils zlib1g-dev
+	python3-protobuf python3-pytest python3-yaml systemd-container util-linux valgrind \
+	xz-utils zlib1g-dev
 
 # What `make deb` and `make check-systemd` need besides.
 PACKAGE_DEBS := debhelper dpkg-dev fakeroot lintian
@@ -225,7 +227,10 @@ interop: deps
 bench: deps
 	@$(MAKE) --no-print-directory all bench-programs
 	@MCPTALLY_BUILD=$(B) tests/bench/run $(if $(BENCH_JSON),--json $(BENCH_JSON)) $(BENCH_PARTS)
-.PHONY: bench bench-programs
+# What the hot paths execute, beside what is stored; the stored counts anew.
+bench-gate bench-counts: $(B)/tests/bench/work
+	@MCPTALLY_BUILD=$(B) tests/bench/counts $(if $(findstring counts,$@),--write)
+.PHONY: bench bench-programs bench-gate bench-counts
 bench-programs: $(BENCH)
 
 # Memory, descriptors and latency over an hour in which everything comes and goes.
