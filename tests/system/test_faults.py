@@ -284,7 +284,8 @@ def wrapped(injected, runtime):
 
 @pytest.mark.parametrize("role", [faults.PROGRAM, faults.FORKED], ids=["relay", "observer"])
 @pytest.mark.parametrize("kind", ["memory", "read", "write", "recv", "send", "poll", "fork",
-                                  "pipe", "socket", "connect", "epoll_ctl", "event", "open", "stat", "fcntl"])
+                                  "pipe", "socket", "connect", "epoll_ctl", "event", "open",
+                                  "stat", "fcntl"])
 def test_no_byte_is_changed(daemon, shm, kind, role):
     """A relay that cannot begin says so and has passed nothing; else every byte comes, and
     what becomes of the observer is nobody's business."""
