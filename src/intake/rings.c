@@ -206,7 +206,6 @@ static unsigned map_ring(struct conn *c, struct shared_ring *s, int fd, uint32_t
  * knows of it is then no longer so. */
 static unsigned open_ring(struct conn *c, struct shared_ring *s, int fd, const struct ring_offer *o)
 {
-    s->tail = o->position;
     if (link_ring_open(&c->link, o, &s->link) < 0)
         return REJECT_REFUSED;
     s->tail = link_ring_position(&c->link, &s->link);
@@ -228,22 +227,27 @@ static void end_ring(struct conn *c, uint32_t stream)
     free_ring(c, s);
 }
 
-/* A producer that comes back before its old connection is read to the end: from now on
- * the ring is read over the new one alone, or its records would count twice. */
-static void take_over(struct rings *r, const struct conn *c, uint32_t stream)
+/* A producer may come back before its old connection is read to the end. The ring is then
+ * read over the new one alone, or its records would count twice; false on the old one. */
+static bool take_over(struct rings *r, const struct conn *c, uint32_t stream)
 {
     const struct pipeline *pl = r->in->pl;
     struct conn *other;
     if (pl->attached[c->link.session] < 2)
-        return;
+        return true;
     TAILQ_FOREACH(other, &r->in->all, all)
     {
         struct shared_ring *s = NULL;
-        if (other != c && other->rings && other->link.session == c->link.session)
+        if (other == c || other->link.session != c->link.session)
+            continue;
+        if (other->link.welcomed > c->link.welcomed)
+            return false;
+        if (other->rings)
             s = find(other->rings, stream);
         if (s)
             free_ring(other, s);
     }
+    return true;
 }
 
 static int offered(void *arg, struct link *l, const struct ring_offer *o)
@@ -261,12 +265,12 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
             close(fd);
         return -ERR_SYNTAX;
     }
-    take_over(r, c, o->stream);
     s->conn = c;
     s->link.stream = o->stream;
     TAILQ_INSERT_TAIL(&c->rings->all, s, entry);
     count_rings(r, 1);
-    s->reason = open_ring(c, s, fd, o);
+    s->tail = o->position;
+    s->reason = take_over(r, c, o->stream) ? open_ring(c, s, fd, o) : REJECT_REFUSED;
     close(fd);
     if (!s->reason)
         wake(r, s);

@@ -204,6 +204,7 @@ static void attach(struct link *l, uint32_t session, unsigned domain)
     session_set_ended(pl->st, session, 0);
     own_add(&pl->own, OWN_DOMAIN_ACCEPTED, domain, 1);
     store_commit(pl->st);
+    l->welcomed = ++pl->welcomed;
     l->state = LINK_OPEN;
 }
 

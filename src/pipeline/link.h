@@ -38,6 +38,7 @@ struct link {
     bool wants_ack;
     unsigned spent;    /* units of work of the newest turn */
     bool rings;        /* WELCOME has offered to read shared rings */
+    uint64_t welcomed; /* a later link of the same session has a higher number */
     uint64_t acked;    /* newest sequence number acknowledged */
     uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */

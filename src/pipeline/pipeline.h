@@ -84,6 +84,7 @@ struct pipeline {
     struct buf otlp_text, record, metric;                     /* scratch of OTLP items */
     struct buf points; /* of a metric in hand that go on as they came; empty between steps */
     struct event event;
+    uint64_t welcomed;          /* links that were welcome so far */
     uint64_t ids;               /* room for ids that all links hold */
     unsigned link_units;        /* of work in one turn of a link: LINK_UNITS, or less in tests */
     void (*refresh)(void *arg); /* of pipeline_refresh(): gauges of the edges; may be NULL */

@@ -10,6 +10,7 @@
 #include "pipeline/rules.h"
 #include "store/commit.h"
 #include "store/space.h"
+#include "wire/encode.h"
 
 /* The machine whose daemon runs: the hooks below have no argument for it. */
 static struct machine *running;
@@ -266,6 +267,68 @@ static bool set_up(struct machine *m)
     return m->sampling != NULL;
 }
 
+/* ---- shared rings ---- */
+
+static struct cable *cable_of(struct machine *m, const struct link *l)
+{
+    for (unsigned i = 0; i < MACHINE_CABLES; i++)
+        if (&m->cables[i].link == l)
+            return &m->cables[i];
+    assert(0 && "a link has a cable");
+    return NULL;
+}
+
+static int on_offer(void *arg, struct link *l, const struct ring_offer *o)
+{
+    struct machine *m = arg;
+    struct cable *c = cable_of(m, l);
+    bool newest = true;
+    for (unsigned i = 0; i < MACHINE_CABLES; i++) { /* over one connection alone */
+        struct cable *other = &m->cables[i];
+        if (other == c || !other->linked || other->link.session != l->session)
+            continue;
+        other->shared &= other->link.welcomed > l->welcomed;
+        newest &= other->link.welcomed < l->welcomed;
+    }
+    c->shared = newest && link_ring_open(l, o, &c->ring) == 0;
+    const struct ring_ready ready = {
+        .stream = o->stream,
+        .reason = c->shared ? 0 : REJECT_REFUSED,
+        .position = c->shared ? link_ring_position(l, &c->ring) : o->position,
+    };
+    encode_ring_ready(&c->down, &ready);
+    return 0;
+}
+
+static void on_bell(void *arg, struct link *l, uint64_t token)
+{
+    (void)arg;
+    (void)l;
+    (void)token;
+}
+
+static void read_ring(struct machine *m, struct cable *c, uint32_t most, bool patient)
+{
+    static uint32_t copy[SHM_RING_COPY / sizeof(uint32_t)];
+    const struct shm_ring *r = c->shm;
+    const uint64_t tail = link_ring_position(&c->link, &c->ring);
+    uint32_t taken;
+    const uint32_t n = shm_ring_copy(r->words, r->mask, tail, shm_ring_head(r), copy, most);
+    const enum link_ring_end end =
+        link_ring_feed(&c->link, &c->ring, copy, n, patient, &taken, &c->down, m->now);
+    assert(end != LINK_RING_BROKEN);
+    atomic_store(&c->slot->tail, link_ring_position(&c->link, &c->ring));
+}
+
+void machine_read_ring(struct machine *m, unsigned i, uint32_t n, bool patient)
+{
+    struct cable *c = &m->cables[i];
+    if (c->open && c->linked && c->shared)
+        LIVE(m, read_ring(m, c, n, patient));
+}
+
+/* ---- life ---- */
+
 static void boot(struct machine *m)
 {
     struct health_options health;
@@ -274,6 +337,8 @@ static void boot(struct machine *m)
         return;
     }
     m->pl.rules = m->rules;
+    m->edge = (struct ring_edge){on_offer, on_bell, m};
+    m->pl.rings = &m->edge;
     m->pl.link_units = 1 + rng_below(m->rng, rng_chance(m->rng, 50) ? 40 : 2000);
     m->pl.redact = m->redact;
     health_defaults(&health);
@@ -312,6 +377,8 @@ bool machine_connect(struct machine *m, unsigned i)
         return false;
     link_init(&c->link, &m->pl, &peer);
     c->open = c->linked = true;
+    c->shared = false;
+    c->shm = NULL;
     return true;
 }
 

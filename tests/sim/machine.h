@@ -11,10 +11,11 @@
 
 #include "base/buf.h"
 #include "follower.h"
-#include "pipeline/link.h"
+#include "pipeline/link_ring.h"
 #include "pipeline/sampling.h"
 #include "rng.h"
 #include "watch/health.h"
+#include "wire/shm_ring.h"
 
 enum {
     MACHINE_CABLES = 8,
@@ -32,6 +33,11 @@ struct cable {
     struct buf up, down;
     struct link link;
     bool linked;
+
+    struct shm_ring *shm; /* what the producer may offer; NULL: nothing */
+    struct shm_ring_slot *slot;
+    struct link_ring ring;
+    bool shared; /* it was offered, and is read */
 };
 
 /* Which changes are left out of the undo log, to show that it would be noticed. */
@@ -75,6 +81,7 @@ struct machine {
     bool attached; /* store and pipeline are to be freed */
     struct store st;
     struct pipeline pl;
+    struct ring_edge edge;
     struct health_watch watch;
     struct follower follower; /* what it remembers outlasts the daemon: it judges it */
     struct cable cables[MACHINE_CABLES];
@@ -109,6 +116,10 @@ void machine_cut(struct machine *m, unsigned i, size_t n);
 /* The daemon reads up to n bytes of a cable and answers; reads of a hung-up one
  * end with the end of its data. */
 void machine_read(struct machine *m, unsigned i, size_t n);
+
+/* The daemon reads up to n words, or one item, of the ring that was offered over a cable;
+ * what has no definition is waited for, or not any longer. */
+void machine_read_ring(struct machine *m, unsigned i, uint32_t n, bool patient);
 
 /* Anything else that the daemon does; a kill may end it. False when it did. */
 bool machine_do(struct machine *m, void (*what)(void *arg), void *arg);

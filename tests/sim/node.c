@@ -37,6 +37,28 @@ static uint32_t define_series(struct node *n, uint32_t metric, char value)
     return id;
 }
 
+/* The store says where a ring is to be read on; a new store is offered what it has not. */
+static void heard(void *arg, const struct ring_ready *ring, uint64_t token)
+{
+    struct node *n = arg;
+    assert(ring && ring->stream == NODE_STREAM && token == 0);
+    if (ring->reason == 0)
+        atomic_store(&n->slot.tail, ring->position);
+    else
+        n->offered = false; /* there was no room for it: it is offered again */
+}
+
+void node_share(struct node *n)
+{
+    enum { WORDS = 4 * SHM_RING_MIN };
+    void *memory = aligned_alloc(_Alignof(struct shm_ring_page), shm_ring_bytes(WORDS));
+    assert(memory);
+    memset(memory, 0, sizeof(struct shm_ring_page));
+    shm_ring_init(&n->ring, memory, WORDS, &n->slot);
+    n->shares = n->p.wants_rings = true;
+    n->p.heard_arg = n;
+}
+
 void node_init(struct node *n, struct rng *rng, unsigned cable)
 {
     struct producer_options o = {
@@ -44,6 +66,7 @@ void node_init(struct node *n, struct rng *rng, unsigned cable)
         .instance = STR("1"),
         .agent = STR("sim/1"),
         .queue_bytes = QUEUE_BYTES,
+        .heard = heard,
     };
     for (size_t i = 0; i < sizeof o.session; i++)
         o.session[i] = (uint8_t)(1 + rng_below(rng, 255));
@@ -63,12 +86,31 @@ void node_fini(struct node *n)
 {
     producer_fini(&n->p);
     free(n->log);
+    free(n->ring.page);
+    free(n->ring_log);
+    free(n->ring_end);
 }
 
 /* ---- items ---- */
 
+static void remember_ring(struct node *n, struct item it)
+{
+    if (n->nring == n->capring) {
+        n->capring = n->capring ? 2 * n->capring : 256;
+        n->ring_log = realloc(n->ring_log, n->capring * sizeof *n->ring_log);
+        n->ring_end = realloc(n->ring_end, n->capring * sizeof *n->ring_end);
+        assert(n->ring_log && n->ring_end);
+    }
+    n->ring_end[n->nring] = shm_ring_head(&n->ring);
+    n->ring_log[n->nring++] = it;
+}
+
 static void remember(struct node *n, enum item_kind kind, uint8_t amount)
 {
+    if (n->ringing) {
+        remember_ring(n, (struct item){(uint8_t)kind, amount});
+        return;
+    }
     if (n->nlog == n->caplog) {
         n->caplog = n->caplog ? 2 * n->caplog : 256;
         n->log = realloc(n->log, n->caplog * sizeof *n->log);
@@ -86,6 +128,25 @@ static bool secret(uint8_t amount)
 static bool is_named(uint8_t amount)
 {
     return amount % 2;
+}
+
+/* Into the ring, if `ringing`, else into the queue. */
+static int put_update(struct node *n, uint32_t id, uint64_t bits)
+{
+    if (!n->ringing)
+        return producer_update(&n->p, id, bits);
+    const uint64_t head = shm_ring_head(&n->ring);
+    shm_ring_put_update(&n->ring, id, bits);
+    return shm_ring_head(&n->ring) != head ? 0 : -ERR_FULL;
+}
+
+static int put_item(struct node *n, enum event_kind kind, const struct buf *body)
+{
+    if (!n->ringing)
+        return producer_item(&n->p, kind, (const uint8_t *)body->p, body->n);
+    const uint64_t head = shm_ring_head(&n->ring);
+    shm_ring_put_item(&n->ring, kind, body->p, (uint32_t)body->n);
+    return shm_ring_head(&n->ring) != head ? 0 : -ERR_FULL;
 }
 
 static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
@@ -109,7 +170,7 @@ static int emit_event(struct node *n, enum event_kind kind, uint8_t amount)
     buf_init(&body, LIMIT_ITEM);
     encode_body(&body, &e);
     assert(!body.failed);
-    const int r = producer_item(&n->p, kind, (const uint8_t *)body.p, body.n);
+    const int r = put_item(n, kind, &body);
     buf_fini(&body);
     return r;
 }
@@ -129,17 +190,17 @@ static int emit(struct node *n, enum item_kind kind, uint8_t amount)
 {
     switch (kind) {
     case ITEM_COUNT:
-        return producer_update(&n->p, n->series[kind], amount);
+        return put_update(n, n->series[kind], amount);
     case ITEM_SUM:
-        return producer_update(&n->p, n->series[kind], f64_bits(amount * 0.5));
+        return put_update(n, n->series[kind], f64_bits(amount * 0.5));
     case ITEM_SIZE:
-        return producer_update(&n->p, n->series[kind], f64_bits(sizes[amount % 4]));
+        return put_update(n, n->series[kind], f64_bits(sizes[amount % 4]));
     case ITEM_GAUGE:
-        return producer_update(&n->p, n->series[kind], f64_bits(amount));
+        return put_update(n, n->series[kind], f64_bits(amount));
     case ITEM_STORM:
-        return producer_update(&n->p, storm_series(n), f64_bits(amount));
+        return put_update(n, storm_series(n), f64_bits(amount));
     case ITEM_BAD:
-        return producer_update(&n->p, n->series[kind], f64_bits(NAN));
+        return put_update(n, n->series[kind], f64_bits(NAN));
     case ITEM_EVENT:
         return emit_event(n, is_named(amount) ? EVENT_NAMED : EVENT_HEALTH, amount);
     case ITEM_SPAN:
@@ -159,27 +220,45 @@ void node_emit(struct node *n, uint32_t most)
             kind = ITEM_COUNT;
         if (rng_chance(n->rng, 5))
             (void)storm_series(n);
+        n->ringing = n->shares && rng_chance(n->rng, 50);
         if (emit(n, kind, amount) == 0)
             remember(n, kind, amount);
     }
+}
+
+static void add_item(const struct item *it, struct totals *t)
+{
+    t->count += it->kind == ITEM_COUNT ? it->amount : 0;
+    t->sum += it->kind == ITEM_SUM ? it->amount * 0.5 : 0;
+    if (it->kind == ITEM_SIZE)
+        t->bucket[it->amount % 4]++;
+    t->events += it->kind == ITEM_EVENT;
+    t->spans += it->kind == ITEM_SPAN;
+    t->named += it->kind == ITEM_EVENT && is_named(it->amount);
+    t->secrets += (it->kind == ITEM_EVENT || it->kind == ITEM_SPAN) && secret(it->amount);
+    t->bad += it->kind == ITEM_BAD;
 }
 
 void node_totals(const struct node *n, uint64_t applied, struct totals *t)
 {
     assert(applied <= n->nlog);
     t->items += applied;
-    for (uint64_t i = 0; i < applied; i++) {
-        const struct item *it = &n->log[i];
-        t->count += it->kind == ITEM_COUNT ? it->amount : 0;
-        t->sum += it->kind == ITEM_SUM ? it->amount * 0.5 : 0;
-        if (it->kind == ITEM_SIZE)
-            t->bucket[it->amount % 4]++;
-        t->events += it->kind == ITEM_EVENT;
-        t->spans += it->kind == ITEM_SPAN;
-        t->named += it->kind == ITEM_EVENT && is_named(it->amount);
-        t->secrets += (it->kind == ITEM_EVENT || it->kind == ITEM_SPAN) && secret(it->amount);
-        t->bad += it->kind == ITEM_BAD;
-    }
+    for (uint64_t i = 0; i < applied; i++)
+        add_item(&n->log[i], t);
+}
+
+bool node_ring_totals(const struct node *n, uint64_t position, struct totals *t)
+{
+    uint64_t i = 0;
+    for (; i < n->nring && n->ring_end[i] <= position; i++)
+        add_item(&n->ring_log[i], t);
+    t->items += i;
+    return position == (i ? n->ring_end[i - 1] : 0);
+}
+
+bool node_ring_read(const struct node *n)
+{
+    return !n->shares || shm_ring_head(&n->ring) == atomic_load(&n->slot.tail);
 }
 
 /* ---- the connection ---- */
@@ -204,6 +283,11 @@ void node_connect(struct node *n, struct machine *m)
     const int r = producer_connected(&n->p);
     assert(r == 0);
     n->connected = true;
+    n->offered = false;
+    if (n->shares) {
+        m->cables[n->cable].shm = &n->ring;
+        m->cables[n->cable].slot = &n->slot;
+    }
 }
 
 void node_leave(struct node *n, struct machine *m)
@@ -244,6 +328,12 @@ void node_send(struct node *n, struct machine *m, size_t most)
         assert(!c->up.failed);
         producer_sent(&n->p, len);
         most -= len;
+    }
+    if (n->connected && n->shares && !n->offered && n->p.max_rings && producer_between(&n->p)) {
+        const struct ring_offer o = {NODE_STREAM, n->ring.mask + 1, atomic_load(&n->slot.tail)};
+        assert(n->p.known != SESSION_EXPIRED);
+        encode_ring(&c->up, &o);
+        n->offered = true;
     }
 }
 

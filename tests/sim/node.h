@@ -5,6 +5,7 @@
 
 #include "machine.h"
 #include "wire/producer.h"
+#include "wire/shm_ring.h"
 
 /* What a number of items amount to, by the series that they go to. */
 struct totals {
@@ -49,7 +50,19 @@ struct node {
     uint32_t storms;                                  /* series of ITEM_STORM defined so far */
     struct item *log;                                 /* item of sequence number i + 1 */
     uint64_t nlog, caplog;
+
+    /* A ring that it shares, if it does, beside what it queues. */
+    bool shares;
+    bool offered; /* on this connection */
+    bool ringing; /* the item in hand goes into it */
+    struct shm_ring ring;
+    struct shm_ring_slot slot;
+    struct item *ring_log; /* what lies in it, or has */
+    uint64_t *ring_end;    /* and where each item ends */
+    uint64_t nring, capring;
 };
+
+enum { NODE_STREAM = 1 };
 
 void node_init(struct node *n, struct rng *rng, unsigned cable);
 void node_fini(struct node *n);
@@ -71,6 +84,16 @@ void node_die(struct node *n, struct machine *m);
 /* Moves up to `most` bytes up, or down. */
 void node_send(struct node *n, struct machine *m, size_t most);
 void node_receive(struct node *n, struct machine *m, size_t most);
+
+/* From now on it has a ring, too. */
+void node_share(struct node *n);
+
+/* Whether all that lies in its ring is read. */
+bool node_ring_read(const struct node *n);
+
+/* What the items of its ring amount to that lie before a position; added to *t. False when
+ * no item ends there. */
+bool node_ring_totals(const struct node *n, uint64_t position, struct totals *t);
 
 /* What the items up to sequence number `applied` amount to; added to *t. */
 void node_totals(const struct node *n, uint64_t applied, struct totals *t);

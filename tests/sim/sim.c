@@ -25,8 +25,9 @@
 #include "spool_sim.h"
 #include "store/read.h"
 #include "store/session.h"
+#include "store/session_ring.h"
 
-enum { NODES = 4, SENDERS = 2, DRAIN_ROUNDS = 20000 };
+enum { NODES = 4, SENDERS = 2, DRAIN_ROUNDS = 20000, PATIENT_ROUNDS = 1000 };
 
 struct history {
     struct rng rng;
@@ -72,6 +73,11 @@ static bool expected(struct history *h, struct totals *t)
             return fault(h, "node %u: applied %llu of %llu", i, (unsigned long long)applied,
                          (unsigned long long)h->nodes[i].nlog);
         node_totals(&h->nodes[i], applied, t);
+        const uint64_t mark = s ? ring_mark_find(&h->m.st, s, NODE_STREAM) : 0;
+        const uint64_t at = mark ? ring_mark_at(&h->m.st, mark)->position : 0;
+        if (!node_ring_totals(&h->nodes[i], at, t))
+            return fault(h, "node %u: its ring is read to %llu, where no item ends", i,
+                         (unsigned long long)at);
     }
     return true;
 }
@@ -357,6 +363,9 @@ static void step(struct history *h)
     struct node *n = &h->nodes[rng_below(&h->rng, NODES)];
     if (rng_chance(&h->rng, 10))
         machine_follow(&h->m);
+    if (rng_chance(&h->rng, 30))
+        machine_read_ring(&h->m, rng_below(&h->rng, MACHINE_CABLES), rng_below(&h->rng, 4096),
+                          true);
     if (rng_chance(&h->rng, 25))
         sender_step(&h->senders[rng_below(&h->rng, SENDERS)], &h->m, rng_below(&h->rng, 1500));
     const uint32_t dice = rng_below(&h->rng, 100);
@@ -389,7 +398,8 @@ static void step(struct history *h)
 static bool drained(struct history *h)
 {
     for (unsigned i = 0; i < NODES; i++)
-        if (!h->nodes[i].dead && producer_waiting(&h->nodes[i].p) > 0)
+        if (!h->nodes[i].dead &&
+            (producer_waiting(&h->nodes[i].p) > 0 || !node_ring_read(&h->nodes[i])))
             return false;
     for (unsigned i = 0; i < MACHINE_CABLES; i++)
         if (h->m.cables[i].open && (h->m.cables[i].up.n > 0 || h->m.cables[i].kept))
@@ -412,6 +422,7 @@ static bool drain(struct history *h)
             node_send(n, &h->m, 60000);
             machine_read(&h->m, i, 60000);
             machine_read(&h->m, i ^ NODE_CABLES, 60000);
+            machine_read_ring(&h->m, n->cable, 60000, round < PATIENT_ROUNDS);
             node_receive(n, &h->m, 60000);
         }
     }
@@ -493,8 +504,11 @@ static void run(uint64_t seed, uint32_t steps, enum mutant mutant, char wrong[25
         abort();
     h->rng.state = seed;
     machine_init(&h->m, &h->rng, mutant);
-    for (unsigned i = 0; i < NODES; i++)
+    for (unsigned i = 0; i < NODES; i++) {
         node_init(&h->nodes[i], &h->rng, i);
+        if (rng_chance(&h->rng, 50))
+            node_share(&h->nodes[i]);
+    }
     for (unsigned i = 0; i < SENDERS; i++)
         sender_init(&h->senders[i], &h->rng, i);
     live(h, steps);
