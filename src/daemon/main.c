@@ -165,8 +165,10 @@ static bool open_standard_files(void)
 int main(int argc, char **argv)
 {
     struct invocation c = {0};
-    if (!open_standard_files())
+    if (!open_standard_files()) {
+        perror("mcptallyd: error: /dev/null"); /* for who has given us a stderr */
         return DAEMON_FAILED;
+    }
     c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
     if (!c.load.overrides) {
         fputs("mcptallyd: out of memory\n", stderr);
