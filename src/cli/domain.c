@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/document.h"
 #include "cli/domain_text.h"
 #include "cli/options.h"
 #include "cli/source.h"
@@ -105,29 +106,13 @@ static int describe_store(struct buf *to, const struct store *st, const struct a
     return CLI_OK;
 }
 
-static int print(const struct buf *answer, const struct asked *a, bool as_json)
+static void as_text(struct buf *to, const json_t *doc, void *arg)
 {
-    json_error_t why;
-    json_t *doc = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
-    if (!doc) {
-        cli_error("the daemon's answer cannot be read: %s", why.text);
-        return CLI_FAILURE;
-    }
-    if (as_json) {
-        json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
-    } else {
-        struct buf text;
-        buf_init(&text, ANSWER_MAX);
-        if (a->list)
-            domain_text_list(&text, doc);
-        else
-            domain_text(&text, doc);
-        cli_write(buf_str(&text));
-        buf_fini(&text);
-    }
-    json_decref(doc);
-    return CLI_OK;
+    const struct asked *a = arg;
+    if (a->list)
+        domain_text_list(to, doc);
+    else
+        domain_text(to, doc);
 }
 
 int cmd_domain(int argc, char **argv)
@@ -149,7 +134,7 @@ int cmd_domain(int argc, char **argv)
     if (status == CLI_OK && view.mem)
         status = describe_store(&answer, &view.store, &asked);
     if (status == CLI_OK)
-        status = print(&answer, &asked, o.json);
+        status = document_print(&answer, o.json, as_text, &asked);
     view_close(&view);
     buf_fini(&answer);
     return status;

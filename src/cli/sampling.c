@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/document.h"
 #include "cli/options.h"
 #include "cli/sampling_text.h"
 #include "cli/source.h"
@@ -84,26 +85,10 @@ static bool make_request(int n, char **words, char *to, size_t size)
     return true;
 }
 
-static int print(const struct buf *answer, bool as_json)
+static void as_text(struct buf *to, const json_t *doc, void *arg)
 {
-    json_error_t why;
-    json_t *doc = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
-    if (!doc) {
-        cli_error("the daemon's answer cannot be read: %s", why.text);
-        return CLI_FAILURE;
-    }
-    if (as_json) {
-        json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
-    } else {
-        struct buf text;
-        buf_init(&text, ANSWER_MAX);
-        sampling_text(&text, doc);
-        cli_write(buf_str(&text));
-        buf_fini(&text);
-    }
-    json_decref(doc);
-    return CLI_OK;
+    (void)arg;
+    sampling_text(to, doc);
 }
 
 int cmd_sampling(int argc, char **argv)
@@ -127,7 +112,7 @@ int cmd_sampling(int argc, char **argv)
         status = CLI_UNAVAILABLE;
     }
     if (status == CLI_OK)
-        status = print(&answer, o.json);
+        status = document_print(&answer, o.json, as_text, NULL);
     view_close(&view);
     buf_fini(&answer);
     return status;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/document.h"
 #include "cli/options.h"
 #include "cli/source.h"
 #include "cli/status_text.h"
@@ -57,26 +58,10 @@ static void describe_store(struct buf *to, const struct view *v, const char *pat
     status_document(to, &v->store, &info, clock_now());
 }
 
-static int print(const struct buf *answer, bool as_json)
+static void as_text(struct buf *to, const json_t *doc, void *arg)
 {
-    json_error_t why;
-    json_t *status = json_loadb(answer->p, answer->n, JSON_REJECT_DUPLICATES, &why);
-    if (!status) {
-        cli_error("the daemon's answer cannot be read: %s", why.text);
-        return CLI_FAILURE;
-    }
-    if (as_json) {
-        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
-    } else {
-        struct buf text;
-        buf_init(&text, ANSWER_MAX);
-        status_text(&text, status, style_wanted());
-        cli_write(buf_str(&text));
-        buf_fini(&text);
-    }
-    json_decref(status);
-    return CLI_OK;
+    (void)arg;
+    status_text(to, doc, style_wanted());
 }
 
 int cmd_status(int argc, char **argv)
@@ -97,7 +82,7 @@ int cmd_status(int argc, char **argv)
     if (status == CLI_OK && view.mem)
         describe_store(&answer, &view, place.store);
     if (status == CLI_OK)
-        status = print(&answer, o.json);
+        status = document_print(&answer, o.json, as_text, NULL);
     view_close(&view);
     buf_fini(&answer);
     return status;
