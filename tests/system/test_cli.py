@@ -219,13 +219,13 @@ def test_emit_without_waiting(daemon):
     until(lambda: daemon.metrics().get(("x_total", (("service_name", "shop"),))) == 1, "the item")
 
 
-def test_emit_finds_its_socket(daemon, shm):
+def test_emit_finds_its_socket(daemon, tmp_path):
     env = {"MCPTALLY_SOCKET": daemon.socket}
     ok("emit", "counter", "x", 1, *SERVICE, env=env)
     ok("emit", "counter", "x", 1, *SERVICE, env={"MCPTALLY_RUNTIME_DIR": str(daemon.runtime)})
-    (shm / "xdg").mkdir()
-    (shm / "xdg/mcptally").symlink_to(daemon.runtime)
-    ok("emit", "counter", "x", 1, *SERVICE, env={"XDG_RUNTIME_DIR": str(shm / "xdg")})
+    (tmp_path / "xdg").mkdir()
+    (tmp_path / "xdg/mcptally").symlink_to(daemon.runtime)
+    ok("emit", "counter", "x", 1, *SERVICE, env={"XDG_RUNTIME_DIR": str(tmp_path / "xdg")})
     ok("emit", "counter", "x", 1, *SERVICE, "--socket", daemon.socket,
        env={"MCPTALLY_SOCKET": "/nowhere"})
     assert daemon.metrics()["x_total", (("service_name", "shop"),)] == 4
