@@ -19,6 +19,8 @@ enum {
     /* Addresses that are counted, remembered passwords, and messages of the gate. */
     ACCESS_BYTES = THROTTLE_PLACES * 64 + (512 << 10),
     ID_BYTES = sizeof(struct link_series),
+    /* Its pages are the producer's; ours are its slot, and its place in the page table. */
+    RING_BYTES = sizeof(struct shared_ring) + SHM_SLOT_SIZE + 64,
     TRACE_BYTES = sizeof(struct trace_entry) + 2 * sizeof(uint32_t), /* and its buckets */
 };
 
@@ -78,6 +80,7 @@ void bound_print(FILE *to, const struct config *c)
     const struct item items[] = {
         {"store", 1, c->store_size},
         {"connections", c->limits_connections, CONN_BYTES},
+        {"shared rings", c->limits_rings, RING_BYTES},
         {"series ids", c->limits_ids, ID_BYTES},
         {"partial frames", 1, c->limits_partial_frame_bytes},
         {"replies", 1, c->limits_reply_bytes},
