@@ -24,9 +24,11 @@ struct pump {
     struct pumps *all;
     struct gate_context *context;
     struct bufferevent *tls, *plain;
-    struct event *limit; /* pending while it lingers */
-    bool open;           /* the handshake is done */
-    bool client_done;    /* has sent its last byte */
+    struct event *closed; /* tells that the daemon has closed, also when nothing is read */
+    struct event *limit;  /* pending while it lingers */
+    bool lingers;
+    bool open;        /* the handshake is done */
+    bool client_done; /* has sent its last byte */
     bool daemon_done;
 };
 
@@ -44,9 +46,17 @@ static size_t unsent(struct bufferevent *b)
     return evbuffer_get_length(bufferevent_get_output(b));
 }
 
+/* Before their descriptor is. */
+static void forget_event(struct event **e)
+{
+    if (*e)
+        event_free(*e);
+    *e = NULL;
+}
+
 static void pump_free(struct pump *p)
 {
-    if (p->daemon_done) {
+    if (p->lingers) {
         TAILQ_REMOVE(&p->all->lingering, p, link);
         p->all->nlingering--;
     }
@@ -56,11 +66,11 @@ static void pump_free(struct pump *p)
     if (p->open)
         SSL_shutdown(ssl); /* its last record goes to the socket, or nowhere */
     ERR_clear_error();
+    forget_event(&p->closed);
+    forget_event(&p->limit);
     bufferevent_free(p->tls);
     if (p->plain)
         bufferevent_free(p->plain);
-    if (p->limit)
-        event_free(p->limit);
     gate_context_drop(p->context);
     free(p);
 }
@@ -118,22 +128,45 @@ static void on_limit(evutil_socket_t fd, short what, void *arg)
     pump_free(arg);
 }
 
-/* The daemon has closed: what it said is still to be sent, within a time and a number. */
-static void daemon_ends(struct pump *p)
+/* The daemon has closed: what it said is still to be sent, within a time and a number.
+ * False: there is no memory for the time. */
+static bool linger(struct pump *p)
 {
     static const struct timeval limit = {LINGER_SECONDS, 0};
     struct pumps *all = p->all;
+    if (p->lingers)
+        return true;
+    p->limit = event_new(all->base, -1, 0, on_limit, p);
+    if (!p->limit || event_add(p->limit, &limit) < 0)
+        return false;
+    p->lingers = true;
+    TAILQ_INSERT_TAIL(&all->lingering, p, link);
+    if (++all->nlingering > LINGERING)
+        pump_free(TAILQ_FIRST(&all->lingering));
+    return true;
+}
+
+/* A client that does not take what is held has us read nothing of the daemon's, its end
+ * neither: without this he would stay for as long as he likes. */
+static void on_daemon_closed(evutil_socket_t fd, short what, void *arg)
+{
+    struct pump *p = arg;
+    (void)fd;
+    (void)what;
+    if (!linger(p))
+        pump_free(p);
+}
+
+/* All that it said is read. */
+static void daemon_ends(struct pump *p)
+{
     bufferevent_write_buffer(p->tls, bufferevent_get_input(p->plain));
+    forget_event(&p->closed);
     bufferevent_free(p->plain);
     p->plain = NULL;
     p->daemon_done = true;
-    TAILQ_INSERT_TAIL(&all->lingering, p, link);
-    all->nlingering++;
-    p->limit = event_new(all->base, -1, 0, on_limit, p);
-    if (!p->open || !p->limit || event_add(p->limit, &limit) < 0 || unsent(p->tls) == 0)
+    if (!p->open || unsent(p->tls) == 0 || !linger(p))
         pump_free(p);
-    else if (all->nlingering > LINGERING)
-        pump_free(TAILQ_FIRST(&all->lingering));
 }
 
 static void on_daemon_event(struct bufferevent *b, short what, void *arg)
@@ -195,7 +228,11 @@ void pumps_add(struct pumps *all, struct gate_context *context, enum gate_protoc
     if (p && p->plain) {
         p->all = all;
         p->context = gate_context_hold(context);
-        start(p);
+        p->closed = event_new(all->base, plain, EV_CLOSED, on_daemon_closed, p);
+        if (p->closed && event_add(p->closed, NULL) == 0)
+            start(p);
+        else
+            pump_free(p);
         return;
     }
     if (p && p->tls) {
