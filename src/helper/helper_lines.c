@@ -97,7 +97,8 @@ static int write_lines(struct line_file *f, const char *p, size_t n)
     size_t done = 0;
     if (fstat(f->fd, &before) < 0)
         return disk_error(errno);
-    if (f->torn && write(f->fd, "\n", 1) != 1)
+    const bool torn = f->torn; /* and so again when all of this is taken back */
+    if (torn && write(f->fd, "\n", 1) != 1)
         return disk_error(errno);
     f->torn = false;
     while (done < n) {
@@ -106,7 +107,7 @@ static int write_lines(struct line_file *f, const char *p, size_t n)
             continue;
         if (r <= 0) {
             const int e = r < 0 ? disk_error(errno) : -ERR_IO;
-            f->torn = ftruncate(f->fd, before.st_size) < 0 && done > 0;
+            f->torn = ftruncate(f->fd, before.st_size) < 0 ? done > 0 : torn;
             return e;
         }
         done += (size_t)r;

@@ -519,6 +519,54 @@ START_TEST(disk_full)
 }
 END_TEST
 
+static void on_lines(void *arg, int error, struct str tail)
+{
+    (void)arg;
+    (void)tail;
+    got.answers++;
+    got.error = error;
+}
+
+static int add_lines(const char *text)
+{
+    clear();
+    ck_assert_ptr_nonnull(helper_lines_add(h, 0, str_of(text), on_lines, NULL));
+    wait_answers(1);
+    return got.error;
+}
+
+/* What a half line is separated from by a new line stays so when that is taken back. */
+START_TEST(disk_full_behind_a_half_line)
+{
+    enum { FULL = 1000 };
+    static const struct helper_lines_options o = {.mode = 0600};
+    struct rlimit r;
+    char path[128], all[FULL + 1];
+    memset(all, 'x', sizeof all);
+    write_file("lines", all, FULL - 10, 0600);
+    helper_free(h);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &r), 0);
+    const struct rlimit small = {FULL, r.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    h = helper_new(dir);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &r), 0);
+    ck_assert_int_eq(helper_start(h, base), 0);
+    snprintf(path, sizeof path, "%s/lines", dir);
+    clear();
+    ck_assert_ptr_nonnull(helper_lines_open(h, 0, path, &o, on_lines, NULL));
+    wait_answers(1);
+    ck_assert_int_eq(got.error, 0);
+    ck_assert_int_eq(add_lines("too long to fit\n"), -ERR_FULL);
+    ck_assert_int_eq(add_lines("fits\n"), 0);
+    const int fd = open(path, O_RDONLY);
+    const ssize_t n = pread(fd, all, FULL, 0);
+    close(fd);
+    ck_assert_int_eq(n, FULL - 10 + 6);
+    all[n] = '\0';
+    ck_assert_str_eq(all + FULL - 10, "\nfits\n");
+}
+END_TEST
+
 START_TEST(directory_that_cannot_be)
 {
     helper_free(h);
@@ -603,6 +651,7 @@ int main(void)
     tcase_add_test(t, ends_with_the_daemon);
     tcase_add_test(t, no_spawner);
     tcase_add_test(t, disk_full);
+    tcase_add_test(t, disk_full_behind_a_half_line);
     tcase_add_test(t, directory_that_cannot_be);
     tcase_add_test(t, silent_name_server);
     suite_add_tcase(s, t);
