@@ -214,6 +214,7 @@ static void wait_for_lock(int fd)
         usleep(LOCK_US);
 }
 
+/* Whether there is one; it counts when it is newer than what is known. */
 static bool read_end(const char *path, struct auditor *a)
 {
     char tail[AUDITOR_TAIL];
@@ -231,19 +232,26 @@ static bool read_end(const char *path, struct auditor *a)
     const struct str last = last_line((struct str){tail, n > 0 ? (size_t)n : 0});
     if (audit_read(last, &r, &doc) < 0)
         return false;
-    a->seq = r.seq;
-    audit_hash(a->hash, last);
     json_decref(doc);
+    if (r.seq > a->seq) {
+        a->seq = r.seq;
+        audit_hash(a->hash, last);
+    }
     return true;
 }
 
-/* A file that was just rotated is empty, and its chain goes on from the one before. */
+/* A file that has just given way, to whoever rotates or to its bound, is empty, and its
+ * chain goes on from the newer of those before. */
 static void find_end(struct auditor *a)
 {
-    char before[sizeof a->path + 4];
-    snprintf(before, sizeof before, "%s.1", a->path);
-    if (!read_end(a->path, a))
-        (void)read_end(before, a);
+    static const char *const before[] = {"1", "old"};
+    char path[sizeof a->path + 8];
+    if (read_end(a->path, a))
+        return;
+    for (unsigned i = 0; i < sizeof before / sizeof *before; i++) {
+        snprintf(path, sizeof path, "%s.%s", a->path, before[i]);
+        (void)read_end(path, a);
+    }
 }
 
 /* ---- life ---- */

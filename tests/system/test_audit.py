@@ -199,6 +199,17 @@ def test_the_chain_goes_on_after_rotation(written):
     assert "since record 7, the oldest that is kept" in verify(written).stdout
 
 
+def test_the_chain_goes_on_after_a_bound(written):
+    """Also when nothing could be written any more to the file that took its place."""
+    written.stop()
+    path(written).rename(str(path(written)) + ".old")
+    path(written).touch()
+    written.start()
+    wait_for(written, "start")
+    assert records(written)[0]["seq"] == 7
+    assert verify(written).stdout == "7 records in 2 files: nothing is missing\n"
+
+
 # ---- reading ----
 
 def test_what_is_shown(written):
