@@ -76,7 +76,7 @@ static bool is_patient(const struct shared_ring *s, struct when now)
 static bool has_work(const struct shared_ring *s, struct when now)
 {
     return !s->reason && (s->announced || s->conn->ended) && head_of(s) != s->tail &&
-           (s->waits == 0 || !is_patient(s, now));
+           (s->waits == 0 || s->retry || !is_patient(s, now));
 }
 
 /* Those of the list had nothing for a while. Their producers are told to ring, and what
@@ -183,6 +183,7 @@ static void free_ring(struct conn *c, struct shared_ring *s)
     struct rings *r = &c->in->rings;
     unlist(r, s);
     TAILQ_REMOVE(&c->rings->all, s, entry);
+    c->rings->n--;
     if (s->slot)
         slots_give(s->area, s->slot);
     ring_map_close(&s->map);
@@ -259,7 +260,9 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
         return 0;
     }
     const int fd = next_fd(c->rings);
-    struct shared_ring *s = fd >= 0 && !find(c->rings, o->stream) ? calloc(1, sizeof *s) : NULL;
+    const bool good =
+        fd >= 0 && c->rings->n < l->rings + RINGS_BEYOND && !find(c->rings, o->stream);
+    struct shared_ring *s = good ? calloc(1, sizeof *s) : NULL;
     if (!s) {
         if (fd >= 0)
             close(fd);
@@ -268,6 +271,7 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
     s->conn = c;
     s->link.stream = o->stream;
     TAILQ_INSERT_TAIL(&c->rings->all, s, entry);
+    c->rings->n++;
     count_rings(r, 1);
     s->tail = o->position;
     s->reason = take_over(r, c, o->stream) ? open_ring(c, s, fd, o) : REJECT_REFUSED;
@@ -347,6 +351,7 @@ bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
     const enum link_ring_end end =
         link_ring_feed(&c->link, &s->link, copy, n, patient, &taken, out, now);
     publish(c, s);
+    s->retry = false;
     *bytes = taken * sizeof *copy;
     domain_read(c->in->pl, c->link.domain, *bytes, now);
     if (end == LINK_RING_WAITS)
@@ -362,7 +367,7 @@ void rings_retry(struct conn *c)
 {
     struct shared_ring *s;
     TAILQ_FOREACH(s, &c->rings->all, entry)
-    s->waits = 0;
+    s->retry = true;
 }
 
 /* ---- answers ---- */

@@ -21,6 +21,10 @@
  * more is none of ours and only wants to use up descriptors. */
 enum { RINGS_WAITING = 4, RINGS_READ = 16384 /* bytes of a turn */ };
 
+/* Offers beyond what the connection was told: they are refused, and more end it. One that
+ * takes no answers would else make a heap of refused rings that are still to be answered. */
+enum { RINGS_BEYOND = 16 };
+
 struct intake;
 struct conn;
 
@@ -36,6 +40,7 @@ struct shared_ring {
     uint64_t items; /* that lay before it */
     uint64_t goal;  /* head when the bell was rung that is to be answered */
     uint64_t waits; /* mono ns since when a definition is missing; 0: none is */
+    bool retry;     /* it may have come meanwhile */
     unsigned empty; /* looks in a row that found nothing */
     bool awake;
     bool announced;  /* RING_READY is out */
@@ -47,6 +52,7 @@ TAILQ_HEAD(shared_ring_list, shared_ring);
 /* Of one connection. */
 struct conn_rings {
     struct shared_ring_list all;
+    unsigned n;
     int fd[RINGS_WAITING]; /* that came, in order */
     unsigned nfd;
     uint64_t bell;  /* number to be answered; 0: none */

@@ -148,9 +148,12 @@ static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsign
     return true;
 }
 
+/* Or never will be: ids that have no place are not remembered one by one. */
 static bool is_defined(const struct link *l, uint32_t id)
 {
-    return id < l->nseries && (l->series[id].cells || l->series[id].target);
+    if (id < l->nseries)
+        return l->series[id].cells || l->series[id].target;
+    return id >= l->pl->options.ids_per_connection || (l->no_place && id >= l->no_place);
 }
 
 static void apply_one(struct link *l, struct apply *a, struct when now)

@@ -8,6 +8,7 @@
 #include "pipeline/naming.h"
 #include "store/read.h"
 #include "store/session.h"
+#include "store/session_ring.h"
 #include "store/space.h"
 #include "wire/encode.h"
 
@@ -208,6 +209,15 @@ static void attach(struct link *l, uint32_t session, unsigned domain)
     l->state = LINK_OPEN;
 }
 
+/* A ring of which the session has a mark is to be offered again, whatever the limit is now:
+ * how far it is read is known here alone. */
+static uint32_t rings_for(const struct link *l)
+{
+    const unsigned known = ring_mark_count(l->pl->st, l->session);
+    const uint32_t limit = l->pl->options.rings_per_session;
+    return known > limit ? known : limit;
+}
+
 static int on_hello(struct link *l, const struct frame *f, struct buf *out, struct when now)
 {
     struct store *st = l->pl->st;
@@ -232,8 +242,7 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
         return close_with(l, out, REJECT_REFUSED, FRAME_HELLO);
     attach(l, session, domain);
     l->wants_ack = h.capabilities & HELLO_WANTS_ACK;
-    l->rings =
-        h.capabilities & HELLO_WANTS_RINGS && l->pl->rings && l->pl->options.rings_per_session;
+    l->rings = h.capabilities & HELLO_WANTS_RINGS && l->pl->rings ? rings_for(l) : 0;
     l->acked = session_at(st, session)->applied;
     const struct welcome w = {
         .version = PROTO_VERSION,
@@ -242,7 +251,7 @@ static int on_hello(struct link *l, const struct frame *f, struct buf *out, stru
         .applied = l->acked,
         .max_frame = LIMIT_FRAME,
         .max_ids = l->pl->options.ids_per_connection,
-        .max_rings = l->rings ? l->pl->options.rings_per_session : 0,
+        .max_rings = l->rings,
     };
     encode_welcome(out, &w);
     return 0;
@@ -379,6 +388,8 @@ static int on_define_series(struct link *l, const struct frame *f, struct apply 
     if (r == -ERR_NOMEM)
         return out_of_memory(l, f, out);
     if (r < 0) {
+        if (l->no_place == 0 || def.id < l->no_place)
+            l->no_place = def.id;
         reject_definition(l, out, f->type, def.id, DROP_IDS_FULL);
         return 0;
     }

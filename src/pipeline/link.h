@@ -37,12 +37,13 @@ struct link {
     uint16_t domain;
     bool wants_ack;
     unsigned spent;    /* units of work of the newest turn */
-    bool rings;        /* WELCOME has offered to read shared rings */
+    uint32_t rings;    /* shared rings that WELCOME has offered to read; 0: none */
     uint64_t welcomed; /* a later link of the same session has a higher number */
     uint64_t acked;    /* newest sequence number acknowledged */
     uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
     uint32_t nmetrics, nseries; /* lengths of the two */
+    uint32_t no_place;          /* the lowest id of a series that a budget had no room for */
 };
 
 void link_init(struct link *l, struct pipeline *pl, const struct peer *peer);

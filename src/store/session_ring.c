@@ -12,7 +12,7 @@ uint64_t ring_mark_find(const struct store *st, uint32_t session, uint32_t strea
     return 0;
 }
 
-static unsigned count(const struct store *st, uint32_t session)
+unsigned ring_mark_count(const struct store *st, uint32_t session)
 {
     uint64_t at = session_at(st, session)->rings;
     unsigned n = 0;
@@ -25,7 +25,7 @@ uint64_t ring_mark_make(struct store *st, uint32_t session, const struct ring_ma
                         unsigned limit)
 {
     struct session_rec *s = session_at(st, session);
-    const uint64_t at = count(st, session) < limit ? heap_alloc(st, RING_MARK_WORDS) : 0;
+    const uint64_t at = ring_mark_count(st, session) < limit ? heap_alloc(st, RING_MARK_WORDS) : 0;
     if (!at)
         return 0;
     struct ring_mark *m = ring_mark_at(st, at);

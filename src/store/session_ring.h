@@ -29,6 +29,9 @@ static inline struct ring_mark *ring_mark_at(const struct store *st, uint64_t ma
 /* The offset of a mark; 0: the session has none of that number. */
 uint64_t ring_mark_find(const struct store *st, uint32_t session, uint32_t stream);
 
+/* How many the session has. */
+unsigned ring_mark_count(const struct store *st, uint32_t session);
+
 /* A new one. 0: the heap is full, or the session has `limit` of them. */
 uint64_t ring_mark_make(struct store *st, uint32_t session, const struct ring_mark *from,
                         unsigned limit);

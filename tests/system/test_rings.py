@@ -250,6 +250,35 @@ def test_an_update_waits_for_its_definition(daemon, sharer):
     daemon.check_accounting()
 
 
+def test_who_talks_all_the_time_is_not_waited_for_longer(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(99, 1)  # which nobody defines
+    memory.update(1, 1)
+
+    def read():
+        sharer.send(frame(BELL, struct.pack("<Q", 0)))
+        return memory.seen(TAIL) == memory.head
+    until(read, "the update without a definition to be dropped")
+    assert jobs(daemon) == 1
+
+
+def test_ids_beyond_the_limit_are_not_waited_for(new_daemon, tmp_path):
+    """Each turn of the ring would take a second, and there are sixty-four."""
+    daemon = new_daemon("ids")
+    daemon.config = tmp_path / "ids.yaml"
+    daemon.config.write_text("limits: {ids_per_connection: 16}\n")
+    daemon.start()
+    one, memory = Sharer(daemon.socket), Memory(words=262144)
+    one.define()
+    one.offer(memory)
+    for _ in range(40000):
+        memory.update(16, 1)
+        memory.update(1, 1)
+    until(lambda: memory.seen(TAIL) == memory.head, "all to be read")
+    assert jobs(daemon) == 40000
+
+
 def test_what_a_dead_producer_had_published_is_read_and_what_it_had_begun_is_torn(daemon):
     script = textwrap.dedent("""
         import os, signal, struct, sys
@@ -289,6 +318,19 @@ def test_memory_that_is_not_safe_is_refused_and_the_connection_stays(daemon, sha
     good.update(1, 4)
     sharer.bell(1)
     assert jobs(daemon) == 4
+
+
+def test_who_takes_no_answers_makes_no_heap_of_refused_rings(daemon, sharer):
+    sharer.socket.shutdown(socket.SHUT_RD)
+    sharer.send(series(2, 77))  # whose refusal cannot be sent
+    bad, other = Memory(seals=0), Sharer(daemon.socket)
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [bad.fd]))]
+    with pytest.raises(BrokenPipeError):
+        for stream in range(1, 20000):
+            raw = frame(RING, struct.pack("<IIQ", stream, bad.words, 0))
+            sharer.socket.sendmsg([raw], fds)
+    until(lambda: number(daemon.metrics(), "mcptally_shared_rings") == 0, "their end")
+    assert other.offer(Memory())[0] == 0
 
 
 def test_what_is_no_memory_is_refused(sharer):
@@ -361,4 +403,27 @@ def test_rings_have_a_budget(new_daemon, tmp_path):
     assert one.offer(Memory(), stream=2, position=7) == (REFUSED, 7, 0)
     daemon.config.write_text("limits: {rings: 0}\n")
     daemon.reload()
+    assert Sharer(daemon.socket).max_rings == 0
+
+
+@pytest.mark.parametrize("limits", ["rings: 0", "rings_per_session: 0"])
+def test_who_has_shared_is_told_how_far_he_is_read_when_it_is_no_longer_wanted(
+        new_daemon, tmp_path, limits):
+    daemon = new_daemon("none")
+    daemon.start()
+    one, memory = Sharer(daemon.socket), Memory()
+    one.define()
+    one.offer(memory)
+    memory.update(1, 5)
+    one.bell(1)
+    one.close()
+    daemon.stop()
+    daemon.config = tmp_path / "none.yaml"
+    daemon.config.write_text(f"limits: {{{limits}}}\n")
+    daemon.start()
+    again = Sharer(daemon.socket, one.session)
+    assert again.max_rings == 1
+    reason, position, items = again.offer(memory, position=0)
+    assert reason == (REFUSED if limits == "rings: 0" else 0)
+    assert (position, items) == (3, 1)
     assert Sharer(daemon.socket).max_rings == 0
