@@ -5,7 +5,9 @@
 #H   make check       every test, within 30 minutes; check-long: the long ones too
 #H   make lint        the rules of the tree; format: apply .clang-format
 #H   make unit        the unit tests alone
-#H   make bench       speed and memory, each beside its reference; BENCH_JSON=FILE
+#H   make bench       speed and memory, each beside its reference, with a picture, in build/bench;
+#H                    bench-smoke: its short form; BENCH_SUITES='updates rings', BENCH_JSON=FILE
+#H   make bench-baseline   keep this machine's figures; bench-compare: the newest beside them
 #H   make bench-gate  instructions of the hot paths beside the stored; bench-counts: store
 #H   make interop     against the real MCP servers and clients from npm
 #H   make soak        an hour of trouble, SOAK_MINUTES=60; the report is in build/soak
@@ -42,7 +44,7 @@ PACKAGE_DEBS := debhelper dpkg-dev fakeroot lintian
 
 # ---- what configure found ---------------------------------------------------
 # Goals that work before anything is installed do not need it.
-BARE := deps clean distclean format help check check-long check-systemd demo interop bench soak
+BARE := deps clean distclean format help check check-long check-systemd demo interop bench bench-smoke bench-baseline soak
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 -include build/config.mk
 endif
@@ -224,13 +226,24 @@ interop: deps
 	@$(RUN) tests/interop/run
 	@$(RUN) tests/interop/otlp/run
 
+BENCH_JSON ?= build/bench/report.json
+BASELINE = build/bench/baseline-$(shell uname -n).json
 bench: deps
 	@$(MAKE) --no-print-directory all bench-programs
-	@MCPTALLY_BUILD=$(B) tests/bench/run $(if $(BENCH_JSON),--json $(BENCH_JSON)) $(BENCH_PARTS)
+	@MCPTALLY_BUILD=$(B) tests/bench/run --json $(BENCH_JSON) --svg $(BENCH_JSON:.json=.svg) $(BENCH_SUITES)
+# The short form, under a minute: that all of it works, not how fast.
+bench-smoke: deps
+	@$(MAKE) --no-print-directory all bench-programs
+	@MCPTALLY_BUILD=$(B) tests/bench/run --smoke --json build/bench/smoke.json --svg build/bench/smoke.svg
+# What this machine measured is what `make bench-compare` compares the newest report with.
+bench-baseline:
+	@$(MAKE) --no-print-directory bench BENCH_JSON=$(BASELINE)
+bench-compare:
+	@$(B)/mcptally compare --relative $(BASELINE) $(BENCH_JSON)
 # What the hot paths execute, beside what is stored; the stored counts anew.
 bench-gate bench-counts: $(B)/tests/bench/work
 	@MCPTALLY_BUILD=$(B) tests/bench/counts $(if $(findstring counts,$@),--write)
-.PHONY: bench bench-programs bench-gate bench-counts
+.PHONY: bench bench-smoke bench-baseline bench-compare bench-programs bench-gate bench-counts
 bench-programs: $(BENCH)
 
 # Memory, descriptors and latency over an hour in which everything comes and goes.

@@ -9,7 +9,7 @@
 
 #include "talk.h"
 
-enum { NAME = 32 };
+enum { NAME = 32, FRAME = 5000 /* items of one */ };
 
 /* As many descriptors as the machine allows a process. */
 static void raise_limit(void)
@@ -28,15 +28,19 @@ static void send_items(struct talk *t, uint32_t items)
         .name = STR("crowd.hits"), .kind = METRIC_COUNTER, .type = VALUE_U64};
     const struct series_def series = {.id = 1, .metric_id = 1};
     struct buf out;
-    buf_init(&out, 1 << 20);
+    buf_init(&out, 256 << 20);
     encode_metric(&out, 1, &def);
     encode_series(&out, &series);
-    const size_t at = encode_batch(&out, FRAME_UPDATE, t->next);
-    for (uint32_t i = 0; i < items; i++)
-        encode_update(&out, 1, 1);
-    encode_batch_end(&out, at, items);
+    for (uint32_t left = items; left > 0;) {
+        const uint32_t n = left < FRAME ? left : FRAME;
+        const size_t at = encode_batch(&out, FRAME_UPDATE, t->next);
+        for (uint32_t i = 0; i < n; i++)
+            encode_update(&out, 1, 1);
+        encode_batch_end(&out, at, n);
+        t->next += n;
+        left -= n;
+    }
     write_all(t->fd, out.p, out.n);
-    t->next += items;
     buf_fini(&out);
 }
 
@@ -44,7 +48,8 @@ static void begin(struct talk *t, const char *path, size_t i, bool own_service)
 {
     char name[NAME];
     snprintf(name, sizeof name, "crowd-%zu", i);
-    talk_begin(t, path, own_service ? str_of(name) : STR("crowd"), i + 1);
+    talk_begin(t, path, own_service ? str_of(name) : STR("crowd"),
+               (uint64_t)getpid() << 32 | (i + 1));
 }
 
 int main(int argc, char **argv)
@@ -59,12 +64,13 @@ int main(int argc, char **argv)
     raise_limit();
     for (size_t i = 0; i < count; i++)
         begin(&all[i], argv[1], i, items > 0);
+    const uint64_t from = now_ns();
     for (size_t i = 0; items && i < count; i++)
         send_items(&all[i], items);
     for (size_t i = 0; i < count; i++)
         talk_flush(&all[i]);
-    printf("{\"connections\": %zu, \"services\": %zu, \"acknowledged\": %zu}\n", count,
-           items ? count : 1, count * items);
+    printf("{\"connections\": %zu, \"services\": %zu, \"acknowledged\": %zu, \"seconds\": %.6f}\n",
+           count, items ? count : 1, count * items, (double)(now_ns() - from) / 1e9);
     fflush(stdout);
     while (getchar() != EOF)
         continue;

@@ -1,9 +1,9 @@
 /* series: fills the store.
  *
- *     series SOCKET COUNT
+ *     series SOCKET COUNT [KIND]
  *
- * COUNT counters of one metric with labels as MCP servers have them, over as
- * many connections as ids need. They stay until they are idle. */
+ * COUNT counters, or histograms of 14 buckets, of one metric with labels as MCP servers have
+ * them, about 60 bytes, over as many connections as ids need. They stay until they are idle. */
 #include "talk.h"
 
 static void add_text(struct label *l, struct str key, char *text, size_t size, const char *format,
@@ -24,14 +24,21 @@ static void define(struct buf *out, uint32_t id, uint64_t n)
 }
 
 /* Series [from, from + count), each with one update. */
-static void fill(const char *path, uint64_t from, uint64_t count)
+static void fill(const char *path, uint64_t from, uint64_t count, bool histograms)
 {
+    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
     struct talk t;
     struct buf out;
-    const struct metric_def metric = {.name = STR("bench.requests"),
-                                      .help = STR("Requests of the bench."),
-                                      .kind = METRIC_COUNTER,
-                                      .type = VALUE_U64};
+    struct metric_def metric = {.name = STR("bench.requests"),
+                                .help = STR("Requests of the bench."),
+                                .kind = METRIC_COUNTER,
+                                .type = VALUE_U64};
+    if (histograms) {
+        metric.kind = METRIC_HISTOGRAM;
+        metric.type = VALUE_F64;
+        metric.nbounds = sizeof bounds / sizeof *bounds;
+        memcpy(metric.bounds, bounds, sizeof bounds);
+    }
     talk_begin(&t, path, STR("bench"), now_ns());
     if (count > t.max_ids - 1)
         count = t.max_ids - 1;
@@ -40,7 +47,7 @@ static void fill(const char *path, uint64_t from, uint64_t count)
     for (uint32_t i = 1; i <= count; i++) {
         define(&out, i, from + i - 1);
         const size_t at = encode_batch(&out, FRAME_UPDATE, t.next++);
-        encode_update(&out, i, 1000 + i);
+        encode_update(&out, i, histograms ? 0 : 1000 + i);
         encode_batch_end(&out, at, 1);
     }
     write_all(t.fd, out.p, out.n);
@@ -52,11 +59,12 @@ static void fill(const char *path, uint64_t from, uint64_t count)
 int main(int argc, char **argv)
 {
     enum { PER_CONNECTION = 4000 };
-    if (argc != 3)
-        return fprintf(stderr, "usage: series SOCKET COUNT\n"), 2;
+    if (argc != 3 && argc != 4)
+        return fprintf(stderr, "usage: series SOCKET COUNT [KIND]\n"), 2;
+    const bool histograms = argc == 4 && strcmp(argv[3], "histogram") == 0;
     const uint64_t count = strtoull(argv[2], NULL, 10);
     for (uint64_t at = 0; at < count; at += PER_CONNECTION)
-        fill(argv[1], at, count - at < PER_CONNECTION ? count - at : PER_CONNECTION);
+        fill(argv[1], at, count - at < PER_CONNECTION ? count - at : PER_CONNECTION, histograms);
     printf("{\"series\": %llu}\n", (unsigned long long)count);
     return 0;
 }

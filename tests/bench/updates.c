@@ -1,25 +1,38 @@
-/* updates: counter updates a second over a Unix socket.
+/* updates: updates a second over a Unix socket.
  *
- *     updates bare COUNT             a loop that reads records and adds them
- *     updates daemon SOCKET COUNT    the daemon, to the ACK of the last
+ *     updates bare COUNT [SERIES [BATCH]]                  a loop that reads records and adds them
+ *     updates daemon SOCKET COUNT [SERIES [BATCH [KIND]]]  the daemon, to the ACK of the last
  *
- * Both get the same 12-byte records of the same 1,000 series in writes of about
- * 64 KiB from a sender on another processor. */
+ * Both get the same 12-byte records of as many series (1,000) in writes of BATCH records (about
+ * 64 KiB) from a sender on another processor. KIND is counter, gauge or histogram; a histogram
+ * has 14 buckets. */
 #include "talk.h"
 
 #include <sys/wait.h>
 
 enum {
-    SERIES = 1000,
     FRAME_UPDATES = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE,
     RECEIVER_CPU = 0,
     SENDER_CPU = 1,
+    DEFINITIONS = 256 << 20, /* bytes of them at most */
 };
 
-/* Neighbours in a frame are seldom neighbours in the table. */
+static uint32_t nseries = 1000;
+static uint64_t batch = FRAME_UPDATES;
+static enum metric_kind kind = METRIC_COUNTER;
+
 static uint32_t series_of(uint64_t i)
 {
-    return (uint32_t)((i * 7919 + i / SERIES) % SERIES) + 1;
+    return (uint32_t)((i * 7919 + i / nseries) % nseries) + 1;
+}
+
+/* Over all buckets, where there are any. */
+static uint64_t value_of(uint64_t i)
+{
+    const double v = (double)(i % 97) * (double)(i % 13) / 10;
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return kind == METRIC_COUNTER ? 1 : bits;
 }
 
 static void print(uint64_t count, uint64_t wall, uint64_t cpu)
@@ -33,23 +46,26 @@ static void print(uint64_t count, uint64_t wall, uint64_t cpu)
 static uint64_t add_all(int fd)
 {
     static uint8_t in[65536];
-    static uint64_t table[SERIES + 1];
+    uint64_t *table = calloc(nseries + 1, sizeof *table);
     size_t have = 0;
     uint64_t n = 0;
+    if (!table)
+        die("calloc");
     for (ssize_t got; (got = read(fd, in + have, sizeof in - have)) > 0;) {
         have += (size_t)got;
         size_t at = 0;
         for (; at + PROTO_UPDATE <= have; at += PROTO_UPDATE, n++) {
             const uint32_t id = get_u32(in + at);
-            if (id <= SERIES)
+            if (id <= nseries)
                 table[id] += get_u64(in + at + 4);
         }
         have -= at;
         memmove(in, in + at, have);
     }
     uint64_t sum = 0;
-    for (int i = 0; i <= SERIES; i++)
+    for (uint32_t i = 0; i <= nseries; i++)
         sum += table[i];
+    free(table);
     return sum == n ? n : 0;
 }
 
@@ -67,7 +83,6 @@ static void bare(uint64_t count)
 {
     int data[2], report[2];
     uint64_t result[2];
-    static uint8_t out[FRAME_UPDATES * PROTO_UPDATE];
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, data) != 0 || pipe(report) != 0)
         die("socketpair");
     const pid_t child = fork();
@@ -77,16 +92,22 @@ static void bare(uint64_t count)
     }
     close(data[0]);
     pin(SENDER_CPU);
-    for (size_t i = 0; i < FRAME_UPDATES; i++) {
+    const size_t records = nseries > batch ? nseries : batch;
+    uint8_t *out = malloc(records * PROTO_UPDATE);
+    if (!out)
+        die("malloc");
+    for (size_t i = 0; i < records; i++) {
         put_u32(out + i * PROTO_UPDATE, series_of(i));
         put_u64(out + i * PROTO_UPDATE + 4, 1);
     }
     const uint64_t begin = now_ns();
-    for (uint64_t left = count; left > 0;) {
-        const uint64_t n = left < FRAME_UPDATES ? left : FRAME_UPDATES;
-        write_all(data[1], out, n * PROTO_UPDATE);
+    for (uint64_t left = count, at = 0; left > 0;) {
+        const uint64_t n = left < batch ? left : batch;
+        write_all(data[1], out + at * PROTO_UPDATE, n * PROTO_UPDATE);
+        at = at + n + batch <= records ? at + n : 0;
         left -= n;
     }
+    free(out);
     close(data[1]);
     if (read(report[0], result, sizeof result) != sizeof result || result[0] != count)
         die("the bare loop lost some");
@@ -98,55 +119,78 @@ static void bare(uint64_t count)
 
 static void define(struct talk *t)
 {
+    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
     struct buf out;
-    struct metric_def metric = {.name = STR("bench.updates"),
+    const struct str names[] = {[METRIC_COUNTER] = STR("bench.updates"),
+                                [METRIC_GAUGE] = STR("bench.levels"),
+                                [METRIC_HISTOGRAM] = STR("bench.times")};
+    struct metric_def metric = {.name = names[kind],
                                 .help = STR("Updates of the bench."),
-                                .kind = METRIC_COUNTER,
-                                .type = VALUE_U64};
-    buf_init(&out, 1 << 20);
+                                .kind = kind,
+                                .type = kind == METRIC_COUNTER ? VALUE_U64 : VALUE_F64};
+    if (kind == METRIC_HISTOGRAM) {
+        metric.nbounds = sizeof bounds / sizeof *bounds;
+        memcpy(metric.bounds, bounds, sizeof bounds);
+    }
+    buf_init(&out, DEFINITIONS);
     encode_metric(&out, 1, &metric);
-    for (uint32_t i = 1; i <= SERIES; i++) {
+    for (uint32_t i = 1; i <= nseries; i++) {
         char text[16];
         const int n = snprintf(text, sizeof text, "%u", i);
         struct series_def s = {.id = i, .metric_id = 1, .nlabels = 1};
         s.labels[0] = (struct label){STR("shard"), {text, (size_t)n}};
         encode_series(&out, &s);
     }
+    if (out.failed)
+        die("definitions");
     write_all(t->fd, out.p, out.n);
     buf_fini(&out);
 }
 
-/* One frame, made once; only its first sequence number changes. */
-static void make_frame(struct buf *frame, uint64_t count)
+/* Frames that together have every series, made once; only their first sequence number changes. */
+struct frames {
+    struct buf *all;
+    uint64_t n, next;
+};
+
+static void make_frames(struct frames *f)
 {
-    buf_reset(frame);
-    const size_t at = encode_batch(frame, FRAME_UPDATE, 1);
-    for (uint64_t i = 0; i < count; i++)
-        encode_update(frame, series_of(i), 1);
-    encode_batch_end(frame, at, (uint32_t)count);
+    f->n = (nseries + batch - 1) / batch;
+    f->next = 0;
+    f->all = calloc(f->n, sizeof *f->all);
+    if (!f->all)
+        die("calloc");
+    for (uint64_t k = 0; k < f->n; k++) {
+        buf_init(&f->all[k], LIMIT_FRAME + PROTO_HEADER);
+        const size_t at = encode_batch(&f->all[k], FRAME_UPDATE, 1);
+        for (uint64_t i = k * batch; i < (k + 1) * batch; i++)
+            encode_update(&f->all[k], series_of(i), value_of(i));
+        encode_batch_end(&f->all[k], at, (uint32_t)batch);
+    }
 }
 
-static void send_updates(struct talk *t, uint64_t count)
+static void free_frames(struct frames *f)
 {
-    struct buf frame;
-    uint64_t made = 0;
-    buf_init(&frame, LIMIT_FRAME + PROTO_HEADER);
-    while (count > 0) {
-        const uint64_t n = count < FRAME_UPDATES ? count : FRAME_UPDATES;
-        if (n != made)
-            make_frame(&frame, made = n);
-        put_u64(frame.p + PROTO_HEADER, t->next);
-        write_all(t->fd, frame.p, frame.n);
-        t->next += n;
-        count -= n;
+    for (uint64_t k = 0; k < f->n; k++)
+        buf_fini(&f->all[k]);
+    free(f->all);
+}
+
+static void send_frames(struct talk *t, struct frames *f, uint64_t frames)
+{
+    while (frames-- > 0) {
+        struct buf *b = &f->all[f->next++ % f->n];
+        put_u64((uint8_t *)b->p + PROTO_HEADER, t->next);
+        write_all(t->fd, b->p, b->n);
+        t->next += batch;
         talk_listen(t, false);
     }
-    buf_fini(&frame);
 }
 
 static void daemon_side(const char *path, uint64_t count)
 {
     struct talk t;
+    struct frames frames;
     struct ucred peer;
     socklen_t size = sizeof peer;
     pin(SENDER_CPU);
@@ -154,23 +198,41 @@ static void daemon_side(const char *path, uint64_t count)
     if (getsockopt(t.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
         die("SO_PEERCRED");
     define(&t);
-    send_updates(&t, SERIES); /* so that every series is there and its pages are */
+    make_frames(&frames);
+    send_frames(&t, &frames, frames.n); /* so that every series is there and its pages are */
     talk_flush(&t);
-    const uint64_t begin = now_ns(), cpu = cpu_ns(peer.pid);
-    send_updates(&t, count);
+    const uint64_t n = (count + batch - 1) / batch, begin = now_ns(), cpu = cpu_ns(peer.pid);
+    send_frames(&t, &frames, n);
     talk_flush(&t);
     const uint64_t end = now_ns();
-    print(count, end - begin, cpu_ns(peer.pid) - cpu);
+    print(n * batch, end - begin, cpu_ns(peer.pid) - cpu);
+    free_frames(&frames);
     talk_end(&t);
+}
+
+static void options(int n, char **words)
+{
+    nseries = n > 0 ? (uint32_t)strtoul(words[0], NULL, 10) : nseries;
+    batch = n > 1 ? strtoull(words[1], NULL, 10) : batch;
+    if (n > 2)
+        kind = strcmp(words[2], "histogram") == 0 ? METRIC_HISTOGRAM
+               : strcmp(words[2], "gauge") == 0   ? METRIC_GAUGE
+                                                  : METRIC_COUNTER;
+    if (nseries == 0 || batch == 0 || batch > FRAME_UPDATES)
+        die("SERIES or BATCH");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "bare") == 0)
+    const bool bare_one = argc >= 3 && strcmp(argv[1], "bare") == 0;
+    if (!bare_one && !(argc >= 4 && strcmp(argv[1], "daemon") == 0))
+        return fprintf(stderr, "usage: updates bare COUNT [SERIES [BATCH]]\n"
+                               "       updates daemon SOCKET COUNT [SERIES [BATCH [KIND]]]\n"),
+               2;
+    options(argc - (bare_one ? 3 : 4), argv + (bare_one ? 3 : 4));
+    if (bare_one)
         bare(strtoull(argv[2], NULL, 10));
-    else if (argc == 4 && strcmp(argv[1], "daemon") == 0)
-        daemon_side(argv[2], strtoull(argv[3], NULL, 10));
     else
-        return fprintf(stderr, "usage: updates bare COUNT | daemon SOCKET COUNT\n"), 2;
+        daemon_side(argv[2], strtoull(argv[3], NULL, 10));
     return 0;
 }
