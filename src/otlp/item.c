@@ -240,28 +240,87 @@ int otlp_span(struct str bytes, struct event *out)
     return finish_span(&r, out);
 }
 
-/* Whether a KeyValue has one of the keys, or may have: only the usual order of its fields
- * is looked at. */
-static bool may_have_key(struct str pair, const struct str *keys, unsigned nkeys)
+/* The attributes that otlp_span_head() reads. */
+struct wanted {
+    const struct str *keys;
+    unsigned n;
+    uint64_t lengths; /* of the keys, modulo 64, each a bit */
+};
+
+static struct wanted wanted_of(const struct str *keys, unsigned n)
 {
-    const uint8_t *p = (const uint8_t *)pair.p;
-    if (pair.n < 2 || p[0] != FIELD(1, BYTES) || p[1] >= 0x80 || (size_t)p[1] + 2 > pair.n)
-        return true;
-    for (unsigned i = 0; i < nkeys; i++)
-        if (keys[i].n == p[1] && memcmp(keys[i].p, p + 2, p[1]) == 0)
+    struct wanted w = {.keys = keys, .n = n};
+    for (unsigned i = 0; i < n; i++)
+        w.lengths |= UINT64_C(1) << (keys[i].n & 63);
+    return w;
+}
+
+static bool is_wanted(const struct wanted *w, const uint8_t *key, size_t n)
+{
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->keys[i].n == n && memcmp(w->keys[i].p, key, n) == 0)
             return true;
     return false;
 }
 
+/* Whether a KeyValue has one of the keys, or may have: only the usual order of its fields
+ * is looked at. */
+static inline bool may_be_wanted(const struct wanted *w, const uint8_t *p, size_t n)
+{
+    if (n < 2 || p[0] != FIELD(1, BYTES) || p[1] >= 0x80 || (size_t)p[1] + 2 > n)
+        return true;
+    return (w->lengths >> (p[1] & 63) & 1) && is_wanted(w, p + 2, p[1]);
+}
+
+/* The field at p in the form that nearly all have, of which take_span() would make the
+ * same: how long it is; 0 for any other, or near the end. */
+static inline size_t take_usual(const uint8_t *p, size_t left, const struct wanted *w,
+                                struct event *out)
+{
+    enum { ID = sizeof out->trace.trace_id, SHORT_ID = sizeof out->trace.span_id };
+    if (left < ID + 2)
+        return 0;
+    switch (p[0]) {
+    case FIELD(1, BYTES):
+        memcpy(out->trace.trace_id, p + 2, ID);
+        return p[1] == ID ? ID + 2 : 0;
+    case FIELD(2, BYTES):
+        memcpy(out->trace.span_id, p + 2, SHORT_ID);
+        return p[1] == SHORT_ID ? SHORT_ID + 2 : 0;
+    case FIELD(4, BYTES):
+        memcpy(out->parent_id, p + 2, SHORT_ID);
+        return p[1] == SHORT_ID ? SHORT_ID + 2 : 0;
+    case FIELD(7, FIXED64):
+        out->time = get_u64(p + 1);
+        return 9;
+    case FIELD(8, FIXED64):
+        out->end = get_u64(p + 1);
+        return 9;
+    case FIELD(9, BYTES):
+        return p[1] < 0x80 && left - 2 >= p[1] && !may_be_wanted(w, p + 2, p[1]) ? p[1] + 2u : 0;
+    default:
+        return 0;
+    }
+}
+
+static void take_usual_ones(struct fields *r, const struct wanted *w, struct event *out)
+{
+    size_t n;
+    while ((n = take_usual(r->p, fields_left(r), w, out)) > 0)
+        r->p += n;
+}
+
 int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, struct event *out)
 {
+    const struct wanted w = wanted_of(keys, nkeys);
     struct fields r = fields_of(bytes);
     struct field f;
     struct span_seen seen = {0};
     begin_span(out);
-    while (fields_next(&r, &f)) {
-        const bool passed = f.tag == FIELD(11, BYTES) || f.tag == FIELD(13, BYTES) ||
-                            (f.tag == FIELD(9, BYTES) && !may_have_key(f.s, keys, nkeys));
+    for (take_usual_ones(&r, &w, out); fields_next(&r, &f); take_usual_ones(&r, &w, out)) {
+        const bool passed =
+            f.tag == FIELD(11, BYTES) || f.tag == FIELD(13, BYTES) ||
+            (f.tag == FIELD(9, BYTES) && !may_be_wanted(&w, (const uint8_t *)f.s.p, f.s.n));
         if (!passed)
             take_span(&r, &f, out, &seen);
     }

@@ -87,6 +87,11 @@ int otlp_span(struct str bytes, struct event *out);
  * not mean that otlp_span() takes the span, but an error means that it does not. */
 int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, struct event *out);
 
+/* The form that nearly every attribute has: a KeyValue of a key, then a text, both shorter
+ * than 128 bytes. Where they lie, in *key and *text, unchecked; false for any other form, which
+ * is no judgement. */
+bool otlp_short_pair(struct str pair, struct str *key, struct str *text);
+
 /* A log record: its time is the observed one when it has no other, its severity comes
  * from the text when it has no number, else "info", its name is its event_name (empty:
  * none). A body that is no string is written as JSON into scratch, which is emptied

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "model/text.h"
+#include "otlp/otlp.h"
 
 /* Text with NULs: good when each piece between them is. */
 static bool utf8_in_pieces(struct str s)
@@ -31,10 +32,19 @@ int value_text(struct str s, size_t max, struct str *view)
     return 0;
 }
 
+/* Whether one of eight bytes is a control character. */
+static bool has_control(const char *p)
+{
+    const uint64_t ones = UINT64_MAX / 255, v = get_u64(p), del = v ^ 0x7F * ones;
+    return (((v - 0x20 * ones) & ~v) | ((del - ones) & ~del)) & 0x80 * ones;
+}
+
 /* Bytes before the first control character. */
 static size_t plain(struct str s)
 {
     size_t n = 0;
+    while (s.n - n >= 8 && !has_control(s.p + n))
+        n += 8;
     while (n < s.n && (unsigned char)s.p[n] >= ' ' && s.p[n] != 0x7F)
         n++;
     return n;
@@ -139,9 +149,7 @@ int value_any(struct str any, unsigned depth, struct attr *out)
     return r.err != 0 ? r.err : scalar;
 }
 
-/* The form that nearly every attribute has: a key, then a text, both shorter than 128 bytes.
- * Where they lie, in *key and *text; false for any other form, which is no judgement. */
-static bool short_texts(struct str pair, struct str *key, struct str *text)
+bool otlp_short_pair(struct str pair, struct str *key, struct str *text)
 {
     enum { KEY = FIELD(1, BYTES), VALUE = FIELD(2, BYTES), TEXT = FIELD(1, BYTES) };
     const uint8_t *p = (const uint8_t *)pair.p;
@@ -158,7 +166,7 @@ static bool short_texts(struct str pair, struct str *key, struct str *text)
 
 int value_attr(struct str pair, unsigned depth, struct attr *out)
 {
-    if (depth <= LIMIT_OTLP_DEPTH && short_texts(pair, &out->key, &out->s)) {
+    if (depth <= LIMIT_OTLP_DEPTH && otlp_short_pair(pair, &out->key, &out->s)) {
         out->type = ATTR_STRING;
         out->i = 0;
         if (text_key_ok(out->key) && text_utf8(out->s))

@@ -129,14 +129,28 @@ static bool is_mark(struct str any)
 
 static int find_value(const struct redact *r, struct str any, const struct around *in);
 
+/* A pair in the form that nearly all have. */
+static int find_short(const struct redact *r, struct str key, struct str text,
+                      const struct around *in)
+{
+    const struct redact_key k = redact_key(r, key);
+    if (k.secret)
+        return 1;
+    if (k.tool)
+        return !str_eq(text, REDACTED);
+    return redact_judge_graded(r, k.grade > in->grade ? k.grade : in->grade, text) >= 0;
+}
+
 static int find_pair(const struct redact *r, struct str pair, const struct around *in)
 {
     struct around inside;
-    struct str key;
+    struct str key, text;
     struct fields fs = fields_of(pair);
     struct field f;
     if (pair.n == 0)
         return 0;
+    if (in->depth < DEEPEST && otlp_short_pair(pair, &key, &text))
+        return find_short(r, key, text, in);
     const struct redact_key k = key_of(r, pair, in, &inside, &key);
     int found = k.secret;
     while (found == 0 && fields_next(&fs, &f)) {
