@@ -404,6 +404,13 @@ static void io_decide(void *arg, const struct sample_span *span, uint64_t receiv
         sampling_decide(sampling, span, received, pressed, now, out);
 }
 
+static const struct str *io_keys(void *arg, unsigned *n)
+{
+    const struct sampling *sampling = line_of(arg)->destination->forwarding->env.pl->sampling;
+    *n = 0;
+    return sampling ? sampling_keys(sampling, n) : NULL;
+}
+
 /* ---- lines ---- */
 
 static void line_free(struct line *l)
@@ -448,6 +455,7 @@ static struct line *line_new(struct destination *d, enum otlp_signal signal,
         .spool_finish = io_finish,
         .random = io_random,
         .decide = io_decide,
+        .keys = io_keys,
     };
     if (lane_init(&l->lane, f->env.pl->st, &f->env.pl->own, d->slot, signal, ring, consumer, o, &io,
                   d->name)) {

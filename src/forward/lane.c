@@ -200,6 +200,20 @@ static bool is_span(unsigned kind)
     return kind == EVENT_SPAN || kind == RECORD_OTLP_SPAN;
 }
 
+/* Of an OTLP span no more is read than decides. */
+static int read_span(struct lane *l, const struct ring_view *v)
+{
+    struct str resource, scope, span;
+    unsigned n = 0;
+    buf_reset(&l->scratch);
+    if (v->kind != RECORD_OTLP_SPAN || !l->io.keys)
+        return record_event(v->kind, v->body, &l->event, &l->scratch);
+    if (otlp_part(v->body, &resource, &scope, &span) < 0)
+        return -ERR_SYNTAX;
+    const struct str *keys = l->io.keys(l->io.arg, &n);
+    return otlp_span_head(span, keys, n, &l->event);
+}
+
 /* A span that cannot be read is kept: otlp_batch_add() says what is wrong with it. */
 static void decide(struct lane *l, const struct ring_view *v, struct when now,
                    struct sample_decision *out)
@@ -207,8 +221,7 @@ static void decide(struct lane *l, const struct ring_view *v, struct when now,
     *out = (struct sample_decision){.verdict = SAMPLE_KEEP};
     if (!l->io.decide || !is_span(v->kind))
         return;
-    buf_reset(&l->scratch);
-    if (record_event(v->kind, v->body, &l->event, &l->scratch) < 0)
+    if (read_span(l, v) < 0)
         return;
     const struct sample_span span = {
         .event = &l->event,

@@ -52,6 +52,8 @@ struct lane_io {
     /* As sampling_decide(); NULL: everything is kept. */
     void (*decide)(void *arg, const struct sample_span *span, uint64_t received, bool pressed,
                    struct when now, struct sample_decision *out);
+    /* The attributes that decide() looks at, as sampling_keys(); NULL: it may look at all. */
+    const struct str *(*keys)(void *arg, unsigned *n);
 };
 
 enum lane_spool_state {
