@@ -160,6 +160,28 @@ START_TEST(random_heads)
 }
 END_TEST
 
+static const char high[] = "\xc3\xbf"; /* whose bytes are no control characters, nor near one */
+
+START_TEST(a_name_ends_at_a_control_character)
+{
+    static const char controls[] = {1, 9, 0x1f, 0x7f};
+    static const uint8_t id[16] = {1};
+    const size_t at = (size_t)_i;
+    for (size_t i = 0; i < sizeof controls; i++) {
+        char name[40];
+        memset(name, i % 2 ? ' ' : '~', sizeof name);
+        memcpy(name + (at < 8 ? 20 : 0), high, 2);
+        name[at] = controls[i];
+        buf_reset(&b);
+        put_bytes(&b, 1, (struct str){(const char *)id, 16});
+        put_bytes(&b, 2, (struct str){(const char *)id, 8});
+        put_bytes(&b, 5, (struct str){name, sizeof name});
+        ck_assert_int_eq(otlp_span(buf_str(&b), &e), 0);
+        ck_assert_uint_eq(e.name.n, at ? at : STR("unknown").n);
+    }
+}
+END_TEST
+
 /* Cut anywhere, a span is refused or is another whole one; nothing behind it is read. */
 START_TEST(random_spans_cut)
 {
@@ -459,6 +481,7 @@ int main(void)
     tcase_add_loop_test(t, random_heads, 0, 400);
     tcase_add_loop_test(t, random_spans, 0, 300);
     tcase_add_loop_test(t, random_spans_cut, 0, 20);
+    tcase_add_loop_test(t, a_name_ends_at_a_control_character, 2, 20);
     tcase_add_loop_test(t, random_logs, 0, 200);
     tcase_add_test(t, ids);
     tcase_add_test(t, depth);
