@@ -358,6 +358,16 @@ def test_changes_are_read_and_faults_are_not(start, certificates):
           "health to be well")
 
 
+def test_what_a_full_disk_leaves_of_the_file_opens_nothing(start):
+    daemon = start(users())
+    daemon.web.write_text("\n")
+    until(lambda: reads(daemon, "error") == 1, "the file to be refused")
+    assert curl(daemon, scheme="http") == 401
+    assert "web.yaml: empty;" in daemon.log()
+    write(daemon.web, "{}\n")
+    until(lambda: curl(daemon, scheme="http") == 200, "everybody to be let in")
+
+
 def test_a_renewed_certificate_is_used(start, certificates, tmp_path):
     folder = tmp_path / "renewed"
     folder.mkdir()
