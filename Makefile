@@ -195,7 +195,7 @@ fuzz-programs: $(FUZZ)
 sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim)
 # Objects stay, also those that only one program needs.
 .SECONDARY:
-test-programs: unit-programs fuzz-programs sim-programs systemd-programs $(HELPERS) \
+test-programs: unit-programs fuzz-programs sim-programs systemd-programs $(HELPERS) $(BENCH) \
 	$(B)/tests/fault/libfault.so
 systemd-programs: $(SYSTEMD_PROGRAMS) $(B)/tests/system/killer
 unit: $(UNIT)

@@ -7,8 +7,6 @@ import os
 import subprocess
 import xml.etree.ElementTree
 
-import pytest
-
 from command import run
 from conftest import BUILD, ROOT
 
@@ -43,8 +41,6 @@ def test_the_picture():
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4
 
 
-@pytest.mark.skipif(not (BUILD / "tests/bench/updates").exists(),
-                    reason="the programs of the bench are not built")
 def test_a_report_is_what_compare_reads(tmp_path):
     report, drawn = tmp_path / "report.json", tmp_path / "report.svg"
     subprocess.run([ROOT / "tests/bench/run", "--smoke", "--json", report, "--svg", drawn,
