@@ -278,7 +278,7 @@ static void on_decide(void *arg, const struct sample_span *span, uint64_t receiv
 
 static void make_lanes(struct world *w)
 {
-    const struct lane_io io = {w,       is_ready,  on_send,   on_open,  on_append,
+    const struct lane_io io = {w,       is_ready,  on_send,   on_open,   on_append,
                                on_read, on_finish, on_random, on_decide, NULL};
     const struct str name = STR("export/up");
     const int row = consumer_claim(&w->m.st, name, &name, 1);
