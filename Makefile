@@ -116,8 +116,10 @@ $(B)/libcore.a: $(call obj,$(CORE)) $(GEN_OBJ)
 $(B)/mcptallyd: $(call obj,$(MAINS)) $(B)/libcore.a
 	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
+# Sanitizers keep what --gc-sections drops, and with it what only the daemon needs.
 $(B)/mcptally: $(call obj,$(CLI)) $(B)/libcore.a
-	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS) -lpthread -lm
+	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(if $(SAN),$(DAEMON_LIBS),$(CLI_LIBS)) \
+		-lpthread -lm
 
 $(B)/libmcptally.so: $(call obj,$(LIBRARY))
 	$(call say,LD)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libmcptally.so.$(SO_MAJOR),-z,nodelete -o $@ $^ -lpthread -lm

@@ -61,7 +61,7 @@ static bool feed(struct grpc_session *s, const void *p, size_t n, uint64_t *now)
     (void)grpc_session_release(s);
     buf_reset(&out);
     assert(grpc_session_output(s, &out, 1 << 20));
-    assert(in.used <= in.options.buffer);
+    assert(in.budget.used <= in.options.buffer);
     if (grpc_session_deadline(s) <= *now)
         grpc_session_expire(s, *now);
     return ok && !grpc_session_over(s);
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     grpc_session_free(s);
     while (in.njobs)
         event_base_loop(in.base, EVLOOP_ONCE);
-    assert(in.used == 0);
+    assert(in.budget.used == 0);
     check_ledger();
     return 0;
 }
