@@ -8,17 +8,28 @@ void appender_init(struct appender *a, unsigned slot, const char *path,
     buf_init(&a->flying, APPENDER_BYTES);
 }
 
-/* What was under way goes before what waits, or to the owner. */
+/* To the owner, the older ones first. What waits goes too: after a failure it would be part of
+ * what the owner tries the file with, and that is not missed when it fails. */
+static void give_back(struct appender *a)
+{
+    struct buf *const bufs[] = {&a->flying, &a->waiting};
+    for (unsigned i = 0; i < sizeof bufs / sizeof *bufs; i++)
+        if (bufs[i]->n > 0) {
+            a->owner.back(a->owner.arg, buf_str(bufs[i]));
+            buf_reset(bufs[i]);
+        }
+}
+
+/* What was under way goes before what waits, or both to the owner. */
 static void take_back(struct appender *a)
 {
     struct buf all;
-    if (a->flying.n == 0)
-        return;
     if (a->owner.back) {
-        a->owner.back(a->owner.arg, buf_str(&a->flying));
-        buf_reset(&a->flying);
+        give_back(a);
         return;
     }
+    if (a->flying.n == 0)
+        return;
     buf_init(&all, APPENDER_BYTES);
     buf_addstr(&all, buf_str(&a->flying));
     buf_addstr(&all, buf_str(&a->waiting));
@@ -170,12 +181,8 @@ void appender_stop(struct appender *a)
 void appender_fini(struct appender *a)
 {
     appender_stop(a);
-    if (a->owner.back) {
-        if (a->flying.n)
-            a->owner.back(a->owner.arg, buf_str(&a->flying));
-        if (a->waiting.n)
-            a->owner.back(a->owner.arg, buf_str(&a->waiting));
-    }
+    if (a->owner.back)
+        give_back(a);
     buf_fini(&a->flying);
     buf_fini(&a->waiting);
 }

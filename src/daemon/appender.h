@@ -25,8 +25,8 @@ struct appender_owner {
     void (*added)(void *arg);
     /* It could not be opened or written. */
     void (*failed)(void *arg, int error);
-    /* Lines that were being added when it failed, or that nothing could be done with; they
-     * may have been written all the same when the helper died. NULL: they stay. */
+    /* Lines that were being added or waited when it failed, or that nothing could be done with;
+     * they may have been written all the same when the helper died. NULL: they stay. */
     void (*back)(void *arg, struct str lines);
     void *arg;
 };

@@ -50,7 +50,8 @@ def text_of(path):
 
 
 def objects(*paths):
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for path in paths
+             for line in path.read_text().splitlines() if line]
     return [line["fields"]["object"] for line in lines
             if line.get("fields", {}).get("what") == "sampling.set"]
 
@@ -279,6 +280,42 @@ def test_a_disk_that_is_full(filed, tmp_path):
             json.loads(line)  # none was cut
         shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
         assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, n + 1))
+    finally:
+        filed.stop()
+        until(lambda: subprocess.run(["umount", disk], stderr=subprocess.DEVNULL,
+                                     check=False).returncode == 0, "the helper's end")
+
+
+def test_lines_that_wait_for_a_slow_disk_that_is_full(filed, tmp_path):
+    """More than the disk takes even when there is room again, behind one that fails."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk],
+                      check=False).returncode != 0:
+        pytest.skip("no mount here")
+    try:
+        filed.file = disk / "x.log"
+        filed.options["log.file"] = str(filed.file)
+        filed.start()
+        until(lambda: "serves" in text_of(filed.file), "the first lines")
+        ballast = disk / "ballast"
+        with pytest.raises(OSError):
+            ballast.write_bytes(b"x" * 65536)
+        with pytest.raises(OSError), open(filed.file, "ab", buffering=0) as file:
+            while True:  # the rest of its last page
+                file.write(b"\n")
+        stopped = helpers(filed.pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        for n in range(1, 601):
+            set_rate(filed, n)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: "no space is left" in filed.log(), "the fallback")
+        ballast.unlink()
+        until(lambda: "is written again" in text_of(filed.file), "the end of the fallback")
+        shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
+        assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, 601))
     finally:
         filed.stop()
         until(lambda: subprocess.run(["umount", disk], stderr=subprocess.DEVNULL,
