@@ -295,7 +295,7 @@ static int feed(struct mcptally *m, const uint8_t *in, size_t n)
     const int e = producer_feed(&m->producer, in, n);
     if (e == 0 && greeting && m->producer.state == PRODUCER_OPEN)
         share_welcome(m);
-    return e;
+    return e == 0 && m->share.broken ? -ERR_CLOSED : e;
 }
 
 /* Takes what the daemon says; the connection may be gone afterwards. */

@@ -60,9 +60,10 @@ static void on_ready(struct mcptally *m, const struct ring_ready *ready, int mem
         atomic_store_explicit(&r->bell, true, memory_order_relaxed); /* nobody has looked so far */
         return;
     }
-    if (ready->reason == 0)
-        (void)producer_ring_ended(&m->producer, r->stream);
-    refused(m, r, ready);
+    if (ready->reason == 0) /* it reads already, and how far it came only it can say */
+        m->share.unmapped = m->share.broken = true;
+    else
+        refused(m, r, ready);
 }
 
 void share_heard(void *arg, const struct ring_ready *ready, uint64_t bell)
@@ -84,6 +85,7 @@ void share_disconnected(struct mcptally *m)
 {
     struct share *s = &m->share;
     s->bell_sent = 0;
+    s->broken = false;
     while (s->nmemory > 0)
         close(s->memory[--s->nmemory]);
     for (struct ring *r = m->rings; r; r = r->next)
@@ -159,9 +161,11 @@ static enum sending send_with(int to, const struct buf *frame, int fd)
     return n < 0 ? sending_failed(errno) : SENDING_BROKEN; /* half a frame cannot be gone on with */
 }
 
+/* With a descriptor that is no memory the daemon refuses it, and says how far it has read. */
 static enum sending offer(struct mcptally *m, struct ring *r)
 {
     struct buf frame;
+    const int fd = m->share.unmapped ? m->waker.fd : r->fd;
     if (r->stream == 0)
         r->stream = ++m->share.streams;
     const struct ring_offer o = {
@@ -171,21 +175,27 @@ static enum sending offer(struct mcptally *m, struct ring *r)
     };
     buf_init(&frame, LIMIT_FRAME);
     encode_ring(&frame, &o);
-    const enum sending s = frame.failed ? SENDING_FULL : send_with(m->pump.fd, &frame, r->fd);
+    const enum sending s = frame.failed ? SENDING_FULL : send_with(m->pump.fd, &frame, fd);
     buf_fini(&frame);
     if (s == SENDING_ON)
         r->reader = RING_OFFERED;
     return s;
 }
 
-/* The next ring that the daemon may be asked to read; *n: those that it was. */
+static bool may_leave(const struct mcptally *m, const struct ring *r)
+{
+    return r->reader == RING_HOME && r->fd >= 0 && !r->refused && !m->share.unmapped;
+}
+
+/* The next ring that the daemon may be asked to read; *n: those that it was. First those
+ * that it may have read before: how far is for the daemon to say. */
 static struct ring *next_offer(struct mcptally *m, uint32_t *n)
 {
     struct ring *next = NULL;
     *n = 0;
     for (struct ring *r = m->rings; r; r = r->next) {
         *n += r->reader == RING_OFFERED || r->reader == RING_AWAY;
-        if (r->reader == RING_WAITING || (r->reader == RING_HOME && r->fd >= 0 && !r->refused))
+        if (r->reader == RING_WAITING || (may_leave(m, r) && !next))
             next = r;
     }
     return next;

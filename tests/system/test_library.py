@@ -241,3 +241,48 @@ def test_the_daemon_is_killed_meanwhile(new_daemon, build):
     assert value(daemon, "library_cost_USD_total") == 200000
     assert value(daemon, "library_size_bytes_count") == 800000
     daemon.check_accounting()
+
+
+SHORT_OF_DESCRIPTORS = r"""
+#include <mcptally.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    mcptally_options o = {
+        .size = sizeof o,
+        .socket = argc > 1 ? argv[1] : NULL,
+        .flags = MCPTALLY_RING | MCPTALLY_NO_THREAD,
+    };
+    mcptally *m = mcptally_open(&o);
+    mcptally_series *s = mcptally_with(mcptally_counter(m, "short.calls", NULL, NULL), NULL);
+    for (int i = 0; i < 1000; i++)
+        mcptally_add(s, 1);
+    mcptally_poll(m); /* connects */
+    struct rlimit few;
+    getrlimit(RLIMIT_NOFILE, &few);
+    few.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (dup(0) >= 0)
+        continue;
+    for (int i = 0; i < 3000; i++) {
+        if (i % 100 == 0)
+            mcptally_add(s, 1);
+        mcptally_poll(m);
+        usleep(1000);
+    }
+    mcptally_flush(m, 20000);
+    mcptally_stats stats = {.size = sizeof stats};
+    mcptally_get_stats(m, &stats);
+    mcptally_close(m, 5000);
+    return stats.acknowledged == 1030 && stats.emitted == 1030 ? 0 : 2;
+}
+"""
+
+
+def test_a_process_that_is_out_of_descriptors_counts_no_record_twice(build, daemon):
+    """It cannot map what the daemon says of its ring, which the daemon reads by then."""
+    run(build(SHORT_OF_DESCRIPTORS), daemon.socket)
+    assert value(daemon, "short_calls_total") == 1030
+    daemon.check_accounting()
