@@ -314,7 +314,7 @@ static const struct path paths[] = {
 
 void measured(void (*work)(void));
 
-__attribute__((noinline, noclone)) void measured(void (*work)(void))
+__attribute__((noinline)) void measured(void (*work)(void))
 {
     work();
 }
