@@ -47,9 +47,14 @@ static int open_file(struct line_file *f)
 {
     struct stat st;
     char last = '\n';
-    const int flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     shut(f);
-    const int fd = open(f->path, flags, (mode_t)f->o.mode);
+    int fd = open(f->path, flags);
+    if (fd < 0 && errno == ENOENT) {
+        fd = open(f->path, flags | O_CREAT | O_EXCL, (mode_t)f->o.mode);
+        if (fd >= 0)
+            (void)fchmod(fd, (mode_t)f->o.mode); /* the mode is said, whatever the umask is */
+    }
     if (fd < 0)
         return disk_error(errno);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {

@@ -567,6 +567,27 @@ START_TEST(disk_full_behind_a_half_line)
 }
 END_TEST
 
+/* A unit's UMask= is for what has no mode of its own. */
+START_TEST(mode_of_a_file_of_lines)
+{
+    static const struct helper_lines_options o = {.mode = 0640};
+    struct stat st;
+    char path[128];
+    helper_free(h);
+    const mode_t before = umask(0077);
+    h = helper_new(dir);
+    umask(before);
+    ck_assert_int_eq(helper_start(h, base), 0);
+    snprintf(path, sizeof path, "%s/lines", dir);
+    clear();
+    ck_assert_ptr_nonnull(helper_lines_open(h, 0, path, &o, on_lines, NULL));
+    wait_answers(1);
+    ck_assert_int_eq(got.error, 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0640);
+}
+END_TEST
+
 START_TEST(directory_that_cannot_be)
 {
     helper_free(h);
@@ -652,6 +673,7 @@ int main(void)
     tcase_add_test(t, no_spawner);
     tcase_add_test(t, disk_full);
     tcase_add_test(t, disk_full_behind_a_half_line);
+    tcase_add_test(t, mode_of_a_file_of_lines);
     tcase_add_test(t, directory_that_cannot_be);
     tcase_add_test(t, silent_name_server);
     suite_add_tcase(s, t);
