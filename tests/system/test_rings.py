@@ -367,6 +367,25 @@ def test_a_ring_that_lies_ends_its_connection_alone(daemon, sharer, bad):
     daemon.check_accounting()
 
 
+def test_a_socket_that_lingers_does_not_keep_the_daemon(daemon, sharer):
+    """The daemon is the last to close it, and its peer takes nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        full = socket.create_connection(server.getsockname())
+        full.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                full.send(bytes(65536))
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+        os.kill(daemon.pid, signal.SIGSTOP)
+        fds = array.array("i", [full.fileno()])
+        sharer.socket.sendmsg([frame(RING, struct.pack("<IIQ", 1, 1024, 0))],
+                              [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        full.close()
+        os.kill(daemon.pid, signal.SIGCONT)
+        sharer.wait_for(RING_READY)
+        assert jobs(daemon) == 0
+
+
 def test_descriptors_that_belong_to_nothing_end_the_connection(daemon, sharer):
     reader, writer = os.pipe()
     before = number(daemon.metrics(), "process_open_fds")
