@@ -90,20 +90,24 @@ def test_kills_of_both(new_daemon, away):
 
 
 def tmpfs(daemon, size):
-    """Its state directory on a file system of that size, in a mount namespace of its own."""
+    """Its spools on a file system of that size, in a mount namespace of its own. Not the whole
+    state directory: one where a file is open for writing, as audit.log, does not become
+    read-only."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts a file system")
     if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no mount namespace is to be had here")
     usual = daemon.command
+    folder = daemon.state / "spool"
+    folder.mkdir(mode=0o755)
     script = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
     daemon.command = lambda: ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh",
-                              f"size={size},mode=755", str(daemon.state), *usual()]
+                              f"size={size},mode=755", str(folder), *usual()]
 
 
 def remount(daemon, how):
     subprocess.run(["nsenter", "-m", "-t", str(daemon.pid), "mount", "-o", f"remount,{how}",
-                    str(daemon.state)], check=True)
+                    str(daemon.state / "spool")], check=True)
 
 
 @pytest.mark.parametrize("before,after", [("size=256k", "size=64m"), ("ro", "rw,size=64m")],
