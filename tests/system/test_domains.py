@@ -343,7 +343,8 @@ def test_fifteen_thousand_producers_on_the_defaults(new_daemon):
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         said_so = json.loads(crowd.stdout.readline())
-        assert said_so == {"connections": 15000, "services": 15000, "acknowledged": 15000}
+        for what in ("connections", "services", "acknowledged"):
+            assert said_so[what] == 15000
         samples = one.metrics()
         connected = [v for (name, _), v in samples.items() if name == "mcptally_connections"]
         assert sum(connected) == 15000 and len(connected) == 10
