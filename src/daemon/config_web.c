@@ -598,6 +598,12 @@ static bool read_root(struct reading *r, const struct tree_node *root)
         {"basic_auth_users", read_users}, {"bearer_tokens", read_tokens},
         {"rate_limit", read_rate},
     };
+    /* What is left of a file that could not be written, as on a full disk, or is yet to be,
+     * would be a configuration: that everybody may ask, in plain text. */
+    if (root->empty) {
+        fault_add(r->f, root->at, NULL, "empty; {} would be to ask nobody who he is");
+        return false;
+    }
     return read_map(r, root, keys, sizeof keys / sizeof *keys);
 }
 

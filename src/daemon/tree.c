@@ -219,8 +219,13 @@ static struct tree_node *read_document(struct reader *r)
 {
     yaml_event_t e;
     unsigned before = r->faults->count;
-    if (!to_document(r, &e))
-        return r->faults->count == before ? node_new(r, TREE_MAP, (yaml_mark_t){0}) : NULL;
+    if (!to_document(r, &e)) {
+        struct tree_node *n =
+            r->faults->count == before ? node_new(r, TREE_MAP, (yaml_mark_t){0}) : NULL;
+        if (n)
+            n->empty = true;
+        return n;
+    }
     struct tree_node *root = read_value(r, &e, 0);
     yaml_event_delete(&e);
     if (root && to_document(r, &e)) {

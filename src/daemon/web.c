@@ -201,22 +201,6 @@ static void try(struct web *w, struct web_config *config)
         refuse(w, err_help(ERR_RANGE));
 }
 
-static bool is_blank(struct str s)
-{
-    while (s.n > 0 && memchr(" \t\r\n", s.p[s.n - 1], 4))
-        s.n--;
-    return s.n == 0;
-}
-
-/* What is left of a file that could not be written, as on a full disk, or is yet to be. It
- * would be a configuration: that everybody may ask, in plain text. */
-static void refuse_blank(struct web *w)
-{
-    char why[WEB_PATH + 64];
-    snprintf(why, sizeof why, "%s: empty; {} would be to ask nobody who he is", w->path);
-    refuse(w, why);
-}
-
 static void parse(struct web *w, struct str bytes)
 {
     struct faults f;
@@ -224,13 +208,11 @@ static void parse(struct web *w, struct str bytes)
     struct web_config *config = config_new();
     if (!config)
         refuse(w, err_help(ERR_NOMEM));
-    else if (is_blank(bytes))
-        refuse_blank(w);
     else if (config_web_parse(config, w->path, bytes.p, bytes.n, &f))
         try(w, config);
     else
         refuse(w, faults_text(&f));
-    if (f.count || is_blank(bytes))
+    if (f.count)
         config_free(config);
     faults_fini(&f);
 }

@@ -361,9 +361,13 @@ def test_changes_are_read_and_faults_are_not(start, certificates):
 def test_what_a_full_disk_leaves_of_the_file_opens_nothing(start):
     daemon = start(users())
     daemon.web.write_text("\n")
+    daemon.process.send_signal(signal.SIGHUP)
     until(lambda: reads(daemon, "error") == 1, "the file to be refused")
     assert curl(daemon, scheme="http") == 401
-    assert "web.yaml: empty;" in daemon.log()
+    assert "empty; {} would be to ask nobody" in daemon.log()
+    check = daemon.command() + ["--check"]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 78 and "web.yaml:1:1: " in done.stderr
     write(daemon.web, "{}\n")
     until(lambda: curl(daemon, scheme="http") == 200, "everybody to be let in")
 
