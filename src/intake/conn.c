@@ -1,4 +1,5 @@
 #include "intake/conn.h"
+#include "serve/foreign.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -254,7 +255,7 @@ void conn_close(struct conn *c, struct when now)
     link_fini(&c->link, now);
     in->pending -= c->pending.n;
     buf_fini(&c->pending);
-    close(c->fd);
+    foreign_hang_up(c->fd);
     TAILQ_REMOVE(&in->all, c, all);
     in->nconns--;
     c->magic = 0;
@@ -443,28 +444,13 @@ static size_t read_ring(struct conn *c, struct when now)
  * share rings. Negative with errno. */
 static ssize_t receive(struct conn *c, size_t most)
 {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int) * RINGS_WAITING)];
-    } control;
-    struct iovec bytes = {c->in->scratch, most};
-    struct msghdr message = {
-        .msg_iov = &bytes,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof control,
-    };
+    struct foreign came;
+    bool fits = true;
     if (!c->link.rings)
-        return recv(c->fd, c->in->scratch, most, MSG_DONTWAIT);
-    const ssize_t n = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    bool fits = n < 0 || !(message.msg_flags & MSG_CTRUNC);
-    for (struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&message); h;
-         h = CMSG_NXTHDR(&message, h))
-        for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(h) + at, sizeof fd);
-            fits &= rings_take(c, fd);
-        }
+        return foreign_receive_bytes(c->fd, c->in->scratch, most);
+    const ssize_t n = foreign_receive(c->fd, c->in->scratch, most, &came);
+    for (unsigned i = 0; i < came.n; i++)
+        fits &= rings_take(c, came.fd[i]);
     return fits ? n : 0; /* as if it had hung up: what it wrote is no longer to be trusted */
 }
 

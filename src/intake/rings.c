@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "intake/conn.h"
+#include "serve/foreign.h"
 #include "pipeline/domain.h"
 #include "store/commit.h"
 #include "wire/encode.h"
@@ -141,20 +142,11 @@ static struct conn_rings *rings_of(struct conn *c)
     return c->rings = cr;
 }
 
-/* It may be anything, and we its last holder: the close of a socket that lingers would keep
- * the loop for as long as the peer has said. */
-static void close_foreign(int fd)
-{
-    static const struct linger none = {0, 0};
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    close(fd);
-}
-
 bool rings_take(struct conn *c, int fd)
 {
     struct conn_rings *cr = rings_of(c);
     if (!cr || cr->nfd == RINGS_WAITING) {
-        close_foreign(fd);
+        foreign_close(fd);
         return false;
     }
     cr->fd[cr->nfd++] = fd;
@@ -274,7 +266,7 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
     struct shared_ring *s = good ? calloc(1, sizeof *s) : NULL;
     if (!s) {
         if (fd >= 0)
-            close_foreign(fd);
+            foreign_close(fd);
         return -ERR_SYNTAX;
     }
     s->conn = c;
@@ -284,7 +276,7 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
     count_rings(r, 1);
     s->tail = o->position;
     s->reason = take_over(r, c, o->stream) ? open_ring(c, s, fd, o) : REJECT_REFUSED;
-    close_foreign(fd);
+    foreign_close(fd);
     if (!s->reason)
         wake(r, s);
     conn_queue(c); /* to answer */
@@ -474,7 +466,7 @@ void rings_close(struct conn *c)
     while ((s = TAILQ_FIRST(&cr->all)) != NULL)
         free_ring(c, s);
     while (cr->nfd > 0)
-        close_foreign(cr->fd[--cr->nfd]);
+        foreign_close(cr->fd[--cr->nfd]);
     free(cr);
     c->rings = NULL;
 }

@@ -1,4 +1,5 @@
 #include "serve/control.h"
+#include "serve/foreign.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -77,7 +78,7 @@ static void client_free(struct client *k)
     k->owner->n--;
     if (k->event)
         event_free(k->event);
-    close(k->fd);
+    foreign_hang_up(k->fd);
     page_drop(k->page);
     buf_fini(&k->answer);
     free(k);
@@ -350,7 +351,7 @@ static void client_run(struct client *k)
 
 static void client_read(struct client *k)
 {
-    const ssize_t n = recv(k->fd, k->request + k->have, REQUEST_MAX - k->have, MSG_DONTWAIT);
+    const ssize_t n = foreign_receive_bytes(k->fd, k->request + k->have, REQUEST_MAX - k->have);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         client_arm(k);
         return;

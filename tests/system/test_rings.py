@@ -275,7 +275,8 @@ def test_ids_beyond_the_limit_are_not_waited_for(new_daemon, tmp_path):
     for _ in range(40000):
         memory.update(16, 1)
         memory.update(1, 1)
-    until(lambda: memory.seen(TAIL) == memory.head, "all to be read")
+    one.bell(1)
+    assert memory.seen(TAIL) == memory.head
     assert jobs(daemon) == 40000
 
 
@@ -395,6 +396,30 @@ def test_descriptors_that_belong_to_nothing_end_the_connection(daemon, sharer):
     until(lambda: number(daemon.metrics(), "process_open_fds") < before, "none is kept")
     os.close(reader)
     os.close(writer)
+
+
+@pytest.mark.parametrize("how", ["read", "unread", "control"])
+def test_a_socket_that_lingers_does_not_keep_the_loop(daemon, how):
+    """Whoever closes the last copy of such a socket waits for its linger time: not us."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    full = socket.create_connection(listener.getsockname())
+    full.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            full.send(b"x" * 65536)
+    full.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    one.connect(daemon.control if how == "control" else daemon.socket)
+    os.kill(daemon.pid, signal.SIGSTOP)
+    if how == "unread":  # behind what ends the connection
+        one.sendall(b"\xff" * 70000)
+    one.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                           array.array("i", [full.fileno()]))])
+    one.close()
+    full.close()
+    os.kill(daemon.pid, signal.SIGCONT)
+    assert daemon.get("/health", port="health").status == 200  # within its deadline of 30 s
+    listener.close()
 
 
 def test_a_ring_frame_without_memory_ends_the_connection(sharer):
