@@ -600,7 +600,7 @@ static bool read_root(struct reading *r, const struct tree_node *root)
     };
     /* What is left of a file that could not be written, as on a full disk, or is yet to be,
      * would be a configuration: that everybody may ask, in plain text. */
-    if (root->empty) {
+    if (root->blank) {
         fault_add(r->f, root->at, NULL, "empty; {} would be to ask nobody who he is");
         return false;
     }

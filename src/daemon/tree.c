@@ -219,13 +219,8 @@ static struct tree_node *read_document(struct reader *r)
 {
     yaml_event_t e;
     unsigned before = r->faults->count;
-    if (!to_document(r, &e)) {
-        struct tree_node *n =
-            r->faults->count == before ? node_new(r, TREE_MAP, (yaml_mark_t){0}) : NULL;
-        if (n)
-            n->empty = true;
-        return n;
-    }
+    if (!to_document(r, &e))
+        return r->faults->count == before ? node_new(r, TREE_MAP, (yaml_mark_t){0}) : NULL;
     struct tree_node *root = read_value(r, &e, 0);
     yaml_event_delete(&e);
     if (root && to_document(r, &e)) {
@@ -236,6 +231,13 @@ static struct tree_node *read_document(struct reader *r)
         return root;
     tree_free(root);
     return NULL;
+}
+
+static bool is_blank(const char *text, size_t n)
+{
+    while (n > 0 && memchr(" \t\r\n", text[n - 1], 4))
+        n--;
+    return n == 0;
 }
 
 struct tree_node *tree_parse(const char *file, const void *text, size_t n, struct faults *f)
@@ -252,6 +254,8 @@ struct tree_node *tree_parse(const char *file, const void *text, size_t n, struc
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, text, n);
     struct tree_node *root = read_document(&r);
+    if (root)
+        root->blank = is_blank(text, n);
     yaml_parser_delete(&r.parser);
     return root;
 }

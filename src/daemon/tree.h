@@ -18,7 +18,7 @@ enum tree_kind { TREE_SCALAR, TREE_LIST, TREE_MAP };
 struct tree_node {
     enum tree_kind kind;
     bool quoted;            /* a scalar in quotes or a block scalar */
-    bool empty;             /* the map of a document that has nothing in it */
+    bool blank;             /* a root of which the text has nothing, not even a comment */
     struct place at;        /* of the value; at.file is borrowed from the caller */
     struct place key_at;    /* of the key, for an entry of a map */
     char *key;              /* NULL in a list and at the root */

@@ -216,7 +216,8 @@ START_TEST(names)
 {
     ck_assert_str_eq(frame_type_name(FRAME_DEFINE_SERIES), "define_series");
     ck_assert_str_eq(frame_type_name(0), "unknown");
-    ck_assert_str_eq(frame_type_name(14), "unknown");
+    ck_assert_str_eq(frame_type_name(FRAME_BELL), "bell");
+    ck_assert_str_eq(frame_type_name(FRAME_BELL + 1), "unknown");
     ck_assert_str_eq(reject_name(DROP_MALFORMED), "malformed");
     ck_assert_str_eq(reject_name(REJECT_GAP), "sequence_gap");
     ck_assert_str_eq(reject_name(REJECT_END), "unknown");

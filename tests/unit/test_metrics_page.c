@@ -250,8 +250,8 @@ END_TEST
 START_TEST(a_page_in_the_making_is_shared)
 {
     many_series(20000);
-    int fds[3];
-    for (int i = 0; i < 3; i++) {
+    int fds[2]; /* as many as one wakeup takes: a quarter of the room */
+    for (int i = 0; i < 2; i++) {
         fds[i] = client_connect(address);
         client_send(fds[i], GET_METRICS "\r\n");
     }
@@ -261,14 +261,14 @@ START_TEST(a_page_in_the_making_is_shared)
     struct buf first;
     buf_init(&first, 64 << 20);
     client_read_all(env.base, fds[0], &first);
-    for (int i = 1; i < 3; i++) {
+    for (int i = 1; i < 2; i++) {
         client_read_all(env.base, fds[i], &got);
         ck_assert_uint_eq(got.n, first.n);
         ck_assert_int_eq(memcmp(strstr(got.p, "\r\n\r\n"), strstr(first.p, "\r\n\r\n"), 10000), 0);
     }
     ck_assert(!pages_busy(pages));
     buf_fini(&first);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         close(fds[i]);
 }
 END_TEST
