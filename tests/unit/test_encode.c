@@ -68,12 +68,21 @@ END_TEST
 
 START_TEST(welcome)
 {
-    const struct welcome in = {1, SESSION_KNOWN, 5, 41, 65536, 4096, 0};
-    encode_welcome(&out, &in);
-    const struct frame f = frame_of(FRAME_WELCOME);
-    struct welcome got;
-    ck_assert_int_eq(decode_welcome(f.payload, f.size, &got), 0);
-    ck_assert_mem_eq(&got, &in, sizeof in);
+    for (uint32_t rings = 0; rings < 2; rings++) {
+        const struct welcome in = {1, SESSION_KNOWN, 5, 41, 65536, 4096, rings};
+        buf_reset(&out);
+        encode_welcome(&out, &in);
+        const struct frame f = frame_of(FRAME_WELCOME);
+        struct welcome got;
+        ck_assert_int_eq(decode_welcome(f.payload, f.size, &got), 0);
+        ck_assert_uint_eq(got.version, 1);
+        ck_assert_uint_eq(got.known, SESSION_KNOWN);
+        ck_assert_uint_eq(got.store_id, 5);
+        ck_assert_uint_eq(got.applied, 41);
+        ck_assert_uint_eq(got.max_frame, 65536);
+        ck_assert_uint_eq(got.max_ids, 4096);
+        ck_assert_uint_eq(got.max_rings, rings);
+    }
 }
 END_TEST
 
