@@ -438,8 +438,8 @@ def test_check_warns_of_open_ports(tmp_path, certificates):
         out = subprocess.run(line, capture_output=True, check=False, timeout=DEADLINE)
         assert out.returncode == 0, out.stderr
         return re.findall(r"^warning: (\S+):", out.stderr.decode(), re.M)
-    assert warnings("") == []
-    assert warnings("", "listen.metrics=*:0", "listen.health=[::1]:0") == ["listen.metrics"]
+    assert warnings("{}") == []
+    assert warnings("{}", "listen.metrics=*:0", "listen.health=[::1]:0") == ["listen.metrics"]
     assert warnings(users(), "listen.metrics=*:0") == ["listen.metrics"], "a password in plain"
     assert warnings(tls(certificates), "listen.metrics=*:0") == ["listen.metrics"]
     assert warnings(tls(certificates) + users(), "listen.metrics=*:0") == []
@@ -525,7 +525,7 @@ def test_methods_and_bodies(daemon):
 @pytest.mark.parametrize("spoken", ["plain", "tls"])
 def test_a_drip_has_an_absolute_deadline(start, certificates, port, spoken):
     """In the head of a request, and in the handshake before it."""
-    daemon = start(tls(certificates) if spoken == "tls" else "", otlp__web="true")
+    daemon = start(tls(certificates) if spoken == "tls" else "{}", otlp__web="true")
     host, number = daemon.address(port).rsplit(":", 1)
     began = time.monotonic()
     with socket.create_connection((host, int(number)), DEADLINE) as s:
