@@ -59,6 +59,14 @@ void spawn_restore_signals(const struct spawn_signals *signals)
     sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 }
 
+/* In the child: it cannot become the server, and says why. */
+static _Noreturn void give_up(int status)
+{
+    int error = errno;
+    ssize_t n = write(status, &error, sizeof error);
+    _exit(n == sizeof error ? 127 : 126);
+}
+
 /* In the child. What the relay changed for itself is put back; the server dies
  * with the relay, as it would if the client had killed it directly. */
 static _Noreturn void become_server(int pipes[PIPES][2], char **command,
@@ -68,17 +76,14 @@ static _Noreturn void become_server(int pipes[PIPES][2], char **command,
     if (getppid() != parent)
         _exit(127);
     bool shared = pipes[ERR][1] < 0 && !isatty(STDERR_FILENO);
-    dup2(pipes[IN][0], STDIN_FILENO);
-    dup2(pipes[OUT][1], STDOUT_FILENO);
-    if (pipes[ERR][1] >= 0)
-        dup2(pipes[ERR][1], STDERR_FILENO);
-    else if (shared)
-        dup2(pipes[OUT][1], STDERR_FILENO);
+    const int err = pipes[ERR][1] >= 0 ? pipes[ERR][1] : shared ? pipes[OUT][1] : STDERR_FILENO;
+    /* One that kept the client's own input would read what is the relay's to pass on. */
+    if (dup2(pipes[IN][0], STDIN_FILENO) < 0 || dup2(pipes[OUT][1], STDOUT_FILENO) < 0 ||
+        dup2(err, STDERR_FILENO) < 0)
+        give_up(pipes[STATUS][1]);
     spawn_restore_signals(signals);
     execvp(command[0], command);
-    int error = errno;
-    ssize_t n = write(pipes[STATUS][1], &error, sizeof error);
-    _exit(n == sizeof error ? 127 : 126);
+    give_up(pipes[STATUS][1]);
 }
 
 /* Waits until the exec has happened: 0, or its errno. */
