@@ -29,11 +29,6 @@ enum log_key log_key_of(const char *key)
     return (enum log_key)k;
 }
 
-const char *log_key_name(enum log_key key)
-{
-    return key_names[key];
-}
-
 static void to_stderr(void *arg, const struct log_line *line)
 {
     (void)arg;

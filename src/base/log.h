@@ -38,7 +38,6 @@ enum log_key {
 
 /* Of that key: enum log_key, or LOG_KEYS for another. */
 enum log_key log_key_of(const char *key);
-const char *log_key_name(enum log_key key);
 
 enum { LOG_MESSAGE_MAX = 2048, LOG_FIELDS_MAX = 16 };
 

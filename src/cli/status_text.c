@@ -32,13 +32,15 @@ static uint64_t total(const json_t *counts)
     return sum;
 }
 
-bool status_account_balances(const json_t *account)
+/* Received, applied and dropped. */
+static bool account_balances(const json_t *account)
 {
     return number(account, "received") ==
            number(account, "applied") + total(json_object_get(account, "dropped"));
 }
 
-bool status_consumer_balances(const json_t *c)
+/* Appended, read, overrun, waiting and what became of what was read. */
+static bool consumer_balances(const json_t *c)
 {
     return number(c, "appended") ==
                number(c, "read") + number(c, "overrun") + number(c, "waiting") &&
@@ -186,7 +188,7 @@ static void add_account(struct buf *to, const char *name, const json_t *account,
     add_number(to, number(account, "applied"));
     add_number(to, total(json_object_get(account, "dropped")));
     add_number(to, number(account, "duplicates"));
-    add_verdict(to, colour, status_account_balances(account));
+    add_verdict(to, colour, account_balances(account));
 }
 
 /* The counts that are not zero: "dropped: rate_limited 3, sampled 7". */
@@ -259,7 +261,7 @@ static void add_consumers(struct buf *to, const json_t *s, bool colour)
         buf_addf(to, "%*.*s", NUMBER, (int)text(row, "ring").n, text(row, "ring").p);
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
             add_number(to, number(row, keys[k]));
-        add_verdict(to, colour, status_consumer_balances(row));
+        add_verdict(to, colour, consumer_balances(row));
     }
 }
 

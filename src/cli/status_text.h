@@ -10,9 +10,4 @@
 /* Appends it; keys that are missing are left out. */
 void status_text(struct buf *to, const json_t *status, bool colour);
 
-/* Whether an account of the document (received, applied, dropped) balances, and
- * whether a consumer's (appended, read, overrun, waiting ...) does. */
-bool status_account_balances(const json_t *account);
-bool status_consumer_balances(const json_t *consumer);
-
 #endif

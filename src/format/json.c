@@ -120,18 +120,6 @@ void json_put_text(struct json_writer *j, const char *key, const char *z)
         json_put_null(j, key);
 }
 
-void json_put_pair(struct json_writer *j, struct str key, struct str value)
-{
-    begin_member(j, key);
-    add_quoted(j->to, value, false);
-}
-
-void json_put_count(struct json_writer *j, struct str key, uint64_t v)
-{
-    begin_member(j, key);
-    buf_addu(j->to, v);
-}
-
 void json_put_escaped(struct json_writer *j, struct str key, struct str value)
 {
     begin_member(j, key);

@@ -40,10 +40,6 @@ void json_put_null(struct json_writer *j, const char *key);
 void json_put_str(struct json_writer *j, const char *key, struct str s);
 void json_put_text(struct json_writer *j, const char *key, const char *z);
 
-/* As json_put_str(), with a key that is no literal. */
-void json_put_pair(struct json_writer *j, struct str key, struct str value);
-void json_put_count(struct json_writer *j, struct str key, uint64_t v);
-
 /* Text with Prometheus' escapes still in, which mean the same in JSON. */
 void json_put_escaped(struct json_writer *j, struct str key, struct str value);
 

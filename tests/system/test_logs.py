@@ -246,8 +246,9 @@ def test_a_file_that_cannot_be_written(filed, tmp_path):
     until(lambda: counter(filed, "mcptally_log_fallbacks_total") == 1, "the count")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_disk_that_is_full(filed, tmp_path):
+@pytest.fixture
+def ballast(filed, tmp_path):
+    """What fills the disk of the log of a daemon that runs; without it there is room."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk],
@@ -258,68 +259,55 @@ def test_a_disk_that_is_full(filed, tmp_path):
         filed.options["log.file"] = str(filed.file)
         filed.start()
         until(lambda: "serves" in text_of(filed.file), "the first lines")
-        ballast = disk / "ballast"
+        full = disk / "ballast"
         with pytest.raises(OSError):
-            ballast.write_bytes(b"x" * 65536)
-        # The last page has some room, so that a line may fit now and then.
-        n = 0
-        while "no space is left" not in filed.log() or n < 100:
-            n += 1
-            set_rate(filed, n)
-        ballast.unlink()
-
-        def one_more():
-            nonlocal n
-            n += 1
-            set_rate(filed, n)
-            return n
-
-        until(lambda: label(one_more()) not in filed.log(), "the end of the fallback", every=0.2)
-        until(lambda: label(n) in text_of(filed.file), "a line in the file")
-        for line in text_of(filed.file).splitlines():
-            json.loads(line)  # none was cut
-        shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
-        assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, n + 1))
+            full.write_bytes(b"x" * 65536)
+        yield full
     finally:
         filed.stop()
         until(lambda: subprocess.run(["umount", disk], stderr=subprocess.DEVNULL,
                                      check=False).returncode == 0, "the helper's end")
 
 
-def test_lines_that_wait_for_a_slow_disk_that_is_full(filed, tmp_path):
+def test_a_disk_that_is_full(filed, ballast):
+    # The last page has some room, so that a line may fit now and then.
+    n = 0
+    while "no space is left" not in filed.log() or n < 100:
+        n += 1
+        set_rate(filed, n)
+    ballast.unlink()
+
+    def one_more():
+        nonlocal n
+        n += 1
+        set_rate(filed, n)
+        return n
+
+    until(lambda: label(one_more()) not in filed.log(), "the end of the fallback", every=0.2)
+    until(lambda: label(n) in text_of(filed.file), "a line in the file")
+    for line in text_of(filed.file).splitlines():
+        json.loads(line)  # none was cut
+    shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
+    assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, n + 1))
+
+
+def test_lines_that_wait_for_a_slow_disk_that_is_full(filed, ballast):
     """More than the disk takes even when there is room again, behind one that fails."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk],
-                      check=False).returncode != 0:
-        pytest.skip("no mount here")
-    try:
-        filed.file = disk / "x.log"
-        filed.options["log.file"] = str(filed.file)
-        filed.start()
-        until(lambda: "serves" in text_of(filed.file), "the first lines")
-        ballast = disk / "ballast"
-        with pytest.raises(OSError):
-            ballast.write_bytes(b"x" * 65536)
-        with pytest.raises(OSError), open(filed.file, "ab", buffering=0) as file:
-            while True:  # the rest of its last page
-                file.write(b"\n")
-        stopped = helpers(filed.pid)
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        for n in range(1, 601):
-            set_rate(filed, n)
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: "no space is left" in filed.log(), "the fallback")
-        ballast.unlink()
-        until(lambda: "is written again" in text_of(filed.file), "the end of the fallback")
-        shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
-        assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, 601))
-    finally:
-        filed.stop()
-        until(lambda: subprocess.run(["umount", disk], stderr=subprocess.DEVNULL,
-                                     check=False).returncode == 0, "the helper's end")
+    with pytest.raises(OSError), open(filed.file, "ab", buffering=0) as file:
+        while True:  # the rest of its last page
+            file.write(b"\n")
+    stopped = helpers(filed.pid)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    for n in range(1, 601):
+        set_rate(filed, n)
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: "no space is left" in filed.log(), "the fallback")
+    ballast.unlink()
+    until(lambda: "is written again" in text_of(filed.file), "the end of the fallback")
+    shown = re.findall(r'object="(debug [^"]*%)"', filed.log())
+    assert sorted(objects(filed.file) + shown) == sorted(label(k) for k in range(1, 601))
 
 
 def test_a_reader_that_does_not_read(new_daemon):
