@@ -1,0 +1,85 @@
+"""What the suites share: how much work a run does, the programs of the bench, a daemon at home."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/system"))
+from conftest import BUILD, Daemon  # noqa: E402
+
+PROGRAMS = BUILD / "tests/bench"
+LIMIT = 60  # seconds that one program may take
+
+FULL = {"updates": 20_000_000, "batched": 5_000_000, "single": 200_000, "rings": 10_000_000,
+        "crowd": 3_000_000, "waits": 20_000, "scrapes": 200, "connections": 15_000,
+        "producers": (1, 10, 100, 1_000, 15_000), "stored": 10_000,
+        "series": (1_000, 10_000, 100_000, 1_000_000)}
+SMOKE = {"updates": 1_000_000, "batched": 500_000, "single": 20_000, "rings": 500_000,
+         "crowd": 100_000, "waits": 500, "scrapes": 20, "connections": 500,
+         "producers": (1, 10, 100), "stored": 2_000, "series": (1_000, 10_000)}
+size = {**FULL, "less": 1}  # what this run does; less: emits are divided by it
+
+
+def program(name, *arguments, **more):
+    """Runs one program of the bench; what it printed, as JSON."""
+    line = [str(PROGRAMS / name), *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=LIMIT, check=False, **more)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(line)}: exit status {done.returncode}\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+class Home:
+    """A daemon in a directory of its own on tmpfs, pinned to the first processor."""
+
+    def __init__(self, config=None, **options):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="mcptally-bench-", dir="/dev/shm"))
+        for name in ("run", "state"):
+            (self.path / name).mkdir()
+        self.daemon = Daemon(self.path / "run", self.path / "state", self.path / "log")
+        self.daemon.options.update({k.replace("__", "."): v for k, v in options.items()})
+        if config:
+            self.daemon.config = self.path / "mcptallyd.yaml"
+            self.daemon.config.write_text(json.dumps(config))  # which is YAML, too
+
+    def __enter__(self):
+        self.daemon.start()
+        os.sched_setaffinity(self.daemon.pid, {0})
+        return self.daemon
+
+    def __exit__(self, *_):
+        self.daemon.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def private_bytes(pid):
+    """Private memory (USS) of a process and its children."""
+    total = 0
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(("Private_Clean:", "Private_Dirty:")):
+            total += int(line.split()[1]) * 1024
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return total + sum(private_bytes(child) for child in children)
+
+
+def pairs(runs, bare, ours):
+    """Runs of both, alternating."""
+    done = [(bare(), ours()) for _ in range(runs)]
+    return [d[0] for d in done], [d[1] for d in done]
+
+
+def many_series(count):
+    """A daemon that has room for so many, of one connection and one metric."""
+    return Home(store__size="2GiB" if count > 100_000 else "256MiB", series__per_domain="1100000",
+                series__cardinality="1000000", limits__ids_per_connection="1048576")
+
+
+def version_of(program):
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=LIMIT,
+                          check=True)
+    return done.stdout.strip()
