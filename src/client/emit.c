@@ -36,11 +36,12 @@ static __attribute__((noinline)) void ring_bell(struct mcptally *m, struct ring 
     waker_wake(&m->waker);
 }
 
-/* Something was put into the ring, or dropped because it is full. */
-static inline void published(struct mcptally *m, struct ring *r)
+/* Something was put into the ring, or dropped because it is full; `pressing` when it is half
+ * full. */
+static inline void published(struct mcptally *m, struct ring *r, bool pressing)
 {
     if (__builtin_expect(!atomic_load_explicit(&r->away, memory_order_relaxed), 1)) {
-        waker_published(&m->waker, shm_ring_half_full(&r->shm));
+        waker_published(&m->waker, pressing);
         return;
     }
     waker_fence(&m->waker);
@@ -52,15 +53,34 @@ static inline void published(struct mcptally *m, struct ring *r)
 
 /* ---- updates ---- */
 
-static inline void put(mcptally_series *s, uint64_t bits)
+/* The thread's first update in a session, or its ring is half full as far as it has looked.
+ * Apart, so that all others need neither a call nor a register to be saved. */
+static __attribute__((noinline)) void put_slowly(const mcptally_series *s, uint64_t bits)
 {
     struct ring *r = emit_ring(s->m);
-    if (__builtin_expect(!r, 0)) {
+    if (!r) {
         no_ring(s->m);
         return;
     }
     shm_ring_put_update(&r->shm, s->id, bits);
-    published(s->m, r);
+    published(s->m, r, shm_ring_half_full(&r->shm));
+}
+
+static inline void put(const mcptally_series *s, uint64_t bits)
+{
+    struct mcptally *m = s->m;
+    struct ring *r = local.ring; /* there is one when the session is its own */
+    if (__builtin_expect(local.serial != m->serial, 0)) {
+        put_slowly(s, bits);
+        return;
+    }
+    const uint64_t head = atomic_load_explicit(&r->shm.page->head, memory_order_relaxed);
+    if (__builtin_expect(head + SHM_RING_UPDATE - r->shm.tail_seen > r->shm.mask / 2, 0)) {
+        put_slowly(s, bits);
+        return;
+    }
+    shm_ring_write_update(&r->shm, head, s->id, bits);
+    published(m, r, false);
 }
 
 static inline void put_double(mcptally_series *s, double v, bool ok)
@@ -127,7 +147,7 @@ void emit_item(struct mcptally *m, const struct event *e)
         return;
     }
     shm_ring_put_item(&r->shm, e->kind, b->p, (uint32_t)b->n);
-    published(m, r);
+    published(m, r, shm_ring_half_full(&r->shm));
 }
 
 void emit_attrs(struct event *e, const mcptally_label *labels)
@@ -143,7 +163,7 @@ void emit_attrs(struct event *e, const mcptally_label *labels)
 
 void emit_context(struct event *e)
 {
-    e->correlation = (struct str){local.correlation, local.ncorrelation};
+    e->correlation = local_correlation();
     e->trace = span_current();
 }
 
@@ -206,7 +226,5 @@ void mcptally_correlation(mcptally *m, const char *id)
     struct str s = text_cut(str_of(id), LIMIT_CORRELATION);
     if (!m || !text_name_ok(s))
         s.n = 0;
-    if (s.n > 0)
-        memcpy(local.correlation, s.p, s.n);
-    local.ncorrelation = (unsigned)s.n;
+    local_set_correlation(s);
 }

@@ -13,6 +13,11 @@
 /* The library keeps state per thread, which C can only do with a global. */
 _Thread_local struct local local;
 
+static _Thread_local struct {
+    struct buf scratch; /* an item while it is encoded */
+    char correlation[LIMIT_CORRELATION];
+} rest;
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor is how we learn that a thread ends */
 static bool have_key;
@@ -21,10 +26,11 @@ static void thread_ended(void *arg)
 {
     (void)arg;
     span_thread_ended();
-    buf_fini(&local.scratch);
+    buf_fini(&rest.scratch);
     struct ring *rings = local.rings;
     local.rings = local.ring = NULL;
     local.serial = 0;
+    local.noted = false; /* what another destructor emits calls this one again */
     session_thread_ended(rings);
 }
 
@@ -64,8 +70,11 @@ static struct ring *add_ring(struct mcptally *m)
 
 bool local_note(void)
 {
+    if (local.noted)
+        return true;
     pthread_once(&once, make_key);
-    return have_key && pthread_setspecific(key, &local) == 0;
+    local.noted = have_key && pthread_setspecific(key, &local) == 0;
+    return local.noted;
 }
 
 struct ring *local_find(struct mcptally *m)
@@ -86,12 +95,23 @@ struct ring *local_find(struct mcptally *m)
 
 struct buf *local_scratch(void)
 {
-    if (local.scratch.max == 0) {
-        local_note();
-        buf_init(&local.scratch, LIMIT_ITEM);
-    }
-    buf_reset(&local.scratch);
-    return &local.scratch;
+    (void)local_note(); /* else it would not be freed */
+    if (rest.scratch.max == 0)
+        buf_init(&rest.scratch, LIMIT_ITEM);
+    buf_reset(&rest.scratch);
+    return &rest.scratch;
+}
+
+struct str local_correlation(void)
+{
+    return (struct str){rest.correlation, local.ncorrelation};
+}
+
+void local_set_correlation(struct str id)
+{
+    if (id.n > 0)
+        memcpy(rest.correlation, id.p, id.n);
+    local.ncorrelation = (unsigned)id.n;
 }
 
 void local_forked(void)

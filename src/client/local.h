@@ -9,23 +9,29 @@
 #include "client/ring.h"
 
 struct local {
-    uint64_t serial;     /* of the session that `ring` belongs to; 0: none yet */
-    struct ring *ring;   /* the one used last */
-    struct ring *rings;  /* all of this thread */
-    struct buf scratch;  /* an item while it is encoded */
-    uint64_t random[2];  /* state of the generator; both 0: to be seeded */
-    mcptally_span *span; /* innermost that is open; see span.c */
-    unsigned ncorrelation;
-    char correlation[LIMIT_CORRELATION];
+    uint64_t serial;       /* of the session that `ring` belongs to; 0: none yet */
+    struct ring *ring;     /* the one used last */
+    struct ring *rings;    /* all of this thread */
+    uint64_t random[2];    /* state of the generator; both 0: to be seeded */
+    mcptally_span *span;   /* innermost that is open; see span.c */
+    unsigned ncorrelation; /* bytes of the correlation id */
+    bool noted;            /* the end of this thread will be heard of */
 };
 
-extern _Thread_local struct local local;
+/* Reached without a call, wherever the library is loaded: the block of every thread has a
+ * little room for libraries that come late, of which this takes less than a hundred bytes.
+ * What is large or rarely needed lies elsewhere. */
+extern _Thread_local struct local local __attribute__((tls_model("initial-exec")));
 
 /* This thread's ring in a session; NULL when memory is out. Leaves errno alone. */
 struct ring *local_find(struct mcptally *m);
 
 /* Sees to it that the end of this thread is heard of; false when it cannot be. */
 bool local_note(void);
+
+/* The correlation id of this thread; empty: none. */
+struct str local_correlation(void);
+void local_set_correlation(struct str id); /* at most LIMIT_CORRELATION bytes */
 
 /* An encoder's buffer, empty, up to LIMIT_ITEM bytes. */
 struct buf *local_scratch(void);

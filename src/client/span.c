@@ -164,7 +164,7 @@ mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, cons
     local_random(s->trace.span_id, sizeof s->trace.span_id);
     s->name = keep(s, str_of(name));
     carry(s, traceparent ? NULL : s->outer, tracestate);
-    s->correlation = keep(s, (struct str){local.correlation, local.ncorrelation});
+    s->correlation = keep(s, local_correlation());
     return s;
 }
 

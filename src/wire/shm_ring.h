@@ -117,26 +117,35 @@ static inline bool shm_ring_half_full(struct shm_ring *r)
     return shm_ring_used(r, head, r->mask / 2) > r->mask / 2;
 }
 
-/* Drops it when the ring is full. Two stores of the record, mostly, and the head's. */
+/* Room for one at `head` was seen. Two stores of the record, mostly, and the head's. */
+static inline void shm_ring_write_update(struct shm_ring *r, uint64_t head, uint32_t id,
+                                         uint64_t bits)
+{
+    struct shm_ring_page *page = r->page;
+    uint32_t *words = r->words;
+    const uint32_t mask = r->mask, at = (uint32_t)head & mask;
+    if (__builtin_expect(at <= mask + 1 - SHM_RING_UPDATE, 1)) {
+        const uint64_t first = htole64(id | bits << 32);
+        const uint32_t last = htole32((uint32_t)(bits >> 32));
+        memcpy(words + at, &first, sizeof first);
+        memcpy(words + at + 2, &last, sizeof last);
+    } else {
+        words[at] = htole32(id);
+        words[(head + 1) & mask] = htole32((uint32_t)bits);
+        words[(head + 2) & mask] = htole32((uint32_t)(bits >> 32));
+    }
+    atomic_store_explicit(&page->head, head + SHM_RING_UPDATE, memory_order_release);
+}
+
+/* Drops it when the ring is full. */
 static inline void shm_ring_put_update(struct shm_ring *r, uint32_t id, uint64_t bits)
 {
     const uint64_t head = atomic_load_explicit(&r->page->head, memory_order_relaxed);
-    const uint32_t enough = r->mask + 1 - SHM_RING_UPDATE, at = (uint32_t)head & r->mask;
-    if (__builtin_expect(shm_ring_used(r, head, enough) > enough, 0)) {
+    const uint32_t enough = r->mask + 1 - SHM_RING_UPDATE;
+    if (__builtin_expect(shm_ring_used(r, head, enough) > enough, 0))
         shm_ring_count(&r->page->full, 1);
-        return;
-    }
-    if (__builtin_expect(at <= enough, 1)) {
-        const uint64_t first = htole64(id | bits << 32);
-        const uint32_t last = htole32((uint32_t)(bits >> 32));
-        memcpy(r->words + at, &first, sizeof first);
-        memcpy(r->words + at + 2, &last, sizeof last);
-    } else {
-        r->words[at] = htole32(id);
-        r->words[(head + 1) & r->mask] = htole32((uint32_t)bits);
-        r->words[(head + 2) & r->mask] = htole32((uint32_t)(bits >> 32));
-    }
-    atomic_store_explicit(&r->page->head, head + SHM_RING_UPDATE, memory_order_release);
+    else
+        shm_ring_write_update(r, head, id, bits);
 }
 
 /* An encoded body of at most LIMIT_ITEM bytes; likewise. */
