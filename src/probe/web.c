@@ -7,6 +7,8 @@
 
 #include "export/tls.h"
 
+enum { PIECE = 4096 };
+
 struct web {
     struct probe *p;
     const struct web_events *events;
@@ -72,16 +74,16 @@ static void end_failed(struct web *w)
 
 static void take(struct web *w, struct evbuffer *in)
 {
-    struct evbuffer_iovec piece;
-    while (!w->p->ended && evbuffer_peek(in, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
-        w->taken += piece.iov_len;
+    char piece[PIECE];
+    int n;
+    while (!w->p->ended && (n = evbuffer_remove(in, piece, sizeof piece)) > 0) {
+        w->taken += (unsigned)n;
         if (w->taken > w->p->plan->output) {
             probe_end(w->p, OWN_RESULT_FAILED, "the answer has more than %u bytes",
                       w->p->plan->output);
             return;
         }
-        w->events->data(w->p, piece.iov_base, piece.iov_len);
-        evbuffer_drain(in, piece.iov_len);
+        w->events->data(w->p, piece, (size_t)n);
     }
 }
 

@@ -82,6 +82,7 @@ class Mcp(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     sessions = set()
+    asked = []  # paths, methods, and what was answered
 
     def log_message(self, *_):
         pass
@@ -102,6 +103,7 @@ class Mcp(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         method, number = message["method"], message.get("id")
+        self.asked.append((time.monotonic(), self.path, method, dict(self.headers)))
         answer = json.dumps({"jsonrpc": "2.0", "id": number, "result": {}}, indent=2).encode()
         if self.path == "/modern":
             assert self.headers["Mcp-Method"] == method == "server/discover"
@@ -152,7 +154,8 @@ def wait_results(daemon, expected):
     """Until every check has a result, and each is what it should be."""
     until(lambda: all(c["result"] for c in active(daemon).values()), "results of all checks")
     found = active(daemon)
-    assert {name: (c["result"], c["state"]) for name, c in found.items()} == expected, found
+    other = {name: c for name, c in found.items() if (c["result"], c["state"]) != expected[name]}
+    assert set(found) == set(expected) and not other, f"{other}; asked over HTTP: {Mcp.asked}"
     return found
 
 
@@ -174,6 +177,7 @@ def mcp_server():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mcp)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Mcp.sessions.clear()
+    Mcp.asked.clear()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
