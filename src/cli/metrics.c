@@ -38,7 +38,7 @@ static const struct options options = {
     .nrows = sizeof rows / sizeof *rows,
 };
 
-enum { SLICE = 4096 };
+static const struct prom_share slice = {.lines = 4096, .bytes = 256 << 10};
 
 #define PAGE_MAX ((size_t)4 << 30)
 
@@ -72,7 +72,7 @@ static int print_page(const struct view *v, enum prom_format format, struct buf 
     bool more = true;
     prom_begin(&p, &v->store, format, clock_now().mono);
     while (more && !page->failed) {
-        more = prom_step(&p, page, SLICE);
+        more = prom_step(&p, page, &slice);
         if (!page->failed) {
             cli_write(buf_str(page));
             buf_reset(page);

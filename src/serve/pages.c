@@ -4,19 +4,25 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "serve/expanse.h"
 #include "serve/process.h"
 #include "serve/squeeze.h"
 #include "store/series.h"
 
 enum {
-    SLICE_LINES = 512,       /* about 60 KB: 0.05 ms, with gzip 0.2 ms */
-    SLICE_MAX = 64 << 20,    /* bound of one slice, never near */
-    SLICE_KEEP = 256 << 10,  /* what is kept of its memory between pages */
+    SLICE_MAX = 64 << 20,    /* bytes of one slice's text, never near */
     LOOP_SHARE = 8,          /* of a busy loop's time pages get one part in so many */
     SLICES_NS = 1000 * 1000, /* but never more at a time */
     VARIANTS = 4,            /* two formats, with and without gzip */
+    MEMORY_KEPT = 4 << 20,   /* bytes that are kept of a page for the next one */
     PAGES_MAGIC = 0x70616765
 };
+
+static const uint64_t MEMORY_IDLE = 5 * NS_PER_S; /* and so long, unless the options say */
+
+/* About 0.05 ms; with gzip 0.2 ms. */
+static const struct prom_share plain_slice = {.lines = 4096, .bytes = 128 << 10};
+static const struct prom_share gzip_slice = {.lines = 1024, .bytes = 64 << 10};
 
 struct page {
     TAILQ_ENTRY(page) link; /* while it is in the making */
@@ -30,8 +36,8 @@ struct page {
     struct prom_page at;
     uint32_t held;           /* series that it comes to next: cannot be freed meanwhile */
     struct squeeze *squeeze; /* of a gzip page in the making */
-    struct buf text;
-    size_t counted; /* bytes of it in the owner's `used` */
+    struct expanse memory;   /* its text */
+    size_t counted;          /* bytes of it in the owner's `used` */
     struct page_wait *first, **last;
 };
 
@@ -45,10 +51,12 @@ struct pages {
     struct page *cached[VARIANTS]; /* finished less than cache_ttl ago */
     struct event *work;            /* pending while a page is in the making */
     struct event *expire;          /* pending while one is cached */
+    struct event *idle;            /* pending while memory is kept */
     uint64_t worked;               /* mono ns when the last slice ended */
     size_t used;                   /* bytes of all pages alive */
     unsigned alive;                /* pages */
     struct buf slice;              /* what is about to be compressed */
+    struct expanse spare;          /* of the newest page that was dropped */
 };
 
 static unsigned variant(enum prom_format format, bool gzip)
@@ -56,17 +64,59 @@ static unsigned variant(enum prom_format format, bool gzip)
     return (unsigned)format * 2 + gzip;
 }
 
-static void at_once(struct event *e)
+static void later(struct event *e, uint64_t ns)
 {
-    const struct timeval now = {0};
-    event_add(e, &now);
+    const uint64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
+    const struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
+                               .tv_usec = (suseconds_t)(us % 1000000)};
+    event_add(e, &tv);
+}
+
+/* ---- memory of pages ---- */
+
+static void give_back(struct pages *ps)
+{
+    expanse_fini(&ps->spare);
+    buf_fini(&ps->slice);
+}
+
+static void on_idle(evutil_socket_t fd, short what, void *arg)
+{
+    struct pages *ps = arg;
+    (void)fd;
+    (void)what;
+    assert(ps->magic == PAGES_MAGIC);
+    const uint64_t began = clock_now().mono;
+    give_back(ps);
+    serve_spent(&ps->env, began);
+}
+
+static bool take_memory(struct pages *ps, struct expanse *memory)
+{
+    if (!ps->spare.map)
+        return expanse_init(memory, ps->o.bytes);
+    *memory = ps->spare;
+    ps->spare = (struct expanse){0};
+    return true;
+}
+
+/* Takes it: for the next page, if that comes soon. */
+static void keep_memory(struct pages *ps, struct expanse *memory)
+{
+    if (ps->stopped || ps->spare.map || memory->text.max > ps->o.bytes) {
+        expanse_fini(memory);
+        return;
+    }
+    expanse_reset(memory, MEMORY_KEPT);
+    ps->spare = *memory;
+    later(ps->idle, ps->o.memory_idle ? ps->o.memory_idle : MEMORY_IDLE);
 }
 
 /* ---- one page ---- */
 
 struct str page_text(const struct page *page)
 {
-    return buf_str(&page->text);
+    return buf_str(&page->memory.text);
 }
 
 enum prom_format page_format(const struct page *page)
@@ -92,7 +142,8 @@ void page_drop(struct page *page)
     page->owner->used -= page->counted;
     page->owner->alive--;
     squeeze_free(page->squeeze);
-    buf_fini(&page->text);
+    if (page->memory.map)
+        keep_memory(page->owner, &page->memory);
     free(page);
 }
 
@@ -107,11 +158,10 @@ static struct page *page_new(struct pages *ps, enum prom_format format, bool gzi
     page->gzip = gzip;
     page->asked = clock_now().mono;
     page->last = &page->first;
-    buf_init(&page->text, ps->o.bytes);
     ps->alive++;
     if (gzip)
         page->squeeze = squeeze_new();
-    if (!gzip || page->squeeze)
+    if (take_memory(ps, &page->memory) && (!gzip || page->squeeze))
         return page;
     page_drop(page);
     return NULL;
@@ -121,8 +171,8 @@ static struct page *page_new(struct pages *ps, enum prom_format format, bool gzi
 static bool count(struct page *page)
 {
     struct pages *ps = page->owner;
-    ps->used += page->text.cap - page->counted;
-    page->counted = page->text.cap;
+    ps->used += page->memory.text.n - page->counted;
+    page->counted = page->memory.text.n;
     return ps->used <= ps->o.bytes;
 }
 
@@ -152,10 +202,7 @@ static void expire(struct pages *ps, uint64_t now)
     }
     if (!next)
         return;
-    const uint64_t us = (next - now) / NS_PER_US + 1;
-    const struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
-                               .tv_usec = (suseconds_t)(us % 1000000)};
-    event_add(ps->expire, &tv);
+    later(ps->expire, next - now);
 }
 
 static void on_expire(evutil_socket_t fd, short what, void *arg)
@@ -210,14 +257,15 @@ static bool add_slice(struct page *page)
 {
     if (!page->begun)
         begin(page);
+    struct buf *text = &page->memory.text;
     if (!page->gzip)
-        return prom_step(&page->at, &page->text, SLICE_LINES);
+        return prom_step(&page->at, text, &plain_slice);
     struct buf *slice = &page->owner->slice;
     buf_reset(slice);
-    const bool more = prom_step(&page->at, slice, SLICE_LINES);
-    squeeze_add(page->squeeze, buf_str(slice), !more, &page->text);
+    const bool more = prom_step(&page->at, slice, &gzip_slice);
+    squeeze_add(page->squeeze, buf_str(slice), !more, text);
     if (slice->failed)
-        page->text.failed = true;
+        text->failed = true;
     return more;
 }
 
@@ -233,8 +281,6 @@ static void finish(struct page *page, bool ok)
     page->first = NULL;
     page->last = &page->first;
     if (ok) {
-        buf_trim(&page->text);
-        count(page);
         keep(ps, page);
         own_setf(&ps->env.pl->own, OWN_SCRAPE_SECONDS, (double)page->spent / (double)NS_PER_S);
         store_commit(ps->env.pl->st);
@@ -245,8 +291,6 @@ static void finish(struct page *page, bool ok)
         w = next;
     }
     page_drop(page);
-    if (TAILQ_EMPTY(&ps->makings) && ps->slice.cap > SLICE_KEEP)
-        buf_fini(&ps->slice);
 }
 
 static void make_slice(struct pages *ps)
@@ -255,7 +299,7 @@ static void make_slice(struct pages *ps)
     const uint64_t began = clock_now().mono;
     const bool more = add_slice(page);
     hold_series(page, more ? page->at.series : 0);
-    const bool fits = count(page) && !page->text.failed;
+    const bool fits = count(page) && !page->memory.text.failed;
     page->spent += clock_now().mono - began;
     if (!more || !fits) {
         finish(page, fits);
@@ -281,7 +325,7 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
         make_slice(ps);
     while (!TAILQ_EMPTY(&ps->makings) && clock_now().mono - began < allowed);
     if (!TAILQ_EMPTY(&ps->makings))
-        at_once(ps->work);
+        later(ps->work, 0);
     ps->worked = clock_now().mono;
     serve_spent(&ps->env, began);
 }
@@ -303,7 +347,7 @@ static struct page *start_making(struct pages *ps, enum prom_format format, bool
     if (!page)
         return NULL;
     TAILQ_INSERT_TAIL(&ps->makings, page, link);
-    at_once(ps->work);
+    later(ps->work, 0);
     return page;
 }
 
@@ -326,6 +370,11 @@ void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page
     page->last = &w->next;
 }
 
+size_t pages_kept(const struct pages *ps)
+{
+    return ps->spare.map ? ps->spare.size : 0;
+}
+
 bool pages_busy(const struct pages *ps)
 {
     return !TAILQ_EMPTY(&ps->makings);
@@ -340,6 +389,7 @@ void pages_set_options(struct pages *ps, const struct pages_options *o)
         ps->o.bytes = PAGES_BYTES_DEFAULT;
     for (unsigned v = 0; v < VARIANTS; v++)
         forget(ps, v);
+    give_back(ps);
 }
 
 struct pages *pages_new(const struct serve_env *env, const struct pages_options *o)
@@ -355,7 +405,8 @@ struct pages *pages_new(const struct serve_env *env, const struct pages_options 
     pages_set_options(ps, o);
     ps->work = event_new(env->base, -1, 0, on_work, ps);
     ps->expire = event_new(env->base, -1, 0, on_expire, ps);
-    if (ps->work && ps->expire)
+    ps->idle = event_new(env->base, -1, 0, on_idle, ps);
+    if (ps->work && ps->expire && ps->idle)
         return ps;
     pages_free(ps);
     return NULL;
@@ -380,7 +431,9 @@ void pages_free(struct pages *ps)
         event_free(ps->work);
     if (ps->expire)
         event_free(ps->expire);
-    buf_fini(&ps->slice);
+    if (ps->idle)
+        event_free(ps->idle);
+    give_back(ps);
     ps->magic = 0;
     free(ps);
 }

@@ -4,6 +4,9 @@
  * shares it; with a cache_ttl also one that was begun that long ago. All pages
  * alive, also those that slow readers still receive, share one budget of memory.
  *
+ * Memory of a page is used again when the next one comes soon; some of it is kept that
+ * long.
+ *
  * A page in the making holds the series that it comes to next, so series may
  * expire meanwhile. */
 #ifndef MCPTALLY_SERVE_PAGES_H
@@ -18,8 +21,9 @@ struct page;
 enum { PAGES_BYTES_DEFAULT = 64 << 20 };
 
 struct pages_options {
-    uint64_t cache_ttl; /* ns; 0: only a page in the making is shared */
-    size_t bytes;       /* of all pages alive; 0: PAGES_BYTES_DEFAULT */
+    uint64_t cache_ttl;   /* ns; 0: only a page in the making is shared */
+    size_t bytes;         /* of all pages alive; 0: PAGES_BYTES_DEFAULT */
+    uint64_t memory_idle; /* ns that memory is kept for another page; 0: a default */
 };
 
 /* Who waits for a page; embedded in what the caller has. `ready` is called once,
@@ -38,7 +42,8 @@ void pages_stop(struct pages *ps);
 void pages_free(struct pages *ps);
 
 void pages_set_options(struct pages *ps, const struct pages_options *o);
-bool pages_busy(const struct pages *ps); /* a page is in the making */
+bool pages_busy(const struct pages *ps);   /* a page is in the making */
+size_t pages_kept(const struct pages *ps); /* bytes of address space that wait for a page */
 
 /* Calls w->ready, now when a page is there, else when it is made. */
 void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page_wait *w);

@@ -8,7 +8,7 @@
 #include "store/sketch.h"
 #include "store/space.h"
 
-enum { WORD = 8, CHAIN_MAX = 4096, PARTS_MAX = 65536 };
+enum { WORD = 8, CACHE_LINE = 64, CHAIN_MAX = 4096, PARTS_MAX = 65536 };
 
 /* What is checked is loaded once: on a reader's store it may change in between. */
 static uint64_t load(const uint64_t *word)
@@ -128,6 +128,22 @@ bool series_read(const struct store *st, uint32_t id, struct series_view *out)
     };
     out->labels = labels_at(st, load(&r->labels), &out->keys);
     return true;
+}
+
+uint32_t series_prefetch(const struct store *st, uint32_t id)
+{
+    const struct series_rec *r = id ? table_get(st, TABLE_SERIES, id) : NULL;
+    if (!r)
+        return 0;
+    const struct text_blob *labels = store_at(st, load(&r->labels), 2 * CACHE_LINE);
+    const void *cells = store_at(st, load(&r->cells), WORD);
+    if (labels) {
+        __builtin_prefetch(labels);
+        __builtin_prefetch(labels->text + CACHE_LINE - sizeof *labels);
+    }
+    if (cells)
+        __builtin_prefetch(cells);
+    return (uint32_t)r->next;
 }
 
 static double as_double(enum value_type type, uint64_t bits)

@@ -61,6 +61,10 @@ uint64_t series_count(const struct store *st);
 /* Dormant series are read as well: test SERIES_LIVE. */
 bool series_read(const struct store *st, uint32_t id, struct series_view *out);
 
+/* Asks for the memory of a series that is going to be read; returns the next one of its metric,
+ * 0 when there is none. */
+uint32_t series_prefetch(const struct store *st, uint32_t id);
+
 void series_sample(const struct store *st, const struct metric_view *m, const struct series_view *s,
                    struct sample *out);
 

@@ -144,10 +144,11 @@ static void work_updates(void)
 
 static void render(void)
 {
+    static const struct prom_share slice = {.lines = 256, .bytes = 64 << 10};
     struct prom_page page;
     buf_reset(&out);
     prom_begin(&page, &store.st, PROM_TEXT, memory_store_now.mono);
-    while (prom_step(&page, &out, 256))
+    while (prom_step(&page, &out, &slice))
         continue;
     if (out.failed)
         die("page");

@@ -345,6 +345,27 @@ START_TEST(pages_have_a_budget)
 }
 END_TEST
 
+START_TEST(memory_is_used_again_and_given_back)
+{
+    const struct pages_options brief = {.memory_idle = 1}, patient = {.memory_idle = 60 * NS_PER_S};
+    pages_set_options(pages, &patient);
+    many_series(20000);
+    ck_assert_uint_eq(pages_kept(pages), 0);
+    const size_t first = strlen(ask(GET_METRICS "\r\n"));
+    ck_assert_uint_gt(pages_kept(pages), 0);
+    const char *a = ask(GET_METRICS "\r\n");
+    ck_assert_uint_lt(strlen(a), first + 1000);
+    ck_assert_uint_gt(strlen(a), first - 1000);
+    ck_assert(says(a, "many_total{i=\"19999\"} 0\n"));
+    ck_assert_uint_gt(pages_kept(pages), 0);
+    pages_set_options(pages, &brief);
+    ask(GET_METRICS "Accept-Encoding: gzip\r\n\r\n");
+    while (pages_kept(pages) > 0)
+        event_base_loop(env.base, EVLOOP_ONCE);
+    ck_assert_int_eq(strncmp(ask(GET_METRICS "\r\n"), "HTTP/1.1 200 ", 13), 0);
+}
+END_TEST
+
 START_TEST(a_stop_with_a_page_in_the_making)
 {
     many_series(20000);
@@ -443,6 +464,7 @@ int main(void)
     tcase_add_test(t, series_may_expire_under_a_page);
     tcase_add_test(t, a_cached_page_is_served_again);
     tcase_add_test(t, pages_have_a_budget);
+    tcase_add_test(t, memory_is_used_again_and_given_back);
     tcase_add_test(t, a_stop_with_a_page_in_the_making);
     tcase_add_test(t, accept_headers);
     tcase_add_test(t, accept_encoding_headers);

@@ -30,11 +30,12 @@ static void teardown(void)
 /* The whole page, in slices of so many lines. */
 static const char *render(enum prom_format format, unsigned lines)
 {
+    const struct prom_share slice = {.lines = lines, .bytes = 1 << 20};
     struct prom_page at;
     buf_reset(&page);
     prom_begin(&at, &ms.st, format, memory_store_now.mono);
     at.exemplars = &exemplars;
-    while (prom_step(&at, &page, lines))
+    while (prom_step(&at, &page, &slice))
         ;
     buf_addc(&page, '\0');
     ck_assert(!page.failed);
@@ -280,9 +281,10 @@ START_TEST(own_metrics_come_first_and_in_one_slice)
     const uint32_t m = memory_store_metric(&ms, &own, true);
     memory_store_series(&ms, m, "i=\"1\"");
     memory_store_series(&ms, m, "i=\"2\"");
+    const struct prom_share least = {.lines = 1, .bytes = 1};
     struct prom_page at;
     prom_begin(&at, &ms.st, PROM_TEXT, 0);
-    ck_assert(prom_step(&at, &page, 1));
+    ck_assert(prom_step(&at, &page, &least));
     buf_addc(&page, '\0');
     ck_assert_str_eq(page.p, "# TYPE mcptally_x_total counter\n"
                              "mcptally_x_total{i=\"1\"} 0\n"
@@ -307,25 +309,53 @@ START_TEST(info_is_a_gauge_in_text_and_an_info_in_openmetrics)
 }
 END_TEST
 
-START_TEST(a_slice_is_bounded)
+/* The slices of a page of 5,000 series, none of which is above either bound by more than one
+ * series and the head of its family. */
+static unsigned bounded_slices(const struct prom_share *share, size_t series_bytes)
 {
-    char labels[32];
-    for (int i = 0; i < 5000; i++) {
-        snprintf(labels, sizeof labels, "i=\"%d\"", i);
-        counter("many", labels, 1);
-    }
     struct prom_page at;
     unsigned slices = 0;
     prom_begin(&at, &ms.st, PROM_TEXT, 0);
     for (bool more = true; more; slices++) {
         buf_reset(&page);
-        more = prom_step(&at, &page, 256);
+        more = prom_step(&at, &page, share);
         size_t lines = 0;
         for (size_t i = 0; i < page.n; i++)
             lines += page.p[i] == '\n';
-        ck_assert_uint_le(lines, 256 + 2);
+        ck_assert_uint_le(lines, share->lines + 2);
+        ck_assert_uint_le(page.n, share->bytes + series_bytes + 64);
     }
-    ck_assert_uint_ge(slices, 5000 / 256);
+    return slices;
+}
+
+START_TEST(a_slice_is_bounded)
+{
+    char labels[32];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(labels, sizeof labels, "i=\"%04d\"", i);
+        counter("many", labels, 1);
+    }
+    enum { LINE = sizeof "many_total{i=\"0000\"} 1" };
+    const struct prom_share by_lines = {.lines = 256, .bytes = 1 << 20};
+    const struct prom_share by_bytes = {.lines = 5000, .bytes = 1000};
+    ck_assert_uint_ge(bounded_slices(&by_lines, LINE), 5000 / 256);
+    ck_assert_uint_ge(bounded_slices(&by_bytes, LINE), 5000 * LINE / (1000 + LINE));
+}
+END_TEST
+
+START_TEST(what_is_not_shown_is_work_too)
+{
+    for (int i = 0; i < 1000; i++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "i=\"%d\"", i);
+        const uint32_t s = counter("many", labels, 1);
+        series_hold(&ms.st, s);
+        ck_assert(!series_expire(&ms.st, s));
+    }
+    store_commit(&ms.st);
+    const struct prom_share share = {.lines = 100, .bytes = 1 << 20};
+    ck_assert_uint_ge(bounded_slices(&share, 0), 1000 / 100);
+    ck_assert_uint_eq(page.n, 0);
 }
 END_TEST
 
@@ -334,9 +364,10 @@ START_TEST(a_full_buffer_shows)
     counter("tool.calls", "service=\"a\"", 3);
     struct buf small;
     buf_init(&small, 16);
+    const struct prom_share share = {.lines = 100, .bytes = 1000};
     struct prom_page at;
     prom_begin(&at, &ms.st, PROM_TEXT, 0);
-    while (prom_step(&at, &small, 100))
+    while (prom_step(&at, &small, &share))
         ;
     ck_assert(small.failed);
     ck_assert_uint_le(small.n, 16);
@@ -387,6 +418,7 @@ int main(void)
     tcase_add_test(t, own_metrics_come_first_and_in_one_slice);
     tcase_add_test(t, info_is_a_gauge_in_text_and_an_info_in_openmetrics);
     tcase_add_test(t, a_slice_is_bounded);
+    tcase_add_test(t, what_is_not_shown_is_work_too);
     tcase_add_test(t, a_full_buffer_shows);
     tcase_add_test(t, canonical_numbers);
     suite_add_tcase(s, t);
