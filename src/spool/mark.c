@@ -32,6 +32,16 @@ void spool_note_bad(struct spool *s, const struct record_head *h)
     s->bad[s->nbad++] = h->at.seq;
 }
 
+/* A copy of it elsewhere is good. */
+void spool_forget_bad(struct spool *s, uint64_t seq)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->nbad; i++)
+        if (s->bad[i] != seq)
+            s->bad[n++] = s->bad[i];
+    s->nbad = n;
+}
+
 static bool counts(const struct scan *c)
 {
     return c->h.at.seq >= c->g->low && c->h.at.seq < c->g->end &&
@@ -105,7 +115,7 @@ static void apply(struct spool *s, const struct step *step)
     g->items -= step->items < g->items ? step->items : g->items;
 }
 
-static void forget_bad(struct spool *s)
+static void forget_passed(struct spool *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->nbad; i++)
@@ -154,7 +164,7 @@ int spool_advance(struct spool *s, uint64_t seq)
         return r;
     s->marked = true;
     apply(s, &step);
-    forget_bad(s);
+    forget_passed(s);
     return 0;
 }
 

@@ -275,6 +275,7 @@ static void note_lost(struct spool *s, const struct point *from, const struct po
 static void accept(struct walk *w, struct segment *g, const struct scan *c)
 {
     note_lost(w->s, &w->at, &c->h.at);
+    spool_forget_bad(w->s, c->h.at.seq);
     g->records++;
     g->items += c->h.items;
     g->used = c->at < g->size ? c->at : g->size;

@@ -111,6 +111,7 @@ int spool_set_aside(struct spool *s, uint64_t name, uint64_t size);
 /* A record that is there but not good counts as if it were not there. */
 bool spool_known_bad(const struct spool *s, uint64_t seq);
 void spool_note_bad(struct spool *s, const struct record_head *h);
+void spool_forget_bad(struct spool *s, uint64_t seq);
 /* What was durable without doubt: before kept, until a new segment follows a recovery. */
 struct point spool_sure(const struct spool *s);
 
