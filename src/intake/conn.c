@@ -220,8 +220,7 @@ struct conn *conn_new(struct intake *in, int fd, const struct peer *peer, struct
 {
     struct conn *c = calloc(1, sizeof *c + event_get_struct_event_size());
     if (!c) {
-        users_give(&in->users, peer->uid, now.mono);
-        close(fd);
+        yard_close(&in->yard, fd, peer->uid);
         return NULL;
     }
     c->magic = CONN_MAGIC;
@@ -251,11 +250,10 @@ void conn_close(struct conn *c, struct when now)
         event_del(c->ev);
     if (c->rings)
         rings_close(c);
-    users_give(&in->users, c->link.peer.uid, now.mono);
     link_fini(&c->link, now);
     in->pending -= c->pending.n;
     buf_fini(&c->pending);
-    foreign_hang_up(c->fd);
+    yard_close(&in->yard, c->fd, c->link.peer.uid);
     TAILQ_REMOVE(&in->all, c, all);
     in->nconns--;
     c->magic = 0;
@@ -289,9 +287,12 @@ static bool feed(struct conn *c, size_t n, struct when now)
 {
     struct intake *in = c->in;
     const size_t missing = frame_reader_missing(&c->link.reader);
+    const bool stranger = c->link.state == LINK_GREETING;
     buf_reset(&in->out);
     int r = n ? link_feed(&c->link, in->scratch, n, &in->out, now)
               : link_go_on(&c->link, &in->out, now);
+    if (stranger && c->link.rings)
+        foreign_allow(c->fd);
     if (!conn_answer(c, &in->out) || r < 0)
         return false;
     /* More than was missing: the frame that was held has ended. What is kept waits for
@@ -440,18 +441,38 @@ static size_t read_ring(struct conn *c, struct when now)
     return cost;
 }
 
-/* Reads the socket; descriptors come only over a connection that was told that it may
- * share rings. Negative with errno. */
+/* The descriptors that came along are offers, if it may make any. False: it may not, or not
+ * so many. */
+static bool receive_offers(struct conn *c, size_t most, ssize_t *n, unsigned *came)
+{
+    struct foreign f;
+    bool fits = true;
+    *n = foreign_receive(c->fd, c->in->scratch, most, &f);
+    *came = f.n;
+    for (unsigned i = 0; i < f.n; i++)
+        fits &= rings_take(c, f.fd[i]);
+    return fits;
+}
+
+/* Reads the socket. With descriptors that it may not pass it is as if it had hung up: what it
+ * wrote is no longer to be trusted. Negative with errno. */
 static ssize_t receive(struct conn *c, size_t most)
 {
-    struct foreign came;
-    bool fits = true;
-    if (!c->link.rings)
-        return foreign_receive_bytes(c->fd, c->in->scratch, most);
-    const ssize_t n = foreign_receive(c->fd, c->in->scratch, most, &came);
-    for (unsigned i = 0; i < came.n; i++)
-        fits &= rings_take(c, came.fd[i]);
-    return fits ? n : 0; /* as if it had hung up: what it wrote is no longer to be trusted */
+    struct intake *in = c->in;
+    unsigned came;
+    ssize_t n;
+    bool fits;
+    if (c->link.rings) {
+        fits = receive_offers(c, most, &n, &came);
+    } else {
+        n = foreign_receive_bytes(c->fd, in->scratch, most, &came);
+        fits = came == 0;
+    }
+    in->strange += came;
+    if (fits)
+        return n;
+    own_add(&in->pl->own, OWN_UNINVITED, 0, 1);
+    return 0;
 }
 
 size_t conn_read(struct conn *c, struct when now)

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "intake/conn.h"
+#include "serve/foreign.h"
 #include "store/commit.h"
 #include "wire/encode.h"
 
@@ -186,8 +187,11 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     in->turning = false;
-    for (size_t cost = 0; cost < INTAKE_TURN_BYTES && (c = next_ready(in));)
+    for (size_t cost = 0; cost < INTAKE_TURN_BYTES && (c = next_ready(in));) {
+        in->strange = 0;
         cost += conn_read(c, now);
+        cost += in->strange * INTAKE_STRANGE_COST;
+    }
     evict_strangers(in, now);
     admit_waiting(in);
     admit_deferred(in, now);
@@ -218,7 +222,7 @@ static void refuse(struct intake *in, int fd, unsigned why)
     buf_reset(&in->out);
     encode_reject(&in->out, &r);
     (void)!send(fd, in->out.p, in->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    close(fd);
+    yard_close(&in->yard, fd, YARD_NOBODY);
     count(in, OWN_REJECTED, own_reject_index(why));
     count(in, OWN_REFUSED, 0);
 }
@@ -239,8 +243,9 @@ static void welcome(struct intake *in, int fd, struct when now)
     socklen_t size = sizeof cred;
     const bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0;
     const struct peer peer = {.uid = cred.uid, .gid = cred.gid, .pid = (uint32_t)cred.pid};
-    const unsigned why =
-        known && in->nconns < in->options.connections ? judge(in, &peer, fd, now) : REJECT_REFUSED;
+    const unsigned why = known && in->nconns + in->yard.n < in->options.connections
+                             ? judge(in, &peer, fd, now)
+                             : REJECT_REFUSED;
     if (why) {
         refuse(in, fd, why);
         return;
@@ -302,7 +307,7 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     const struct when now = clock_now();
-    for (int i = 0; i < INTAKE_ACCEPTS && accept_one(in, now); i++)
+    for (int i = 0; i < INTAKE_ACCEPTS && in->yard.n < YARD_FULL && accept_one(in, now); i++)
         ;
     spent(in, now);
 }
@@ -318,8 +323,17 @@ static void on_rest(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
+static void on_gone(void *arg, uint32_t uid)
+{
+    struct intake *in = arg;
+    users_give(&in->users, uid, clock_now().mono);
+}
+
 static bool make_events(struct intake *in)
 {
+    if (yard_init(&in->yard, in->base, on_gone, in) < 0)
+        return false;
+    foreign_forbid(in->fd);
     in->listener = event_new(in->base, in->fd, EV_READ | EV_PERSIST, on_listener, in);
     in->rest = event_new(in->base, -1, 0, on_rest, in);
     in->turn = event_new(in->base, -1, 0, on_turn, in);
@@ -430,6 +444,7 @@ void intake_fini(struct intake *in)
             event_free(events[i]);
     if (in->reserve >= 0)
         close(in->reserve);
+    yard_fini(&in->yard);
     buf_fini(&in->out);
     in->listener = in->rest = in->turn = in->later = NULL;
     in->reserve = -1;

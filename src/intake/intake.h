@@ -20,6 +20,7 @@
 #include "intake/rings.h"
 #include "intake/users.h"
 #include "pipeline/link.h"
+#include "serve/yard.h"
 
 enum {
     INTAKE_READ = 16384,                 /* bytes of one read while others are ready */
@@ -27,6 +28,7 @@ enum {
     INTAKE_TURN_BYTES = 8 * INTAKE_READ, /* of one turn of the loop */
     INTAKE_READ_COST = INTAKE_READ / 4,  /* bytes that a read counts at least */
     INTAKE_UNIT_COST = INTAKE_TURN_BYTES / LINK_UNITS, /* and a unit of work */
+    INTAKE_STRANGE_COST = 96,                          /* and a descriptor that has to be closed */
     INTAKE_ACCEPTS = 64,                               /* connections accepted at one wakeup */
     INTAKE_QUEUES = DOMAINS_MAX + 1, /* the last is of those that have not said HELLO */
 };
@@ -73,6 +75,8 @@ struct intake {
     uint64_t before; /* items of the domain whose connection is being read, before that */
     struct partial partial;
     struct rings rings;
+    struct yard yard;
+    size_t strange;        /* descriptors that came in this turn */
     uint64_t pending;      /* bytes of answers that are kept */
     intake_turned *turned; /* called after each turn; NULL: nobody asks */
     void *turned_arg;

@@ -371,6 +371,8 @@ enum own_http_reason {
       "Acts that have no record of their own, since the audit log could not be written for long.") \
     X(CONTROL_REFUSED, "mcptally_control_refused", COUNTER, U64, "", OWN_NONE,                     \
       "Requests to the control socket by whom they are not allowed to.")                           \
+    X(UNINVITED, "mcptally_uninvited_descriptors", COUNTER, U64, "", OWN_NONE,                     \
+      "Connections ended because they passed descriptors that nobody had asked for.")              \
     X(HTTP_REFUSED, "mcptally_http_refused", COUNTER, U64, "", OWN_HTTP,                           \
       "HTTP requests and connections that were not served, by port and reason.")                   \
     X(HTTP_CONNECTIONS, "mcptally_http_connections", GAUGE, U64, "", OWN_PORT,                     \

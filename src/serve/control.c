@@ -1,5 +1,4 @@
 #include "serve/control.h"
-#include "serve/foreign.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,13 +11,15 @@
 
 #include "format/json.h"
 #include "format/sampling_doc.h"
+#include "serve/foreign.h"
+#include "serve/yard.h"
 #include "store/commit.h"
 
 enum {
     REQUEST_MAX = 4096,
     ANSWER_MAX = 4 << 20, /* of one document; a page has its own budget */
     CONNECTIONS = 32,
-    ACCEPTS = 64,      /* in one turn */
+    ACCEPTS = 4,       /* in one turn: each may have descriptors with it, see foreign.h */
     SEND_STEP = 65536, /* bytes of one send */
     REFUSALS = 30,     /* that are audited a minute: a peer could fill the disk with them */
     CONTROL_MAGIC = 0x6374726c
@@ -58,6 +59,7 @@ struct control {
     struct event *rest;
     unsigned n;
     TAILQ_HEAD(, client) clients;
+    struct yard yard;
     uint32_t group;           /* of the socket's file */
     uint64_t refused_since;   /* mono ns; the minute that is counted */
     uint64_t refused, silent; /* in it, and since the last that was audited */
@@ -78,7 +80,7 @@ static void client_free(struct client *k)
     k->owner->n--;
     if (k->event)
         event_free(k->event);
-    foreign_hang_up(k->fd);
+    yard_close(&k->owner->yard, k->fd, YARD_NOBODY);
     page_drop(k->page);
     buf_fini(&k->answer);
     free(k);
@@ -351,7 +353,15 @@ static void client_run(struct client *k)
 
 static void client_read(struct client *k)
 {
-    const ssize_t n = foreign_receive_bytes(k->fd, k->request + k->have, REQUEST_MAX - k->have);
+    unsigned strange;
+    const ssize_t n =
+        foreign_receive_bytes(k->fd, k->request + k->have, REQUEST_MAX - k->have, &strange);
+    if (strange > 0) {
+        own_add(&k->owner->env.pl->own, OWN_UNINVITED, 0, 1);
+        store_commit(k->owner->env.pl->st);
+        client_free(k);
+        return;
+    }
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         client_arm(k);
         return;
@@ -392,11 +402,12 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 
 static void client_new(struct control *c, int fd)
 {
-    struct client *k = c->n < c->o.connections ? calloc(1, sizeof *k) : NULL;
+    const bool room = c->n + c->yard.n < c->o.connections;
+    struct client *k = room ? calloc(1, sizeof *k) : NULL;
     struct event *e = k ? event_new(c->env.base, fd, EV_READ, on_client, k) : NULL;
     if (!e) {
         free(k);
-        close(fd);
+        yard_close(&c->yard, fd, YARD_NOBODY);
         return;
     }
     k->owner = c;
@@ -416,7 +427,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     assert(c->magic == CONTROL_MAGIC);
     const uint64_t began = clock_now().mono;
     int k = 0;
-    for (int i = 0; i < ACCEPTS && k >= 0; i++) {
+    for (int i = 0; i < ACCEPTS && c->yard.n < YARD_FULL && k >= 0; i++) {
         k = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (k >= 0)
             client_new(c, k);
@@ -454,9 +465,11 @@ struct control *control_new(const struct serve_env *env, const struct control_op
         c->o.deadline = REQUEST_NS;
     c->group = admin_group_of(o->listen_fd);
     TAILQ_INIT(&c->clients);
+    foreign_forbid(o->listen_fd);
+    const bool yard = yard_init(&c->yard, env->base, NULL, NULL) == 0;
     c->ready = event_new(env->base, o->listen_fd, EV_READ | EV_PERSIST, on_ready, c);
     c->rest = event_new(env->base, -1, 0, on_rest, c);
-    if (c->ready && c->rest && event_add(c->ready, NULL) == 0)
+    if (yard && c->ready && c->rest && event_add(c->ready, NULL) == 0)
         return c;
     control_free(c);
     return NULL;
@@ -477,6 +490,7 @@ void control_free(struct control *c)
         event_free(c->ready);
     if (c->rest)
         event_free(c->rest);
+    yard_fini(&c->yard);
     close(c->o.listen_fd);
     c->magic = 0;
     free(c);

@@ -5,7 +5,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { DRAIN = 4096 };
+#ifndef SO_PASSRIGHTS /* of Linux 6.16 */
+#define SO_PASSRIGHTS 83
+#endif
 
 ssize_t foreign_receive(int socket, void *to, size_t size, struct foreign *came)
 {
@@ -34,33 +36,50 @@ ssize_t foreign_receive(int socket, void *to, size_t size, struct foreign *came)
     return n;
 }
 
-void foreign_close(int fd)
+static void do_not_linger(int fd)
 {
     static const struct linger none = {0, 0};
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none); /* if it is a socket */
+}
+
+void foreign_close(int fd)
+{
+    do_not_linger(fd);
     close(fd);
 }
 
+/* They are numbered one after the other, as a rule, so that one call closes all. */
 static void close_all(const struct foreign *came)
 {
-    for (unsigned i = 0; i < came->n; i++)
-        foreign_close(came->fd[i]);
+    for (unsigned i = 0, first = 0; i < came->n; i++) {
+        do_not_linger(came->fd[i]);
+        if (i + 1 < came->n && came->fd[i + 1] == came->fd[i] + 1)
+            continue;
+        close_range((unsigned)came->fd[first], (unsigned)came->fd[i], 0);
+        first = i + 1;
+    }
 }
 
-ssize_t foreign_receive_bytes(int socket, void *to, size_t size)
+ssize_t foreign_receive_bytes(int socket, void *to, size_t size, unsigned *closed)
 {
     struct foreign came;
     const ssize_t n = foreign_receive(socket, to, size, &came);
     close_all(&came);
+    *closed = came.n;
     return n;
 }
 
-/* After the shutdown nothing comes behind what is there. */
-void foreign_hang_up(int socket)
+static void allow(int socket, int whether)
 {
-    char bytes[DRAIN];
-    shutdown(socket, SHUT_RD);
-    while (foreign_receive_bytes(socket, bytes, sizeof bytes) > 0)
-        ;
-    close(socket);
+    (void)setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &whether, sizeof whether);
+}
+
+void foreign_forbid(int socket)
+{
+    allow(socket, 0);
+}
+
+void foreign_allow(int socket)
+{
+    allow(socket, 1);
 }

@@ -6,7 +6,10 @@
  * kind, and whoever maps it says which of them fail, also while the program runs. The
  * program has one set of counters, what it forks (the helper, the observer) another. A
  * program of another name is left alone, and so is every call before main(). faults.py is
- * the other end. Blocks of memory in use are counted too, so that leaks show. */
+ * the other end. Blocks of memory in use are counted too, so that leaks show.
+ *
+ * MCPTALLY_FAULT_KERNEL, whatever it is set to: a kernel that lets nobody forbid the passing of
+ * descriptors, as all before Linux 6.16. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -95,6 +98,7 @@ struct control {
 
 static struct control *control;
 static int role;
+static bool old_kernel;
 
 /* ---- whether a call fails ---- */
 
@@ -160,6 +164,7 @@ __attribute__((constructor)) static void begin(void)
 {
     void *first[1];
     const char *path = getenv("MCPTALLY_FAULT");
+    old_kernel = getenv("MCPTALLY_FAULT_KERNEL") != NULL;
     if (!path || !is_wanted())
         return;
     backtrace(first, 1); /* its first call allocates */
@@ -285,8 +290,6 @@ CALL(random, ssize_t, -1, getrandom, (void *p, size_t n, unsigned flags), (p, n,
 CALL(sockopt, int, -1, getsockopt,
      (int fd, int level, int name, void *restrict p, socklen_t *restrict n),
      (fd, level, name, p, n))
-CALL(sockopt, int, -1, setsockopt, (int fd, int level, int name, const void *p, socklen_t n),
-     (fd, level, name, p, n))
 CALL(sockopt, int, -1, getsockname, (int fd, __SOCKADDR_ARG a, socklen_t *restrict n), (fd, a, n))
 CALL(directory, DIR *, NULL, opendir, (const char *path), (path))
 CALL(directory, DIR *, NULL, fdopendir, (int fd), (fd))
@@ -295,6 +298,24 @@ CALL(directory, int, -1, mkdirat, (int dir, const char *path, mode_t mode), (dir
 CALL(directory, int, -1, chmod, (const char *path, mode_t mode), (path, mode))
 CALL(directory, int, -1, fchmod, (int fd, mode_t mode), (fd, mode))
 CALL(poll, int, -1, poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+API int setsockopt(int fd, int level, int name, const void *p, socklen_t n)
+{
+    static int (*next)(int, int, int, const void *, socklen_t);
+    if (fails(KIND_sockopt))
+        return -1;
+    if (old_kernel && level == SOL_SOCKET && name == SO_PASSRIGHTS) {
+        errno = ENOPROTOOPT;
+        return -1;
+    }
+    if (!next)
+        *(void **)&next = find("setsockopt");
+    return next(fd, level, name, p, n);
+}
 
 API pid_t fork(void)
 {

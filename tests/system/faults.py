@@ -56,6 +56,7 @@ KINDS = {
     "poll": (errno.EINTR,),
     "event": (errno.EMFILE, errno.ENOMEM),
 }
+OLD_KERNEL = {"LD_PRELOAD": str(LIBRARY), "MCPTALLY_FAULT_KERNEL": "6.1"}  # no SO_PASSRIGHTS
 NUMBER = {name: i for i, name in enumerate(KINDS)}
 TRACE = 24
 HEAD = 4  # words before the trace

@@ -229,6 +229,23 @@ def descriptors(target):
         again_and_again(once)
 
 
+def descriptors_unread(target):
+    """The same many times over, behind what ends the connection: nobody reads them."""
+    with open(os.devnull, encoding="ascii") as null:
+        rights = array.array("i", [null.fileno()] * 250).tobytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+
+        def once():
+            for place in (target.events, target.control):
+                with connect(place) as one:
+                    one.setblocking(False)
+                    one.send(b"\xff" * 8 + b"\n")
+                    while True:
+                        one.sendmsg([b"\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        again_and_again(once)
+
+
 def hellos(target):
     def once():
         with connect(target.events) as one:
@@ -238,16 +255,22 @@ def hellos(target):
 
 
 ATTACKS = (drip, half_open, endless_head, one_large_header, rapid_reset, continuation_flood,
-           ping_flood, settings_flood, gzip_bomb, deep_json, deep_values, descriptors, hellos)
+           ping_flood, settings_flood, gzip_bomb, deep_json, deep_values, descriptors,
+           descriptors_unread, hellos)
 
 
 def descriptors_of(daemon):
     return len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-def test_health_answers_all_the_while(new_daemon, attack):
+CASES = [(attack, "") for attack in ATTACKS]
+CASES += [(attack, "old kernel") for attack in (descriptors, descriptors_unread)]
+
+
+@pytest.mark.parametrize("attack, kernel", CASES, ids=lambda x: x if x == str(x) else x.__name__)
+def test_health_answers_all_the_while(new_daemon, attack, kernel):
     daemon, other = new_daemon("attacked"), new_daemon("reference")
+    daemon.env.update(faults.OLD_KERNEL if kernel else {})
     daemon.start()
     other.start()
     life = faults.Life(daemon)
@@ -273,7 +296,7 @@ def test_health_answers_all_the_while(new_daemon, attack):
     assert ours.poll(DEADLINE), "the watch never came back"
     times = ours.recv()
     assert isinstance(times, dict), times
-    tell(attack.__name__, times)
+    tell(" ".join([attack.__name__, kernel]).strip(), times)
     until(lambda: descriptors_of(daemon) <= held, "it to close what was thrown at it", deadline=90)
     life.round()
     life.check()

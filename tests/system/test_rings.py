@@ -18,6 +18,7 @@ import textwrap
 import pytest
 
 from conftest import until
+from faults import OLD_KERNEL
 from test_kill import number
 from wire import REJECT, Producer, frame, hello, metric, reason_of, series
 
@@ -399,8 +400,12 @@ def test_descriptors_that_belong_to_nothing_end_the_connection(daemon, sharer):
 
 
 @pytest.mark.parametrize("how", ["read", "unread", "control"])
-def test_a_socket_that_lingers_does_not_keep_the_loop(daemon, how):
-    """Whoever closes the last copy of such a socket waits for its linger time: not us."""
+def test_a_socket_that_lingers_does_not_keep_the_loop(new_daemon, how):
+    """Whoever closes the last copy of such a socket waits for its linger time: not us, where
+    the kernel cannot be told that none may be passed."""
+    daemon = new_daemon()
+    daemon.env.update(OLD_KERNEL)
+    daemon.start()
     listener = socket.create_server(("127.0.0.1", 0))
     full = socket.create_connection(listener.getsockname())
     full.setblocking(False)
@@ -420,6 +425,26 @@ def test_a_socket_that_lingers_does_not_keep_the_loop(daemon, how):
     os.kill(daemon.pid, signal.SIGCONT)
     assert daemon.get("/health", port="health").status == 200  # within its deadline of 30 s
     listener.close()
+
+
+@pytest.mark.parametrize("place", ["events", "control"])
+@pytest.mark.parametrize("kernel", ["old", "new"])
+def test_descriptors_that_nobody_asked_for(new_daemon, place, kernel):
+    """They end the connection, if the kernel lets them through at all."""
+    daemon = new_daemon()
+    daemon.env.update(OLD_KERNEL if kernel == "old" else {})
+    daemon.start()
+    ended = "mcptally_uninvited_descriptors_total"
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect(daemon.socket if place == "events" else daemon.control)
+        try:
+            one.sendmsg([hello(os.urandom(16)) if place == "events" else b"{"],
+                        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 250))])
+        except PermissionError:
+            assert kernel == "new" and number(daemon.metrics(), ended) == 0
+            return
+        assert one.recv(4096) == b""
+    assert number(daemon.metrics(), ended) == 1
 
 
 def test_a_ring_frame_without_memory_ends_the_connection(sharer):
