@@ -37,7 +37,11 @@ int scan_open(struct spool *s, const struct segment *g, int *file)
 
 int scan_begin(struct scan *c, struct spool *s, const struct segment *g, uint64_t at)
 {
-    *c = (struct scan){.s = s, .g = g, .at = at, .limit = s->recovered ? g->used : g->size};
+    *c = (struct scan){.s = s, .g = g, .at = at, .limit = g->size};
+    if (s->recovered) { /* what was skipped then is skipped now */
+        c->limit = g->used;
+        c->last = g->low;
+    }
     return scan_open(s, g, &c->file);
 }
 
