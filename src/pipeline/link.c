@@ -428,11 +428,10 @@ static int go_on_batch(struct link *l, struct turn *t, struct buf *out, struct w
     return 0;
 }
 
-static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when now)
+/* Begins what decode_batch() has said `r` of. */
+static int begin_batch(struct link *l, struct turn *t, int r, struct buf *out, struct when now)
 {
     const unsigned type = t->f.type;
-    t->a = (struct apply){.units = t->a.units};
-    const int r = decode_batch(type, t->f.payload, t->f.size, &t->a.b);
     if (r == -ERR_SHORT)
         return close_with(l, out, REJECT_BAD_CONTROL, type);
     if (t->a.b.first > session_at(l->pl->st, l->session)->applied + 1)
@@ -445,6 +444,24 @@ static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when
     apply_drop(l, &t->a, over ? DROP_RATE_LIMITED : drop_of_error(r));
     link_reject_items(l, out, type, &t->a.t);
     return 0;
+}
+
+static int on_batch(struct link *l, struct turn *t, struct buf *out, struct when now)
+{
+    t->a = (struct apply){.units = t->a.units};
+    const int r = decode_batch(t->f.type, t->f.payload, t->f.size, &t->a.b);
+    return begin_batch(l, t, r, out, now);
+}
+
+/* The records that are there of a frame that is not. */
+static int on_part(struct link *l, struct turn *t, const struct frame_part *part, struct buf *out,
+                   struct when now)
+{
+    const size_t size = (size_t)part->count * PROTO_UPDATE;
+    apply_charge(&t->a, APPLY_UNITS_FRAME);
+    t->f = (struct frame){.type = FRAME_UPDATE, .size = (uint32_t)size, .payload = part->items};
+    t->a = (struct apply){.units = t->a.units, .b = {part->first, part->count, part->items, size}};
+    return begin_batch(l, t, 0, out, now);
 }
 
 static int on_lost(struct link *l, const struct frame *f, struct buf *out)
@@ -582,7 +599,7 @@ static int keep(struct link *l, const struct turn *t, const uint8_t *p, size_t n
 {
     struct link_rest *r = l->rest;
     if (!r) {
-        const bool held = l->reader.held && t->f.payload == l->reader.held + PROTO_HEADER;
+        const bool held = frame_reader_holds(&l->reader, t->f.payload);
         const size_t payload = t->open && !held ? t->f.size : 0;
         const size_t size = sizeof *r + payload + n;
         r = malloc(size);
@@ -604,6 +621,26 @@ static int keep(struct link *l, const struct turn *t, const uint8_t *p, size_t n
     return LINK_MORE;
 }
 
+enum { NOTHING = 2 }; /* what next() says when the input has come to its end */
+
+/* The next frame, or what there is of it when that can go on by itself. */
+static int next(struct link *l, struct turn *t, const uint8_t **p, size_t *n, struct buf *out,
+                struct when now)
+{
+    struct frame_part part;
+    int got = l->state == LINK_OPEN ? frame_reader_part(&l->reader, p, n, &part) : 0;
+    const bool whole = got == 0;
+    if (whole)
+        got = frame_reader_next(&l->reader, p, n, &t->f);
+    if (got == 0)
+        return NOTHING;
+    if (got < 0)
+        return close_with(l, out, got == -ERR_NOMEM ? REJECT_REFUSED : (unsigned)-got, 0);
+    if (l->session)
+        l->pl->st->head->domain_in_hand = l->domain + 1u;
+    return whole ? on_frame(l, t, out, now) : on_part(l, t, &part, out, now);
+}
+
 /* Frame after frame, until the input or the units end. */
 static int run(struct link *l, struct turn *t, const uint8_t *p, size_t n, struct buf *out,
                struct when now)
@@ -612,16 +649,9 @@ static int run(struct link *l, struct turn *t, const uint8_t *p, size_t n, struc
     while (r == 0) {
         if (t->a.units == 0 && n > 0)
             return keep(l, t, p, n, out);
-        const int got = frame_reader_next(&l->reader, &p, &n, &t->f);
-        if (got == 0)
-            return 0;
-        if (got < 0)
-            return close_with(l, out, got == -ERR_NOMEM ? REJECT_REFUSED : (unsigned)-got, 0);
-        if (l->session)
-            l->pl->st->head->domain_in_hand = l->domain + 1u;
-        r = on_frame(l, t, out, now);
+        r = next(l, t, &p, &n, out, now);
     }
-    return r == LINK_MORE ? keep(l, t, p, n, out) : r;
+    return r == LINK_MORE ? keep(l, t, p, n, out) : r == NOTHING ? 0 : r;
 }
 
 static int turn(struct link *l, struct turn *t, const uint8_t *p, size_t n, struct buf *out,

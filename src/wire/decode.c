@@ -190,25 +190,27 @@ int decode_bye(const uint8_t *p, size_t n)
 /* More items than this do not fit into a frame: an update is the shortest. */
 enum { BATCH_COUNT_MAX = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE };
 
-int decode_batch(unsigned type, const uint8_t *p, size_t n, struct batch *out)
+int decode_batch_head(const uint8_t *p, struct batch *out)
 {
-    struct cursor c = cursor_at(p, n);
-    out->first = cursor_u64(&c);
-    out->count = cursor_u32(&c);
-    const uint32_t zero = cursor_u32(&c);
-    if (c.err < 0)
-        return -ERR_SHORT;
+    out->first = get_u64(p);
+    out->count = get_u32(p + 8);
     /* A range that no honest producer has cannot be consumed, so it counts as unreadable. */
     if (out->first < 1 || out->count < 1 || out->count > BATCH_COUNT_MAX ||
         out->first > UINT64_MAX - out->count)
         return -ERR_SHORT;
-    out->items = c.p;
-    out->size = c.n;
-    if (zero != 0)
+    return get_u32(p + 12) != 0 ? -ERR_SYNTAX : 0;
+}
+
+int decode_batch(unsigned type, const uint8_t *p, size_t n, struct batch *out)
+{
+    if (n < PROTO_BATCH)
+        return -ERR_SHORT;
+    const int r = decode_batch_head(p, out);
+    out->items = p + PROTO_BATCH;
+    out->size = n - PROTO_BATCH;
+    if (r == 0 && type == FRAME_UPDATE && out->size != (size_t)out->count * PROTO_UPDATE)
         return -ERR_SYNTAX;
-    if (type == FRAME_UPDATE && out->size != (size_t)out->count * PROTO_UPDATE)
-        return -ERR_SYNTAX;
-    return 0;
+    return r;
 }
 
 enum drop_reason drop_of_error(int err)

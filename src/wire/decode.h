@@ -98,6 +98,9 @@ int decode_bye(const uint8_t *p, size_t n);
  * -ERR_SHORT means that not even they could be read. first is at least 1. */
 int decode_batch(unsigned type, const uint8_t *p, size_t n, struct batch *out);
 
+/* The header alone, of PROTO_BATCH bytes that are there; where the items lie is not said. */
+int decode_batch_head(const uint8_t *p, struct batch *out);
+
 /* Reads the next item of a SPAN, EVENT, LOG or HEALTH batch: a u32 size and
  * that many bytes. *p and *n advance past it even when the item is bad, as long
  * as its size could be read; -ERR_SHORT says that the rest of the batch is

@@ -6,6 +6,7 @@
 #ifndef MCPTALLY_WIRE_FRAME_H
 #define MCPTALLY_WIRE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,22 @@ void frame_reader_fini(struct frame_reader *r);
  * 0 when all input is consumed and more is needed, or -REJECT_HEADER,
  * -REJECT_TOO_LARGE (the stream cannot be read on), -ERR_NOMEM. */
 int frame_reader_next(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
+
+/* Records of an UPDATE frame that has begun. */
+struct frame_part {
+    uint64_t first;       /* sequence number of the first of them */
+    uint32_t count;       /* at least 1 */
+    const uint8_t *items; /* borrowed until the next call on the reader */
+};
+
+/* Takes the records that are there of an UPDATE frame that does not end in the input: they
+ * need not wait for the others, nor be copied. What is left of the frame goes on as one that
+ * begins behind them. 1 and the part; 0 when there is none, and frame_reader_next() goes on;
+ * -ERR_NOMEM. */
+int frame_reader_part(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame_part *out);
+
+/* Whether bytes that were handed out lie in the reader's own memory. */
+bool frame_reader_holds(const struct frame_reader *r, const uint8_t *p);
 
 /* Bytes that are still missing from the frame in hand; 0 when none has begun. */
 size_t frame_reader_missing(const struct frame_reader *r);

@@ -228,6 +228,130 @@ START_TEST(names)
 }
 END_TEST
 
+/* ---- parts ---- */
+
+enum { RECORDS = 4, PARTS_SIZE = 2 * (PROTO_HEADER + PROTO_BATCH + RECORDS * PROTO_UPDATE) + 16 };
+
+/* Two frames of records 1 to 8, whose values are their numbers, and one more behind them. */
+static size_t make_records(uint8_t *to)
+{
+    struct buf out;
+    buf_init(&out, PARTS_SIZE);
+    for (uint32_t first = 1; first <= 2 * RECORDS; first += RECORDS) {
+        const size_t at = encode_batch(&out, FRAME_UPDATE, first);
+        for (uint32_t i = first; i < first + RECORDS; i++)
+            encode_update(&out, i, i);
+        encode_batch_end(&out, at, RECORDS);
+    }
+    encode_ack(&out, 7);
+    ck_assert(!out.failed);
+    const size_t n = out.n;
+    memcpy(to, out.p, n);
+    buf_fini(&out);
+    return n;
+}
+
+static void check_records(const struct frame_part *part, uint64_t *next)
+{
+    const struct batch b = {.items = part->items};
+    ck_assert_uint_eq(part->first, *next);
+    ck_assert_uint_ge(part->count, 1);
+    for (uint32_t i = 0; i < part->count; i++, ++*next) {
+        ck_assert_uint_eq(update_id(&b, i), *next);
+        ck_assert_uint_eq(update_value(&b, i), *next);
+    }
+}
+
+/* Feeds one piece, from memory of exactly its size; what waits at its end is no whole record. */
+static void feed_parts(struct frame_reader *r, const uint8_t *p, size_t n, uint64_t *next,
+                       unsigned *acks)
+{
+    uint8_t *piece = malloc(n ? n : 1);
+    memcpy(piece, p, n);
+    const uint8_t *at = piece;
+    struct frame_part part;
+    struct frame f;
+    struct batch b;
+    for (int got = 1; got == 1;) {
+        got = frame_reader_part(r, &at, &n, &part);
+        if (got == 1) {
+            check_records(&part, next);
+            continue;
+        }
+        ck_assert_int_eq(got, 0);
+        got = frame_reader_next(r, &at, &n, &f);
+        if (got == 1 && f.type == FRAME_UPDATE) {
+            ck_assert_int_eq(decode_batch(f.type, f.payload, f.size, &b), 0);
+            part = (struct frame_part){b.first, b.count, b.items};
+            check_records(&part, next);
+        } else if (got == 1) {
+            ++*acks;
+        }
+    }
+    ck_assert_uint_eq(n, 0);
+    ck_assert_uint_lt(r->have, PROTO_HEADER + PROTO_BATCH + PROTO_UPDATE);
+    free(piece);
+}
+
+START_TEST(records_do_not_wait_for_their_frame)
+{
+    uint8_t stream[PARTS_SIZE];
+    const size_t n = make_records(stream);
+    for (size_t a = 0; a <= n; a++)
+        for (size_t b = a; b <= n; b++) {
+            struct frame_reader r;
+            frame_reader_init(&r);
+            uint64_t next = 1;
+            unsigned acks = 0;
+            feed_parts(&r, stream, a, &next, &acks);
+            feed_parts(&r, stream + a, b - a, &next, &acks);
+            feed_parts(&r, stream + b, n - b, &next, &acks);
+            ck_assert_uint_eq(next, 2 * RECORDS + 1);
+            ck_assert_uint_eq(acks, 1);
+            ck_assert_uint_eq(frame_reader_missing(&r), 0);
+            frame_reader_fini(&r);
+        }
+}
+END_TEST
+
+START_TEST(a_frame_that_lies_has_no_parts)
+{
+    uint8_t stream[PARTS_SIZE];
+    (void)make_records(stream);
+    put_u32(stream + PROTO_HEADER + 8, RECORDS + 1);
+    struct frame_reader r;
+    frame_reader_init(&r);
+    struct frame_part part;
+    struct frame f;
+    const uint8_t *p = stream;
+    size_t n = PROTO_HEADER + PROTO_BATCH + 2 * PROTO_UPDATE;
+    ck_assert_int_eq(frame_reader_part(&r, &p, &n, &part), 0);
+    ck_assert_int_eq(frame_reader_next(&r, &p, &n, &f), 0);
+    n = 2 * PROTO_UPDATE;
+    ck_assert_int_eq(frame_reader_part(&r, &p, &n, &part), 0);
+    ck_assert_int_eq(frame_reader_next(&r, &p, &n, &f), 1);
+    ck_assert_uint_eq(f.size, PROTO_BATCH + RECORDS * PROTO_UPDATE);
+    frame_reader_fini(&r);
+}
+END_TEST
+
+START_TEST(what_is_missing_is_so_with_parts)
+{
+    uint8_t stream[PARTS_SIZE];
+    (void)make_records(stream);
+    struct frame_reader r;
+    frame_reader_init(&r);
+    struct frame_part part;
+    const uint8_t *p = stream;
+    size_t n = PROTO_HEADER + PROTO_BATCH + 2 * PROTO_UPDATE;
+    ck_assert_int_eq(frame_reader_part(&r, &p, &n, &part), 1);
+    ck_assert(!frame_reader_holds(&r, part.items));
+    ck_assert_uint_eq(frame_reader_missing(&r), 2 * PROTO_UPDATE);
+    ck_assert_uint_gt(r.cap, 0); /* it has begun, and counts as such */
+    frame_reader_fini(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("frame");
@@ -235,6 +359,9 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, any_two_cuts);
     tcase_add_test(c, byte_by_byte);
+    tcase_add_test(c, records_do_not_wait_for_their_frame);
+    tcase_add_test(c, a_frame_that_lies_has_no_parts);
+    tcase_add_test(c, what_is_missing_is_so_with_parts);
     tcase_add_test(c, whole_frames_are_not_copied);
     tcase_add_test(c, memory_follows_the_bytes);
     tcase_add_test(c, a_part_of_a_header_is_a_frame_begun);
