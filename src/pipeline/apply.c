@@ -1,5 +1,7 @@
 #include "pipeline/apply.h"
 
+#include <string.h>
+
 #include "pipeline/link.h"
 #include "pipeline/naming.h"
 #include "pipeline/redact.h"
@@ -103,6 +105,25 @@ static bool pause(struct link *l, struct apply *a)
 
 /* ---- updates ---- */
 
+static void touch(struct store *st, struct link_series *s, struct when now)
+{
+    const enum cell_op op = link_op(s->target);
+    const uint64_t cells = (uint64_t)s->cells * WORD;
+    if (!series_touched(st, op, cells))
+        series_touch(st, op, cells, now);
+    s->target |= LINK_TOUCHED;
+}
+
+/* What was touched need not be so any more. */
+static void begin_round(struct link *l)
+{
+    if (l->round == l->pl->st->touch_round)
+        return;
+    for (uint32_t id = 0; id < l->nseries; id++)
+        l->series[id].target &= ~LINK_TOUCHED;
+    l->round = l->pl->st->touch_round;
+}
+
 static int update(struct link *l, uint32_t id, uint64_t bits, uint64_t minute, struct when now)
 {
     struct store *st = l->pl->st;
@@ -110,16 +131,21 @@ static int update(struct link *l, uint32_t id, uint64_t bits, uint64_t minute, s
         const uint32_t refused = id < l->nseries ? l->series[id].target : 0;
         return refused ? (int)refused - 1 : DROP_UNKNOWN_ID;
     }
-    const struct link_series *s = &l->series[id];
-    const enum cell_op op = (enum cell_op)(s->target >> LINK_SERIES_BITS & 7);
-    const uint64_t cells = (uint64_t)s->cells * WORD;
+    struct link_series *s = &l->series[id];
+    const enum cell_op op = link_op(s->target);
     const int bad = cell_check(op, s->target & LINK_F64 ? VALUE_F64 : VALUE_U64, bits);
     if (bad)
         return bad == -ERR_RANGE ? DROP_NEGATIVE : DROP_NOT_FINITE;
-    if (!series_touched(st, op, cells))
-        series_touch(st, op, cells, now);
-    (void)cell_apply(st, op, cells, bits, minute); /* a full sketch loses no count */
+    if (!(s->target & LINK_TOUCHED))
+        touch(st, s, now);
+    (void)cell_apply(st, op, (uint64_t)s->cells * WORD, bits, minute); /* a full sketch loses no
+                                                                          count */
     return DROP_MAX;
+}
+
+static uint64_t counter_word(struct link_series s)
+{
+    return (uint64_t)s.cells * WORD + CELL_VALUE * WORD;
 }
 
 /* The common case, many at a time: integer counters that were updated in this
@@ -128,24 +154,97 @@ static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsign
 {
     struct store *st = l->pl->st;
     const struct link_series *series = l->series;
-    const uint32_t epoch = (uint32_t)st->head->epoch, nseries = l->nseries;
-    struct store_adds adds;
-    uint32_t odd = 0;
+    const uint32_t nseries = l->nseries;
+    struct undo_entry *plan = store_plan(st, n);
+    uint32_t all = UINT32_MAX;
     for (unsigned i = 0; i < n; i++) {
         const uint32_t id = update_id(b, at + i);
         if (id >= nseries)
             return false;
         const struct link_series s = series[id];
-        const uint64_t cells = (uint64_t)s.cells * WORD;
-        odd |= (s.target >> LINK_SERIES_BITS) ^ CELL_ADD_U64;
-        odd |= (uint32_t)store_get(st, cells + CELL_TOUCH * WORD) ^ epoch;
-        adds.offset[i] = cells + CELL_VALUE * WORD;
-        adds.n[i] = update_value(b, at + i);
+        all &= s.target;
+        store_plan_add(st, plan + i, counter_word(s)); /* without cells a word of the head */
     }
-    if (odd)
+    if ((all & LINK_PLAIN) != LINK_PLAIN)
         return false;
-    store_add_all(st, &adds, n);
+    store_publish(st, n);
+    for (unsigned i = 0; i < n; i++)
+        store_planned_add(st, plan + i, update_value(b, at + i));
     return true;
+}
+
+/* The same for a block of a run that add_sums() ends. */
+static bool sum_block(const struct link *l, const struct batch *b, uint64_t at, unsigned n,
+                      uint64_t *sum)
+{
+    const struct link_series *series = l->series;
+    const uint32_t nseries = l->nseries;
+    uint32_t all = UINT32_MAX;
+    unsigned i = 0;
+    for (; i < n; i++) {
+        const uint32_t id = update_id(b, at + i);
+        if (id >= nseries)
+            break;
+        all &= series[id].target;
+        sum[id] += update_value(b, at + i);
+    }
+    if (i == n && (all & LINK_PLAIN) == LINK_PLAIN)
+        return true;
+    while (i-- > 0)
+        sum[update_id(b, at + i)] -= update_value(b, at + i);
+    return false;
+}
+
+/* Adds to each series what has come of it; the sums are used up. */
+static void add_sums(struct link *l, uint64_t *sum)
+{
+    struct store *st = l->pl->st;
+    struct undo_entry *plan = store_plan(st, l->nseries);
+    unsigned n = 0;
+    for (uint32_t id = 0; id < l->nseries; id++) {
+        if (sum[id] == 0)
+            continue;
+        store_plan_add(st, plan + n, counter_word(l->series[id]));
+        sum[n++] = sum[id];
+    }
+    if (n == 0)
+        return;
+    store_publish(st, n);
+    for (unsigned i = 0; i < n; i++)
+        store_planned_add(st, plan + i, sum[i]);
+}
+
+enum {
+    BLOCK = 64,
+    SUMS = 2048,      /* series; the log has room for one change of each */
+    SUMS_WORTH_IT = 2 /* updates of a series, on the average */
+};
+
+_Static_assert((int)SUMS <= (int)COMMIT_ITEM_SETS, "as for one item");
+
+/* Of few series many updates: added up first, so that each series is logged and written
+ * once. Takes what it can from the beginning of what is left. */
+static void run_sums(struct link *l, struct apply *a)
+{
+    uint64_t sum[SUMS];
+    const uint64_t begin = a->at;
+    if (l->nseries > SUMS || a->units == 0 ||
+        a->b.count - begin < (uint64_t)SUMS_WORTH_IT * l->nseries)
+        return;
+    memset(sum, 0, l->nseries * sizeof *sum);
+    while (a->at < a->b.count) {
+        const uint64_t left = a->b.count - a->at, n = left < BLOCK ? left : BLOCK;
+        if (!sum_block(l, &a->b, a->at, (unsigned)n, sum))
+            break;
+        a->at += n;
+    }
+    const uint64_t n = a->at - begin;
+    if (n == 0)
+        return;
+    add_sums(l, sum);
+    a->words += n * SHM_RING_UPDATE;
+    finish(l, a, n, n);
+    apply_charge(a, n / BLOCK * APPLY_BLOCK_UNITS + APPLY_BLOCK_UNITS);
 }
 
 /* Or never will be: ids that have no place are not remembered one by one. */
@@ -175,8 +274,10 @@ static void apply_one(struct link *l, struct apply *a, struct when now)
 
 static void run_updates(struct link *l, struct apply *a, struct when now)
 {
+    begin_round(l);
+    run_sums(l, a);
     while (a->at < a->b.count && a->units && !a->waits) {
-        const uint64_t left = a->b.count - a->at, n = left < STORE_ADDS ? left : STORE_ADDS;
+        const uint64_t left = a->b.count - a->at, n = left < BLOCK ? left : BLOCK;
         const uint64_t end = a->at + n;
         if (add_block(l, &a->b, a->at, (unsigned)n)) {
             a->words += n * SHM_RING_UPDATE;

@@ -8,9 +8,20 @@
 
 #include "pipeline/pipeline.h"
 #include "pipeline/tally.h"
+#include "store/cells.h"
 #include "wire/decode.h"
 
-enum { LINK_SERIES_BITS = 27, LINK_F64 = 1 << 30 };
+/* Of link_series.target: the series' index, and above it bits. */
+enum { LINK_SERIES_BITS = 27, LINK_OP_SHIFT = 28, LINK_F64 = 1 << LINK_SERIES_BITS };
+#define LINK_TOUCHED (UINT32_C(1) << 31) /* it is, as long as the link's round lasts */
+
+/* Touched integer counters: of these, and of nothing else, all bits are set. */
+#define LINK_PLAIN (LINK_TOUCHED | (uint32_t)CELL_ADD_U64 << LINK_OP_SHIFT)
+
+static inline enum cell_op link_op(uint32_t target)
+{
+    return (enum cell_op)(target >> LINK_OP_SHIFT & ((1u << CELL_OP_BITS) - 1));
+}
 
 struct link;
 

@@ -362,7 +362,7 @@ static bool aim(struct link *l, struct link_series *at, uint32_t series)
     if (!cells || !series_read(st, series, &s) || !metric_read(st, s.metric, &m))
         return false;
     at->cells = (uint32_t)(cells / sizeof(uint64_t));
-    at->target = series | (uint32_t)op << LINK_SERIES_BITS | (m.type == VALUE_F64 ? LINK_F64 : 0);
+    at->target = series | (uint32_t)op << LINK_OP_SHIFT | (m.type == VALUE_F64 ? LINK_F64 : 0);
     series_hold(st, series);
     return true;
 }
@@ -404,7 +404,7 @@ static int on_define_series(struct link *l, const struct frame *f, struct apply 
         reject_definition(l, out, f->type, def.id, (enum drop_reason)(-1 - r));
     }
     store_commit(l->pl->st);
-    if (r == 0 && (l->series[def.id].target >> LINK_SERIES_BITS & 7) == CELL_PART)
+    if (r == 0 && link_op(l->series[def.id].target) == CELL_PART)
         apply_charge(a, APPLY_UNITS_JOINED);
     return 0;
 }

@@ -21,7 +21,7 @@ enum link_state {
 /* What an id of this connection leads to: 8 bytes. */
 struct link_series {
     uint32_t cells;  /* offset / 8; 0: the id is not defined, or was refused */
-    uint32_t target; /* series | op << 27 | f64 << 30; of a refused id the reason + 1 */
+    uint32_t target; /* series and LINK_* bits; of a refused id the reason + 1 */
 };
 
 /* What was taken and waits for another turn. */
@@ -44,6 +44,7 @@ struct link {
     struct link_series *series; /* id -> series */
     uint32_t nmetrics, nseries; /* lengths of the two */
     uint32_t no_place;          /* the lowest id of a series that a budget had no room for */
+    uint32_t round;             /* of the store's touches, that LINK_TOUCHED is of */
 };
 
 void link_init(struct link *l, struct pipeline *pl, const struct peer *peer);

@@ -173,7 +173,7 @@ bool pipeline_sweep(struct pipeline *pl, struct when now, unsigned units)
     const uint64_t step = pl->options.series_idle / IDLE_EPOCHS;
     if (now.mono >= pl->epoch_next) {
         span_metrics_sweep(pl);
-        STORE_ADD(st, st->head->epoch, 1);
+        series_next_epoch(st);
         pl->epoch_next = now.mono + step;
     }
     if (pl->epoch_next > now.mono + step)

@@ -39,14 +39,17 @@ enum { CELL_BOUNDS_SHIFT = 48 };
 
 /* What an update does to the cells it is led to. */
 enum cell_op {
-    CELL_ADD_U64 = 1, /* counters */
-    CELL_ADD_F64,
-    CELL_SET,  /* gauge last */
-    CELL_PART, /* joined gauge: the cells are the session's contribution */
+    CELL_ADD_F64 = 1, /* counters */
+    CELL_SET,         /* gauge last */
+    CELL_PART,        /* joined gauge: the cells are the session's contribution */
     CELL_OBSERVE,
     CELL_OBSERVE_SKETCH, /* histogram that keeps quantiles as well */
     CELL_SUMMARIZE,
+    CELL_ADD_U64, /* all bits set: see LINK_PLAIN */
 };
+
+enum { CELL_OP_BITS = 3 };
+_Static_assert(CELL_ADD_U64 == (1 << CELL_OP_BITS) - 1, "all bits set");
 
 enum cell_op cell_op_of(enum metric_kind kind, enum value_type type, enum gauge_join join,
                         unsigned flags);

@@ -71,43 +71,47 @@ static inline void store_add(struct store *st, uint64_t offset, uint64_t n)
     store_set(st, offset, store_get(st, offset) + n);
 }
 
-enum { STORE_ADDS = 64 };
-
-/* Additions that are made together. */
-struct store_adds {
-    uint64_t offset[STORE_ADDS];
-    uint64_t n[STORE_ADDS];
-};
-
-/* store_add() for up to STORE_ADDS words at the price of one fence: all old values
- * are logged, then the longer log is published, then the words change. A word
- * that comes twice is logged twice with the value that it had before both, which
- * is what a rollback, in any order, has to give it back. */
-static inline void store_add_all(struct store *st, const struct store_adds *adds, unsigned count)
+/* Additions that are made together, at the price of one fence: all old values are logged, then
+ * the longer log is published, then the words change. A word that comes twice is logged twice
+ * with the value that it had before both, which is what a rollback, in any order, has to give it
+ * back. What is planned and not published has no effect.
+ *
+ *     plan = store_plan(st, n);  store_plan_add(st, plan + i, offset) for all
+ *     store_publish(st, n);      store_planned_add(st, plan + i, amount) for all */
+static inline struct undo_entry *store_plan(const struct store *st, unsigned count)
 {
-    struct undo_entry *log = st->undo + st->undo_used;
     assert(st->undo_max - st->undo_used >= count);
-    for (unsigned i = 0; i < count; i++) {
+    return st->undo + st->undo_used;
+}
+
+static inline void store_plan_add(const struct store *st, struct undo_entry *entry, uint64_t offset)
+{
 #ifdef MCPTALLY_SIM
-        sim_store_point(st, adds->offset[i], SIM_BEFORE_LOG);
+    sim_store_point(st, offset, SIM_BEFORE_LOG);
 #endif
-        log[i].offset = adds->offset[i];
-        log[i].old = store_get(st, adds->offset[i]);
-    }
+    entry->offset = offset;
+    entry->old = store_get(st, offset);
+}
+
+static inline void store_publish(struct store *st, unsigned count)
+{
 #ifdef MCPTALLY_SIM
-    if (sim_store_logs(st, adds->offset[0]))
+    if (sim_store_logs(st, st->undo[st->undo_used].offset))
 #endif
         st->undo_used += count;
     commit_fence();
     __atomic_store_n(&st->head->commit, st->batch << COMMIT_SHIFT | st->undo_used,
                      __ATOMIC_RELAXED);
     commit_fence();
-    for (unsigned i = 0; i < count; i++) {
+}
+
+static inline void store_planned_add(const struct store *st, const struct undo_entry *entry,
+                                     uint64_t amount)
+{
 #ifdef MCPTALLY_SIM
-        sim_store_point(st, adds->offset[i], SIM_BEFORE_WRITE);
+    sim_store_point(st, entry->offset, SIM_BEFORE_WRITE);
 #endif
-        *store_word(st, adds->offset[i]) += adds->n[i];
-    }
+    *store_word(st, entry->offset) += amount;
 }
 
 /* The offset of a committed word, from its address in the segment. */

@@ -469,6 +469,12 @@ void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when
     group_count(st, r->group, 1);
 }
 
+void series_next_epoch(struct store *st)
+{
+    STORE_ADD(st, st->head->epoch, 1);
+    st->touch_round++;
+}
+
 void series_pin(struct store *st, uint32_t series, bool pinned)
 {
     const struct series_rec *r = series_at(st, series);
@@ -495,8 +501,10 @@ bool series_expire(struct store *st, uint32_t series)
     const uint64_t group = r->group;
     const bool live = flags_of(r) & SERIES_LIVE;
     if (st->refs[series]) {
+        const bool fresh = (uint32_t)store_get(st, r->cells) == (uint32_t)st->head->epoch;
         cells_clear(st, &m, r->cells);
         store_set(st, r->cells, (uint64_t)series << 32);
+        st->touch_round += fresh;
         STORE_SET(st, r->metric, with_flags(r, flags_of(r) & ~(unsigned)SERIES_LIVE));
         if (live)
             group_count(st, group, -1);

@@ -96,6 +96,9 @@ static inline bool series_touched(const struct store *st, enum cell_op op, uint6
     return (uint32_t)store_get(st, cell_touch_offset(op, cells)) == (uint32_t)st->head->epoch;
 }
 
+/* The next epoch of the idle clock begins: no series is touched in it yet. */
+void series_next_epoch(struct store *st);
+
 /* Epochs since the last update; 0 for a series that never expires. */
 uint64_t series_age(const struct store *st, uint32_t series);
 

@@ -47,6 +47,7 @@ struct store {
     uint32_t refs_size, metric_refs_size;
     struct store_use use[STORE_DOMAINS];
     uint64_t sketch_pages; /* of all sketches */
+    uint32_t touch_round; /* who has found a series touched need not look again before it changes */
     store_reserve *reserve;
     void *reserve_arg;
 };
