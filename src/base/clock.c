@@ -11,7 +11,17 @@ static uint64_t read_clock(clockid_t id)
     return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t clock_mono(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_wall(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
 struct when clock_now(void)
 {
-    return (struct when){.mono = read_clock(CLOCK_BOOTTIME), .wall = read_clock(CLOCK_REALTIME)};
+    return (struct when){.mono = clock_mono(), .wall = clock_wall()};
 }

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "model/text.h"
 #include "client/span.h"
-#include "wire/encode.h"
+#include "wire/body.h"
 
 static void no_ring(struct mcptally *m)
 {
@@ -121,23 +120,9 @@ void mcptally_observe(mcptally_series *s, double value)
 
 /* ---- items ---- */
 
-uint64_t emit_now(void)
+void emit_body(struct mcptally *m, enum event_kind kind, const struct buf *b)
 {
-    return clock_now().wall;
-}
-
-/* Whether the daemon will take it: its own decoder says. */
-static bool good(enum event_kind kind, const struct buf *b)
-{
-    struct event e;
-    return !b->failed && decode_body(kind, (const uint8_t *)b->p, b->n, &e) == 0;
-}
-
-void emit_item(struct mcptally *m, const struct event *e)
-{
-    struct buf *b = local_scratch();
-    encode_body(b, e);
-    if (!good(e->kind, b)) {
+    if (b->failed) {
         emit_invalid(m);
         return;
     }
@@ -146,79 +131,112 @@ void emit_item(struct mcptally *m, const struct event *e)
         no_ring(m);
         return;
     }
-    shm_ring_put_item(&r->shm, e->kind, b->p, (uint32_t)b->n);
+    shm_ring_put_item(&r->shm, kind, b->p, (uint32_t)b->n);
     published(m, r, shm_ring_half_full(&r->shm));
 }
 
-void emit_attrs(struct event *e, const mcptally_label *labels)
+/* What all items but spans begin with. What the daemon would not take makes the buffer fail,
+ * here and below, so that nobody has to look at it again. */
+static struct buf *begin(void)
 {
-    for (; labels && labels->key && e->nattrs < LIMIT_ATTRS; labels++)
-        e->attrs[e->nattrs++] = (struct attr){
-            .key = str_of(labels->key),
-            .type = ATTR_STRING,
-            .s = text_cut(str_of(labels->value), LIMIT_TEXT),
-        };
-    e->all_attrs = e->nattrs;
+    struct buf *b = local_scratch();
+    const struct trace_ref trace = span_current();
+    body_start(b, local_now().wall, &trace, local_correlation());
+    return b;
 }
 
-void emit_context(struct event *e)
+static void add_u8(struct buf *b, unsigned v)
 {
-    e->correlation = local_correlation();
-    e->trace = span_current();
+    buf_addc(b, (char)v);
 }
 
-/* What all items but spans begin with. The arrays stay as they are. */
-static void begin(struct event *e, enum event_kind kind)
+static void add_name(struct buf *b, const char *name)
 {
-    e->kind = kind;
-    e->time = emit_now();
-    e->name = e->text = (struct str){NULL, 0};
-    e->nattrs = e->all_attrs = 0;
-    emit_context(e);
+    const struct str s = str_of(name);
+    body_str(b, s);
+    b->failed |= !text_name_ok(s);
+}
+
+static void add_text(struct buf *b, const char *text, size_t max)
+{
+    const struct str s = text_cut(str_of(text), max);
+    body_str(b, s);
+    b->failed |= !text_utf8(s);
+}
+
+/* How many there are is written in front of them at the end. */
+static void set_count(struct buf *b, size_t at, unsigned n)
+{
+    if (!b->failed)
+        put_u16(b->p + at, (uint16_t)n);
+}
+
+static void add_attrs(struct buf *b, const mcptally_label *labels)
+{
+    const size_t at = b->n;
+    unsigned n = 0;
+    body_u16(b, 0);
+    for (; labels && labels->key && n < LIMIT_ATTRS; labels++, n++) {
+        const struct str k = str_of(labels->key), v = text_cut(str_of(labels->value), LIMIT_TEXT);
+        body_attr(b, k, ATTR_STRING, v, 0);
+        b->failed |= !text_key_ok(k) || !text_utf8(v);
+    }
+    set_count(b, at, n);
+}
+
+static void add_measures(struct buf *b, const mcptally_measure *list)
+{
+    const size_t at = b->n;
+    unsigned n = 0;
+    body_u16(b, 0);
+    for (; list && list->key && n < LIMIT_MEASURES; list++, n++) {
+        const struct str k = str_of(list->key);
+        char *p = text_key_ok(k) && isfinite(list->value) ? body_room(b, 2 + k.n + 8) : NULL;
+        if (!p) {
+            b->failed = true;
+            return;
+        }
+        put_u64(body_write_str(p, k), f64_bits(list->value));
+        buf_added(b, 2 + k.n + 8);
+    }
+    set_count(b, at, n);
 }
 
 void mcptally_event(mcptally *m, const char *name, const mcptally_measure *measurements,
                     const mcptally_label *metadata)
 {
-    struct event e;
     if (!m)
         return;
-    begin(&e, EVENT_NAMED);
-    e.name = str_of(name);
-    e.nmeasures = 0;
-    for (; measurements && measurements->key && e.nmeasures < LIMIT_MEASURES; measurements++)
-        e.measures[e.nmeasures++] =
-            (struct measure){str_of(measurements->key), measurements->value};
-    emit_attrs(&e, metadata);
-    emit_item(m, &e);
+    struct buf *b = begin();
+    add_name(b, name);
+    add_measures(b, measurements);
+    add_attrs(b, metadata);
+    emit_body(m, EVENT_NAMED, b);
 }
 
 void mcptally_log(mcptally *m, int severity, const char *message, const mcptally_label *attributes)
 {
-    struct event e;
     if (!m)
         return;
-    begin(&e, EVENT_LOG);
-    e.severity = severity < 1 || severity > 24 ? 0 : (unsigned)severity; /* 0 is invalid */
-    e.text = text_cut(str_of(message), LIMIT_BODY);
-    emit_attrs(&e, attributes);
-    emit_item(m, &e);
+    struct buf *b = begin();
+    add_u8(b, (unsigned)severity);
+    add_text(b, message, LIMIT_BODY);
+    add_attrs(b, attributes);
+    b->failed |= severity < 1 || severity > 24;
+    emit_body(m, EVENT_LOG, b);
 }
 
 void mcptally_health(mcptally *m, const char *component, int state, const char *message)
 {
-    struct event e;
     if (!m)
         return;
-    if (state < HEALTH_UNKNOWN || state > HEALTH_UNHEALTHY) {
-        emit_invalid(m);
-        return;
-    }
-    begin(&e, EVENT_HEALTH);
-    e.state = (enum health_state)state;
-    e.name = str_of(component);
-    e.text = text_cut(str_of(message), LIMIT_TEXT);
-    emit_item(m, &e);
+    struct buf *b = begin();
+    add_u8(b, (unsigned)state);
+    add_name(b, component);
+    add_text(b, message, LIMIT_TEXT);
+    body_u16(b, 0); /* attributes */
+    b->failed |= state < HEALTH_UNKNOWN || state > HEALTH_UNHEALTHY;
+    emit_body(m, EVENT_HEALTH, b);
 }
 
 void mcptally_correlation(mcptally *m, const char *id)

@@ -13,16 +13,7 @@ static inline struct ring *emit_ring(struct mcptally *m)
 /* Counts an item as malformed. */
 void emit_invalid(struct mcptally *m);
 
-/* Encodes, checks and puts an item; its trace and correlation are the caller's. */
-void emit_item(struct mcptally *m, const struct event *e);
-
-/* Appends labels to an item's attributes; what does not fit is left out. */
-void emit_attrs(struct event *e, const mcptally_label *labels);
-
-/* This thread's correlation id, and its innermost span's context. */
-void emit_context(struct event *e);
-
-/* Wall clock, ns. */
-uint64_t emit_now(void);
+/* Puts an item whose body is good, or counts one as malformed when the buffer has failed. */
+void emit_body(struct mcptally *m, enum event_kind kind, const struct buf *body);
 
 #endif

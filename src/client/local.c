@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/session.h"
@@ -68,10 +67,8 @@ static struct ring *add_ring(struct mcptally *m)
     return r;
 }
 
-bool local_note(void)
+bool local_note_first(void)
 {
-    if (local.noted)
-        return true;
     pthread_once(&once, make_key);
     local.noted = have_key && pthread_setspecific(key, &local) == 0;
     return local.noted;
@@ -102,9 +99,9 @@ struct buf *local_scratch(void)
     return &rest.scratch;
 }
 
-struct str local_correlation(void)
+const char *local_correlation_text(void)
 {
-    return (struct str){rest.correlation, local.ncorrelation};
+    return rest.correlation;
 }
 
 void local_set_correlation(struct str id)
@@ -121,42 +118,61 @@ void local_forked(void)
     memset(local.random, 0, sizeof local.random);
 }
 
+/* ---- the time ---- */
+
+#define COMPARE_AGAIN (10 * NS_PER_MS)
+#define CLOSE_ENOUGH  (1 * NS_PER_US)
+
+/* Of a few tries the one with the least between the readings: this thread may be interrupted. */
+static void compare_clocks(void)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 4 && least > CLOSE_ENOUGH; i++) {
+        const uint64_t before = clock_mono(), wall = clock_wall(), after = clock_mono();
+        if (after - before >= least)
+            continue;
+        least = after - before;
+        local.ahead = wall - before - least / 2;
+        local.compared = after;
+    }
+}
+
+struct when local_now(void)
+{
+    const uint64_t mono = clock_mono();
+    if (__builtin_expect(mono - local.compared > COMPARE_AGAIN, 0))
+        compare_clocks();
+    return (struct when){.mono = mono, .wall = mono + local.ahead};
+}
+
 /* ---- random numbers ---- */
 
-static void seed(void)
+static __attribute__((noinline)) void seed(void)
 {
+    const int saved = errno;
     if (getrandom(local.random, sizeof local.random, GRND_NONBLOCK) !=
         (ssize_t)sizeof local.random) {
         /* Early in the boot of a machine. What is unlike in time, process and thread will do. */
-        struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        local.random[0] = (uint64_t)ts.tv_sec << 32 ^ (uint64_t)ts.tv_nsec;
+        local.random[0] = clock_wall();
         local.random[1] = (uint64_t)getpid() << 40 ^ (uint64_t)(uintptr_t)&local;
     }
     local.random[1] |= 1;
+    errno = saved;
 }
 
 /* xorshift128+: ids need to differ, not to be secret. */
-static uint64_t next_random(void)
+uint64_t local_random(void)
 {
-    uint64_t a = local.random[0];
-    const uint64_t b = local.random[1];
-    local.random[0] = b;
-    a ^= a << 23;
-    local.random[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
-    return local.random[1] + b;
-}
-
-void local_random(uint8_t *to, size_t n)
-{
-    const int saved = errno;
-    if (local.random[0] == 0 && local.random[1] == 0)
+    uint64_t v;
+    if (__builtin_expect(local.random[0] == 0 && local.random[1] == 0, 0))
         seed();
-    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
-        uint64_t v = next_random();
-        while (v == 0)
-            v = next_random();
-        memcpy(to + i, &v, n - i < sizeof v ? n - i : sizeof v);
-    }
-    errno = saved;
+    do {
+        uint64_t a = local.random[0];
+        const uint64_t b = local.random[1];
+        local.random[0] = b;
+        a ^= a << 23;
+        local.random[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
+        v = local.random[1] + b;
+    } while (__builtin_expect(v == 0, 0));
+    return v;
 }

@@ -212,8 +212,7 @@ static bool anything(const struct mcptally *m)
  * producers do not come back in the same millisecond. */
 static void retry_later(struct pump *p, uint64_t now)
 {
-    uint32_t r;
-    local_random((uint8_t *)&r, sizeof r);
+    const uint64_t r = local_random() >> 32;
     p->delay = p->delay ? 2 * p->delay : DELAY_MIN;
     if (p->delay > DELAY_MAX)
         p->delay = DELAY_MAX;
@@ -223,9 +222,7 @@ static void retry_later(struct pump *p, uint64_t now)
 /* The daemon has said when it is worth another try; not all come back at that moment. */
 static void retry_when_told(struct pump *p, uint32_t ms, uint64_t now)
 {
-    uint32_t r;
-    const uint64_t ns = ms * NS_PER_MS;
-    local_random((uint8_t *)&r, sizeof r);
+    const uint64_t r = local_random() >> 32, ns = ms * NS_PER_MS;
     if (now + ns > p->next_try)
         p->next_try = now + ns + (ns / 4) * (r & 0xffff) / 0xffff;
 }
@@ -397,8 +394,13 @@ int pump_step(struct mcptally *m)
     const bool moved = settled(m) != before;
     if (moved)
         p->delay = 0;
-    if (woken || m->flushing || now >= p->next_drain || (p->starved && moved))
-        p->next_drain = pump_drain(m) ? now + m->flush_ms * NS_PER_MS : 0;
+    const bool over = now >= p->next_drain;
+    if (woken || m->flushing || over || (p->starved && moved)) {
+        if (pump_drain(m))
+            p->next_drain = now + m->flush_ms * NS_PER_MS;
+        else if (over) /* a nap is slept to its end: whoever emits now need not wake anybody */
+            p->next_drain = 0;
+    }
     if (p->started && p->epoll >= 0 && p->fd < 0 && now >= p->next_try)
         connect_now(m, now);
     if (p->fd >= 0)

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 enum {
     BUFFER_MIN = 4096,
     BUFFER_MAX = 16 << 20,
@@ -49,8 +51,10 @@ static void after_fork(void)
 
 static void new_id(uint8_t id[16])
 {
-    if (getrandom(id, 16, GRND_NONBLOCK) != 16)
-        local_random(id, 16);
+    if (getrandom(id, 16, GRND_NONBLOCK) == 16)
+        return;
+    put_u64(id, local_random());
+    put_u64(id + 8, local_random());
 }
 
 /* The parent sends what is in its buffers; the child only has a copy of them, and

@@ -5,81 +5,115 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "client/emit.h"
-#include "model/text.h"
+#include "client/span_body.h"
 #include "client/traceparent.h"
 
-enum { FLAG_SAMPLED = 1, BAGGAGE_MAX = 8192 };
-
-/* Text by its place in `text`, which moves as it grows. */
-struct piece {
-    uint32_t at, n;
+enum {
+    FLAG_SAMPLED = 1,
+    BAGGAGE_MAX = 8192,
+    SPARE_MAX = 8, /* ended spans whose memory a thread keeps for its next ones */
 };
 
-struct span_attr {
-    struct piece key, text;
-    enum attr_type type;
-    union {
-        int64_t i;
-        double d;
-    };
-};
+/* Who has let go of a span; the other one frees it. */
+enum { GONE_ENDED = 1, GONE_THREAD = 2 };
 
 struct mcptally_span {
-    _Atomic int holders;
-    _Atomic bool ended;
-    mcptally_span *outer; /* on the thread's stack */
+    mcptally_span *outer;         /* on the thread's stack; the next that is spare */
+    _Atomic(struct local *) home; /* of the thread on whose stack it is; NULL: it has ended */
+    _Atomic unsigned gone;
     mcptally *m;
     struct trace_ref trace;
     uint8_t parent[8];
     unsigned flags;
     int kind;
     bool failed;
-    uint64_t start, end; /* wall clock, ns; end 0: to be taken from `began` */
-    uint64_t began;      /* CLOCK_BOOTTIME */
-    struct buf text;
+    uint64_t start, end;        /* wall clock, ns; end 0: to be taken from `began` */
+    uint64_t began;             /* CLOCK_BOOTTIME */
     char *tracestate, *baggage; /* NULL: none */
-    struct piece name, message, correlation;
-    unsigned nattrs, nevents;
-    struct span_attr attrs[LIMIT_ATTRS];
-    struct {
-        uint64_t time;
-        struct piece name;
-    } events[LIMIT_SPAN_EVENTS];
+    struct span_body body;
 };
 
-static void let_go(mcptally_span *s)
+/* ---- memory ---- */
+
+static mcptally_span *take(void)
 {
-    if (atomic_fetch_sub_explicit(&s->holders, 1, memory_order_acq_rel) > 1)
-        return;
-    buf_fini(&s->text);
-    free(s->tracestate);
-    free(s->baggage);
+    mcptally_span *s = local.spare;
+    if (!s)
+        return calloc(1, sizeof *s);
+    local.spare = s->outer;
+    local.nspare--;
+    return s;
+}
+
+static void free_span(mcptally_span *s)
+{
+    span_body_fini(&s->body);
     free(s);
+}
+
+/* Nobody holds it any more. */
+static void release(mcptally_span *s)
+{
+    if (s->tracestate || s->baggage) {
+        free(s->tracestate);
+        free(s->baggage);
+        s->tracestate = s->baggage = NULL;
+    }
+    if (local.nspare == SPARE_MAX || !local_note()) {
+        free_span(s);
+        return;
+    }
+    span_body_trim(&s->body);
+    s->outer = local.spare;
+    local.spare = s;
+    local.nspare++;
+}
+
+static void let_go(mcptally_span *s, unsigned who)
+{
+    if (atomic_fetch_or_explicit(&s->gone, who, memory_order_acq_rel) != 0)
+        release(s);
 }
 
 /* ---- the thread's stack ---- */
 
 static mcptally_span *innermost(void)
 {
-    while (local.span && atomic_load_explicit(&local.span->ended, memory_order_acquire)) {
-        mcptally_span *s = local.span;
+    mcptally_span *s = local.span;
+    while (s && atomic_load_explicit(&s->gone, memory_order_acquire)) {
         local.span = s->outer;
-        let_go(s);
+        release(s);
+        s = local.span;
     }
-    return local.span;
+    return s;
 }
 
 static void push(mcptally_span *s)
 {
     (void)local_note(); /* else the stack would not be let go of */
-    s->outer = local.span;
+    s->outer = innermost();
     local.span = s;
+    atomic_store_explicit(&s->home, &local, memory_order_relaxed);
+    atomic_store_explicit(&s->gone, 0, memory_order_relaxed);
+}
+
+/* It has ended. Its own thread needs nobody's leave. */
+static void pull(mcptally_span *s)
+{
+    if (atomic_load_explicit(&s->home, memory_order_relaxed) != &local) {
+        let_go(s, GONE_ENDED);
+    } else if (local.span == s) {
+        local.span = s->outer;
+        release(s);
+    } else {
+        atomic_store_explicit(&s->gone, GONE_ENDED, memory_order_relaxed);
+    }
+    (void)innermost();
 }
 
 struct trace_ref span_current(void)
@@ -88,48 +122,50 @@ struct trace_ref span_current(void)
     return s ? s->trace : (struct trace_ref){0};
 }
 
+/* Another thread may have this one's memory later, and the spans are not its own. */
 void span_thread_ended(void)
 {
-    while (local.span) {
-        mcptally_span *s = local.span;
+    mcptally_span *s;
+    while ((s = local.span)) {
         local.span = s->outer;
-        let_go(s);
+        atomic_store_explicit(&s->home, NULL, memory_order_relaxed);
+        let_go(s, GONE_THREAD);
     }
-}
-
-/* ---- text ---- */
-
-static struct piece keep(mcptally_span *s, struct str t)
-{
-    const struct piece p = {(uint32_t)s->text.n, (uint32_t)t.n};
-    buf_addstr(&s->text, t);
-    return s->text.failed ? (struct piece){0} : p;
-}
-
-static struct str text_of(const mcptally_span *s, struct piece p)
-{
-    return p.n > 0 ? (struct str){s->text.p + p.at, p.n} : (struct str){NULL, 0};
+    while ((s = local.spare)) {
+        local.spare = s->outer;
+        free_span(s);
+    }
+    local.nspare = 0;
 }
 
 /* ---- the beginning ---- */
 
+/* The context that it continues; false when it begins a trace. */
+static bool find_parent(const mcptally_span *s, const char *traceparent, struct trace_ref *from,
+                        unsigned *flags)
+{
+    if (traceparent)
+        return traceparent_parse(traceparent, from, flags);
+    if (!s->outer)
+        return false;
+    *from = s->outer->trace;
+    *flags = s->outer->flags;
+    return true;
+}
+
 static void set_parent(mcptally_span *s, const char *traceparent)
 {
     struct trace_ref from;
-    if (traceparent) {
-        if (traceparent_parse(traceparent, &from, &s->flags)) {
-            memcpy(s->trace.trace_id, from.trace_id, sizeof from.trace_id);
-            memcpy(s->parent, from.span_id, sizeof from.span_id);
-            return;
-        }
-    } else if (innermost()) {
-        memcpy(s->trace.trace_id, local.span->trace.trace_id, sizeof from.trace_id);
-        memcpy(s->parent, local.span->trace.span_id, sizeof from.span_id);
-        s->flags = local.span->flags;
-        return;
+    put_u64(s->trace.span_id, local_random());
+    if (find_parent(s, traceparent, &from, &s->flags)) {
+        memcpy(s->trace.trace_id, from.trace_id, sizeof from.trace_id);
+        memcpy(s->parent, from.span_id, sizeof from.span_id);
+    } else {
+        put_u64(s->trace.trace_id, local_random());
+        put_u64(s->trace.trace_id + 8, local_random());
+        memset(s->parent, 0, sizeof s->parent);
+        s->flags = FLAG_SAMPLED;
     }
-    local_random(s->trace.trace_id, sizeof s->trace.trace_id);
-    s->flags = FLAG_SAMPLED;
 }
 
 /* What goes on with the trace besides its ids; what memory is out for is left out. */
@@ -148,23 +184,20 @@ static void carry(mcptally_span *s, const mcptally_span *outer, const char *trac
 mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, const char *traceparent,
                                    const char *tracestate)
 {
-    mcptally_span *s = m ? malloc(sizeof *s) : NULL;
+    mcptally_span *s = m ? take() : NULL;
     if (!s)
         return NULL;
-    const struct when now = clock_now();
-    memset(s, 0, offsetof(mcptally_span, attrs));
-    atomic_init(&s->holders, 2);
+    const struct when now = local_now();
     s->m = m;
     s->kind = kind < SPAN_INTERNAL || kind > SPAN_CONSUMER ? SPAN_INTERNAL : kind;
+    s->failed = false;
     s->start = now.wall;
+    s->end = 0;
     s->began = now.mono;
-    buf_init(&s->text, LIMIT_ITEM);
-    set_parent(s, traceparent);
     push(s);
-    local_random(s->trace.span_id, sizeof s->trace.span_id);
-    s->name = keep(s, str_of(name));
+    set_parent(s, traceparent);
     carry(s, traceparent ? NULL : s->outer, tracestate);
-    s->correlation = keep(s, local_correlation());
+    span_body_begin(&s->body, str_of(name), str_of(s->tracestate), local_correlation());
     return s;
 }
 
@@ -176,70 +209,39 @@ void span_become(mcptally_span *s, const char *traceparent)
         s->trace = own;
 }
 
-/* ---- attributes ---- */
-
-/* The attribute of that key, new or to be replaced; NULL when it cannot be had. */
-static struct span_attr *attr_of(mcptally_span *s, const char *key)
-{
-    const struct str k = str_of(key);
-    if (!s || !text_key_ok(k))
-        return NULL;
-    for (unsigned i = 0; i < s->nattrs; i++)
-        if (str_eq(text_of(s, s->attrs[i].key), k))
-            return &s->attrs[i];
-    if (s->nattrs == LIMIT_ATTRS)
-        return NULL;
-    struct span_attr *a = &s->attrs[s->nattrs++];
-    *a = (struct span_attr){.key = keep(s, k)};
-    return a;
-}
+/* ---- what is said of it ---- */
 
 void mcptally_span_attr(mcptally_span *s, const char *key, const char *value)
 {
-    const struct str v = text_cut(str_of(value), LIMIT_TEXT);
-    struct span_attr *a = text_utf8(v) ? attr_of(s, key) : NULL;
-    if (!a)
-        return;
-    a->type = ATTR_STRING;
-    a->text = keep(s, v);
-    a->i = 0;
+    if (s)
+        span_body_text(&s->body, key, value);
 }
 
 void mcptally_span_attr_i64(mcptally_span *s, const char *key, int64_t value)
 {
-    struct span_attr *a = attr_of(s, key);
-    if (!a)
-        return;
-    a->type = ATTR_I64;
-    a->i = value;
+    if (s)
+        span_body_number(&s->body, key, ATTR_I64, (uint64_t)value);
 }
 
 void mcptally_span_attr_f64(mcptally_span *s, const char *key, double value)
 {
-    struct span_attr *a = isfinite(value) ? attr_of(s, key) : NULL;
-    if (!a)
-        return;
-    a->type = ATTR_F64;
-    a->d = value;
+    if (s && isfinite(value))
+        span_body_number(&s->body, key, ATTR_F64, f64_bits(value));
 }
 
 void mcptally_span_event(mcptally_span *s, const char *name)
 {
-    const struct str n = str_of(name);
-    if (!s || !text_name_ok(n) || s->nevents == LIMIT_SPAN_EVENTS)
-        return;
-    s->events[s->nevents].time = emit_now();
-    s->events[s->nevents++].name = keep(s, n);
+    if (s)
+        span_body_event(&s->body, local_now().wall, name);
 }
 
 void mcptally_span_error(mcptally_span *s, const char *type, const char *message)
 {
     if (!s)
         return;
-    const struct str text = text_cut(str_of(message), LIMIT_TEXT);
     s->failed = true;
-    mcptally_span_attr(s, "error.type", type ? type : "_OTHER");
-    s->message = keep(s, text_utf8(text) ? text : (struct str){NULL, 0});
+    span_body_text(&s->body, "error.type", type ? type : "_OTHER");
+    span_body_message(&s->body, message);
 }
 
 void mcptally_span_times(mcptally_span *s, uint64_t start, uint64_t end)
@@ -307,53 +309,26 @@ int mcptally_span_set_baggage(mcptally_span *s, const char *baggage)
 
 /* ---- the end ---- */
 
-static void fill_event(const mcptally_span *s, struct event *e)
+void span_end_at(mcptally_span *s, uint64_t mono)
 {
-    e->kind = EVENT_SPAN;
-    e->time = s->start;
-    e->end = s->end < s->start ? s->start : s->end;
-    e->trace = s->trace;
-    memcpy(e->parent_id, s->parent, sizeof s->parent);
-    e->span_kind = (enum span_kind)s->kind;
-    e->status = s->failed ? SPAN_ERROR : SPAN_UNSET;
-    e->span_flags = s->flags;
-    e->name = text_of(s, s->name);
-    e->text = text_of(s, s->message);
-    e->tracestate = str_of(s->tracestate);
-    e->correlation = text_of(s, s->correlation);
-    e->nattrs = e->all_attrs = s->nattrs;
-    for (unsigned i = 0; i < s->nattrs; i++) {
-        const struct span_attr *a = &s->attrs[i];
-        e->attrs[i] = (struct attr){
-            .key = text_of(s, a->key),
-            .type = a->type,
-            .s = text_of(s, a->text),
-            .i = a->i, /* or d: the same 64 bits */
-        };
-    }
-    e->nevents = s->nevents;
-    for (unsigned i = 0; i < s->nevents; i++)
-        e->events[i] = (struct span_event){
-            .time = s->events[i].time,
-            .name = text_of(s, s->events[i].name),
-        };
-    e->nlinks = 0;
+    if (s->end == 0)
+        s->end = s->start + (mono - s->began);
+    const struct span_facts facts = {
+        .start = s->start,
+        .end = s->end < s->start ? s->start : s->end,
+        .trace = s->trace,
+        .parent = s->parent,
+        .kind = (enum span_kind)s->kind,
+        .status = s->failed ? SPAN_ERROR : SPAN_UNSET,
+        .flags = s->flags,
+    };
+    span_body_end(&s->body, &facts);
+    emit_body(s->m, EVENT_SPAN, &s->body.b);
+    pull(s);
 }
 
 void mcptally_span_end(mcptally_span *s)
 {
-    struct event e;
-    if (!s)
-        return;
-    if (s->end == 0)
-        s->end = s->start + (clock_now().mono - s->began);
-    if (s->text.failed) {
-        emit_invalid(s->m); /* longer than an item may be */
-    } else {
-        fill_event(s, &e);
-        emit_item(s->m, &e);
-    }
-    atomic_store_explicit(&s->ended, true, memory_order_release);
-    let_go(s);
-    (void)innermost();
+    if (s)
+        span_end_at(s, clock_mono());
 }

@@ -13,6 +13,9 @@ struct trace_ref span_current(void);
  * whose flags are left aside. s may be NULL. */
 void span_become(struct mcptally_span *s, const char *traceparent);
 
+/* As mcptally_span_end(), at this time of CLOCK_BOOTTIME. */
+void span_end_at(struct mcptally_span *s, uint64_t mono);
+
 /* Lets go of what the thread's stack holds. */
 void span_thread_ended(void);
 

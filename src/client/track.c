@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "client/emit.h"
+#include "client/span.h"
 
 static mcptally_series *duration_of(mcptally *m, const char *name, const mcptally_label *labels)
 {
@@ -22,7 +23,7 @@ mcptally_track mcptally_track_start(mcptally *m, const char *name, const mcptall
     t.span = mcptally_span_start(m, name, MCPTALLY_SPAN_INTERNAL, NULL, NULL);
     for (; labels && labels->key; labels++)
         mcptally_span_attr(t.span, labels->key, labels->value);
-    t.start = clock_now().mono;
+    t.start = clock_mono();
     return t;
 }
 
@@ -41,11 +42,13 @@ void mcptally_track_end(mcptally_track *t, const char *error_type)
 {
     if (!t || !t->m)
         return;
-    const double seconds = (double)(clock_now().mono - t->start) / (double)NS_PER_S;
+    const uint64_t now = clock_mono();
+    const double seconds = (double)(now - t->start) / (double)NS_PER_S;
     if (error_type)
         mcptally_span_error(t->span, error_type, NULL);
     mcptally_observe(error_type ? failed_series(t->duration, error_type) : t->duration, seconds);
-    mcptally_span_end(t->span);
+    if (t->span)
+        span_end_at(t->span, now);
     t->m = NULL;
 }
 

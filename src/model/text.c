@@ -90,48 +90,77 @@ struct str text_cut(struct str s, size_t n)
     return (struct str){s.p, n};
 }
 
-static bool key_char(unsigned char c)
+/* Sixteen characters that are judged at once; compilers have these without intrinsics. Above
+ * 0x7F they are negative. */
+typedef int8_t block __attribute__((vector_size(16)));
+typedef uint64_t halves __attribute__((vector_size(16)));
+
+static inline bool none(block bad)
 {
-    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '\'';
+    const halves h = (halves)bad;
+    return (h[0] | h[1]) == 0;
 }
 
-/* Sixteen characters that are judged at once; compilers have these without intrinsics. */
-typedef uint8_t block __attribute__((vector_size(16)));
-
-static bool key_block_ok(uint64_t first, uint64_t second)
+static inline bool key_block(block b)
 {
-    const uint64_t words[2] = {first, second};
-    uint64_t bad[2];
-    block w;
-    memcpy(&w, words, sizeof w);
-    const block not_key = (block)((w <= ' ') | (w > '~') | (w == '"') | (w == '\\') | (w == '\''));
-    memcpy(bad, &not_key, sizeof bad);
-    return (bad[0] | bad[1]) == 0;
+    return none((block)((b <= ' ') | (b == 0x7F) | (b == '"') | (b == '\\') | (b == '\'')));
 }
 
-/* The last sixteen may overlap those before, and of fewer the two halves each other. */
-bool text_key_ok(struct str key)
+static inline bool line_block(block b)
+{
+    return none((block)((b < ' ') | (b == 0x7F)));
+}
+
+/* One to fifteen characters, some of them twice. */
+static inline block short_block(struct str s)
+{
+    const char *end = s.p + s.n;
+    if (s.n >= 8)
+        return (block)(halves){load_word(s.p), load_word(end - 8)};
+    if (s.n >= 4) {
+        uint32_t first, last;
+        memcpy(&first, s.p, sizeof first);
+        memcpy(&last, end - 4, sizeof last);
+        return (block)(halves){first | (uint64_t)last << 32, first | (uint64_t)last << 32};
+    }
+    const uint64_t all = EACH_BYTE((unsigned char)s.p[0]) << 16 |
+                         (uint64_t)(unsigned char)s.p[s.n / 2] << 8 | (unsigned char)end[-1];
+    return (block)(halves){all, all};
+}
+
+/* Whether each of them is good; the last sixteen may overlap those before. */
+static inline bool every_block(struct str s, bool (*good)(block))
 {
     bool ok = true;
-    if (key.n == 0 || key.n > LIMIT_KEY)
-        return false;
-    if (key.n < 8) {
-        for (size_t i = 0; i < key.n; i++)
-            ok &= key_char((unsigned char)key.p[i]);
-        return ok;
+    block b;
+    if (s.n < sizeof b)
+        return good(short_block(s));
+    for (size_t i = 0; i + sizeof b < s.n; i += sizeof b) {
+        memcpy(&b, s.p + i, sizeof b);
+        ok &= good(b);
     }
-    for (size_t i = 0; i + 16 < key.n; i += 16)
-        ok &= key_block_ok(load_word(key.p + i), load_word(key.p + i + 8));
-    const char *last = key.p + key.n - 8;
-    return ok && key_block_ok(load_word(key.n < 16 ? key.p : last - 8), load_word(last));
+    memcpy(&b, s.p + s.n - sizeof b, sizeof b);
+    return ok && good(b);
+}
+
+bool text_key_ok(struct str key)
+{
+    return key.n > 0 && key.n <= LIMIT_KEY && every_block(key, key_block);
+}
+
+bool text_line_ok(struct str s)
+{
+    if (s.n == 0 || every_block(s, line_block))
+        return true;
+    if (!text_utf8(s))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F)
+            return false;
+    return true;
 }
 
 bool text_name_ok(struct str name)
 {
-    if (name.n == 0 || name.n > LIMIT_NAME || !text_utf8(name))
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7F)
-            return false;
-    return true;
+    return name.n > 0 && name.n <= LIMIT_NAME && text_line_ok(name);
 }

@@ -16,8 +16,10 @@ struct str text_cut(struct str s, size_t n);
  * quotes, backslash or space. */
 bool text_key_ok(struct str key);
 
-/* An event, span or component name: 1 to LIMIT_NAME bytes, UTF-8, no control
- * characters. */
+/* UTF-8 without control characters. */
+bool text_line_ok(struct str s);
+
+/* An event, span or component name: such a text of 1 to LIMIT_NAME bytes. */
 bool text_name_ok(struct str name);
 
 #endif

@@ -53,21 +53,26 @@ struct str cursor_text(struct cursor *c, size_t max)
     return s;
 }
 
+/* Why a line or a name is none. */
+static enum err unlike_a_line(struct str s)
+{
+    return text_utf8(s) ? ERR_NAME : ERR_UTF8;
+}
+
 struct str cursor_line(struct cursor *c, size_t max)
 {
-    const struct str s = cursor_text(c, max);
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F)
-            cursor_fail(c, ERR_NAME);
+    const struct str s = cursor_str(c);
+    if (s.n > max)
+        cursor_fail(c, ERR_RANGE);
+    else if (!text_line_ok(s))
+        cursor_fail(c, unlike_a_line(s));
     return s;
 }
 
 struct str cursor_name(struct cursor *c)
 {
     const struct str s = cursor_str(c);
-    if (!text_utf8(s))
-        cursor_fail(c, ERR_UTF8);
-    else if (!text_name_ok(s))
-        cursor_fail(c, ERR_NAME);
+    if (!text_name_ok(s))
+        cursor_fail(c, unlike_a_line(s));
     return s;
 }

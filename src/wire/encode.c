@@ -1,6 +1,7 @@
 #include "wire/encode.h"
 
 #include "base/bytes.h"
+#include "wire/body.h"
 
 static void add_u8(struct buf *to, unsigned v)
 {
@@ -34,16 +35,6 @@ static void add_f64(struct buf *to, double v)
     add_u64(to, f64_bits(v));
 }
 
-static void add_str(struct buf *to, struct str s)
-{
-    if (s.n > UINT16_MAX) { /* has no form on the wire */
-        to->failed = true;
-        return;
-    }
-    add_u16(to, (unsigned)s.n);
-    buf_addstr(to, s);
-}
-
 /* Writes a header whose size is not known yet; returns its offset. */
 static size_t begin(struct buf *to, unsigned type)
 {
@@ -73,10 +64,10 @@ void encode_hello(struct buf *to, const struct hello *h)
     add_u64(to, h->store_id);
     add_u64(to, h->first);
     add_u64(to, h->next);
-    add_str(to, h->service);
-    add_str(to, h->instance);
-    add_str(to, h->domain);
-    add_str(to, h->agent);
+    body_str(to, h->service);
+    body_str(to, h->instance);
+    body_str(to, h->domain);
+    body_str(to, h->agent);
     end(to, at);
 }
 
@@ -106,9 +97,9 @@ void encode_metric(struct buf *to, uint32_t id, const struct metric_def *def)
     add_u16(to, 0);
     for (unsigned i = 0; i < def->nbounds; i++)
         add_f64(to, def->bounds[i]);
-    add_str(to, def->name);
-    add_str(to, def->unit);
-    add_str(to, def->help);
+    body_str(to, def->name);
+    body_str(to, def->unit);
+    body_str(to, def->help);
     end(to, at);
 }
 
@@ -119,8 +110,8 @@ void encode_series(struct buf *to, const struct series_def *def)
     add_u32(to, def->metric_id);
     add_u16(to, def->nlabels);
     for (unsigned i = 0; i < def->nlabels; i++) {
-        add_str(to, def->labels[i].key);
-        add_str(to, def->labels[i].value);
+        body_str(to, def->labels[i].key);
+        body_str(to, def->labels[i].value);
     }
     end(to, at);
 }
@@ -141,7 +132,7 @@ void encode_reject(struct buf *to, const struct reject *r)
     add_u16(to, r->reason);
     add_u8(to, r->type);
     add_u8(to, 0);
-    add_str(to, r->detail);
+    body_str(to, r->detail);
     end(to, at);
 }
 
@@ -214,31 +205,11 @@ void encode_update(struct buf *to, uint32_t id, uint64_t bits)
     buf_added(to, PROTO_UPDATE);
 }
 
-static void add_attr(struct buf *to, const struct attr *a)
-{
-    add_str(to, a->key);
-    add_u8(to, a->type);
-    switch (a->type) {
-    case ATTR_STRING:
-        add_str(to, a->s);
-        break;
-    case ATTR_BOOL:
-        add_u8(to, a->i != 0);
-        break;
-    case ATTR_I64:
-        add_u64(to, (uint64_t)a->i);
-        break;
-    case ATTR_F64:
-        add_f64(to, a->d);
-        break;
-    }
-}
-
 static void add_attrs(struct buf *to, const struct attr *attrs, unsigned n)
 {
-    add_u16(to, n);
-    for (unsigned i = 0; i < n; i++)
-        add_attr(to, &attrs[i]);
+    body_u16(to, n);
+    for (unsigned i = 0; i < n; i++) /* `i` or d: the same 64 bits */
+        body_attr(to, attrs[i].key, attrs[i].type, attrs[i].s, (uint64_t)attrs[i].i);
 }
 
 static void add_trace(struct buf *to, const struct trace_ref *t)
@@ -249,38 +220,37 @@ static void add_trace(struct buf *to, const struct trace_ref *t)
 
 static void add_span(struct buf *to, const struct event *e)
 {
-    add_u64(to, e->end);
-    buf_add(to, e->parent_id, sizeof e->parent_id);
-    add_u8(to, e->span_kind);
-    add_u8(to, e->status);
-    add_u16(to, 0);
-    add_u32(to, e->span_flags);
-    add_str(to, e->name);
-    add_str(to, e->text);
-    add_str(to, e->tracestate);
+    char *fixed = body_room(to, BODY_SPAN_FIXED);
+    if (!fixed)
+        return;
+    body_write_span(fixed, e->end, e->parent_id, e->span_kind, e->status, e->span_flags);
+    buf_added(to, BODY_SPAN_FIXED);
+    body_str(to, e->name);
+    body_str(to, e->text);
+    body_str(to, e->tracestate);
     add_attrs(to, e->attrs, e->nattrs);
     add_u16(to, e->nevents);
     for (unsigned i = 0; i < e->nevents; i++) {
         const struct span_event *ev = &e->events[i];
         add_u64(to, ev->time);
-        add_str(to, ev->name);
+        body_str(to, ev->name);
         add_attrs(to, e->attrs + ev->first_attr, ev->nattrs);
     }
     add_u16(to, e->nlinks);
     for (unsigned i = 0; i < e->nlinks; i++) {
         const struct span_link *link = &e->links[i];
         add_trace(to, &link->to);
-        add_str(to, link->tracestate);
+        body_str(to, link->tracestate);
         add_attrs(to, e->attrs + link->first_attr, link->nattrs);
     }
 }
 
 static void add_named(struct buf *to, const struct event *e)
 {
-    add_str(to, e->name);
+    body_str(to, e->name);
     add_u16(to, e->nmeasures);
     for (unsigned i = 0; i < e->nmeasures; i++) {
-        add_str(to, e->measures[i].key);
+        body_str(to, e->measures[i].key);
         add_f64(to, e->measures[i].value);
     }
     add_attrs(to, e->attrs, e->nattrs);
@@ -289,24 +259,22 @@ static void add_named(struct buf *to, const struct event *e)
 static void add_log(struct buf *to, const struct event *e)
 {
     add_u8(to, e->severity);
-    add_str(to, e->text);
+    body_str(to, e->text);
     add_attrs(to, e->attrs, e->nattrs);
 }
 
 static void add_health(struct buf *to, const struct event *e)
 {
     add_u8(to, e->state);
-    add_str(to, e->name);
-    add_str(to, e->text);
+    body_str(to, e->name);
+    body_str(to, e->text);
     add_attrs(to, e->attrs, e->nattrs);
 }
 
 void encode_body(struct buf *to, const struct event *e)
 {
     const size_t at = to->n;
-    add_u64(to, e->time);
-    add_trace(to, &e->trace);
-    add_str(to, e->correlation);
+    body_start(to, e->time, &e->trace, e->correlation);
     switch (e->kind) {
     case EVENT_SPAN:
         add_span(to, e);

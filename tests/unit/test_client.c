@@ -400,6 +400,28 @@ START_TEST(the_host_drives)
 }
 END_TEST
 
+START_TEST(whoever_emits_after_a_flush_wakes_nobody)
+{
+    mcptally_close(m, 0);
+    mcptally_options o = options();
+    o.flags = MCPTALLY_NO_THREAD;
+    o.flush_ms = 60000;
+    open_with(&o);
+    server_start(&server);
+    struct pollfd at = {mcptally_fd(m), POLLIN, 0};
+    mcptally_series *c = counter("c");
+    for (int i = 0; i < 3; i++) {
+        mcptally_add(c, 1);
+        ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+        ck_assert_int_gt(mcptally_poll(m), 0); /* it naps */
+    }
+    mcptally_add(c, 1);
+    ck_assert_int_eq(poll(&at, 1, 0), 0);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), 4);
+}
+END_TEST
+
 START_TEST(two_sessions_in_one_thread)
 {
     server_start(&server);
@@ -458,6 +480,7 @@ int main(void)
     tcase_add_test(c, close_says_bye);
     tcase_add_test(c, at_most_once_is_acknowledged_when_sent);
     tcase_add_test(c, the_host_drives);
+    tcase_add_test(c, whoever_emits_after_a_flush_wakes_nobody);
     tcase_add_test(c, two_sessions_in_one_thread);
     tcase_add_test(c, errno_is_left_alone);
     suite_add_tcase(s, c);

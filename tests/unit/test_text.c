@@ -1,4 +1,4 @@
-/* Text is judged eight bytes at a time; here byte by byte, and both agree. */
+/* Text is judged many bytes at a time; here byte by byte, and both agree. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -40,12 +40,20 @@ static bool utf8_by_bytes(struct str s)
     return true;
 }
 
+static bool name_by_bytes(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
+            return false;
+    return s.n > 0 && s.n <= LIMIT_NAME && utf8_by_bytes(s);
+}
+
 START_TEST(agree)
 {
     static const char odd[] =
         " !\"'\\~\x7f\x80\xff\x01\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0";
     struct rng r = {1};
-    unsigned keys = 0, texts = 0;
+    unsigned keys = 0, names = 0, texts = 0;
     enum { TIMES = 300000 };
     for (unsigned t = 0; t < TIMES; t++) {
         const size_t n = rng_below(&r, 30);
@@ -59,12 +67,15 @@ START_TEST(agree)
         }
         const struct str s = {text, n};
         ck_assert(text_key_ok(s) == key_by_bytes(s));
+        ck_assert(text_name_ok(s) == name_by_bytes(s));
         ck_assert(text_utf8(s) == utf8_by_bytes(s));
         keys += text_key_ok(s);
+        names += text_name_ok(s);
         texts += text_utf8(s);
         free(text);
     }
     ck_assert(keys > TIMES / 10 && keys < TIMES * 9 / 10);
+    ck_assert(names > TIMES / 10 && names < TIMES * 9 / 10);
     ck_assert(texts > TIMES / 10 && texts < TIMES * 9 / 10);
 }
 END_TEST
