@@ -16,7 +16,7 @@
 
 enum {
     NICE = 5,         /* the conversation comes first */
-    LOOK_MS = 25,     /* how long packets gather while there is traffic */
+    LOOK_MS = 50,     /* how long packets gather while there is traffic */
     PACKETS = 64,     /* read in one turn at most */
     REPORT_MS = 200,  /* from traffic to the counters that tell of it */
     TICK_MS = 1000,   /* while requests wait */

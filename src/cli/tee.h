@@ -3,9 +3,11 @@
  * A packet is a row of notes; a note is a struct tee_head and the bytes that it
  * tells of. The relay queues notes while bytes keep coming, so that telling is
  * never in the way of passing on, and sends them when it has nothing better to
- * do. The observer is not woken for each packet: it looks for them by itself,
- * every few milliseconds, and is kicked through an eventfd before its socket
- * fills up.
+ * do. The observer is not woken for each packet: while there is traffic it looks
+ * for them by itself, a few times a second, and is kicked through an eventfd before
+ * its socket fills up. Nor does the relay wake itself more often for the notes that
+ * it still has: a wakeup of either may move the peers to a processor that sleeps,
+ * which costs a message more than the whole relay does.
  *
  * What does not fit is lost, and every later note of that stream says how much
  * has been lost so far. Only in the middle of large messages, which would not be
@@ -50,7 +52,7 @@ enum {
     TEE_BIG = 8192,     /* queued bytes that are sent at once */
     TEE_WAIT_MS = 20,   /* that is ever waited for room */
     TEE_WAIT_SHARE = 5, /* of so many nanoseconds one may be waited */
-    TEE_LATE_MS = 5,    /* that a note may wait for a lull */
+    TEE_LATE_MS = 50,   /* that a note may wait for a lull */
     TEE_KICK_BYTES = 131072,
     TEE_KICK_PACKETS = 32,
 };
