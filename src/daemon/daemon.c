@@ -154,11 +154,9 @@ static void look_around(struct daemon *d, struct when now)
 
 /* Between two ticks the loop sleeps unless somebody wants something. A watchdog
  * that does not turn the loop any more ends us. */
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(void *arg)
 {
     struct daemon *d = arg;
-    (void)fd;
-    (void)what;
     notify_again(&d->notify);
     notify_watchdog(&d->notify);
     if (d->state != DAEMON_SERVING)
@@ -292,7 +290,6 @@ static void on_libevent(int severity, const char *words)
 
 static int start_loop(struct daemon *d)
 {
-    const struct timeval tick = timeval_of(tick_of(&d->notify));
     signal(SIGPIPE, SIG_IGN);
     event_set_log_callback(on_libevent);
     /* No priorities: while something of a higher one is ready, libevent runs nothing
@@ -301,16 +298,16 @@ static int start_loop(struct daemon *d)
     d->base = event_base_new();
     if (!d->base)
         return DAEMON_FAILED;
-    d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
     d->limit = event_new(d->base, -1, 0, on_limit, d);
     d->sigterm = add_signal(d, SIGTERM, on_stop);
     d->sigint = add_signal(d, SIGINT, on_stop);
     d->sighup = add_signal(d, SIGHUP, on_hup);
     d->sigusr1 = add_signal(d, SIGUSR1, on_usr1);
-    if (!d->tick || !d->limit || !d->sigterm || !d->sigint || !d->sighup || !d->sigusr1)
+    if (!d->limit || !d->sigterm || !d->sigint || !d->sighup || !d->sigusr1)
         return DAEMON_FAILED;
     logger_start(&d->logger, d->base);
-    return event_add(d->tick, &tick) == 0 ? DAEMON_OK : DAEMON_FAILED;
+    const int r = tick_start(&d->tick, d->base, tick_of(&d->notify), on_tick, d);
+    return r == 0 ? DAEMON_OK : DAEMON_FAILED;
 }
 
 static void stop_loop(struct daemon *d)
@@ -324,7 +321,8 @@ static void stop_loop(struct daemon *d)
     sigaddset(&handled, SIGUSR1);
     sigprocmask(SIG_BLOCK, &handled, NULL);
     logger_stop(&d->logger);
-    struct event *all[] = {d->tick, d->limit, d->sigterm, d->sigint, d->sighup, d->sigusr1};
+    tick_stop(&d->tick);
+    struct event *all[] = {d->limit, d->sigterm, d->sigint, d->sighup, d->sigusr1};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i])
             event_free(all[i]);

@@ -22,6 +22,7 @@
 #include "daemon/resource.h"
 #include "daemon/sockets.h"
 #include "daemon/storefile.h"
+#include "daemon/tick.h"
 #include "daemon/web.h"
 #include "intake/intake.h"
 #include "pipeline/redact.h"
@@ -63,8 +64,9 @@ struct daemon {
     uint64_t brake;       /* ns to wait before serving */
     unsigned connections; /* producers that the limit of descriptors leaves room for */
     struct event_base *base;
-    struct event *tick, *limit; /* limit: of the brake, or of the drain */
-    struct event *watch;        /* pending while the ring has news for the watchers */
+    struct tick tick;
+    struct event *limit; /* of the brake, or of the drain */
+    struct event *watch; /* pending while the ring has news for the watchers */
     struct event *sigterm, *sigint, *sighup, *sigusr1;
     struct pipeline pipeline;
     struct redact *redact;
