@@ -29,7 +29,7 @@ struct bundle {
     enum bundle_source source;
     uint64_t id;                 /* of the lane's batches, ascending */
     uint64_t position, ring_seq; /* BUNDLE_RING: of the reader after its last record */
-    uint64_t seq;                /* BUNDLE_SPOOL: its number there */
+    uint64_t seq;                /* BUNDLE_SPOOL, or once it is spooled: its number there */
     uint64_t began;              /* mono ns of the newest attempt */
     bool counted;                /* BUNDLE_SPOOL: in the ledger, but still in the spool */
     bool orphan;                 /* BUNDLE_SPOOL: the spool has dropped it meanwhile */

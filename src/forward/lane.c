@@ -9,7 +9,8 @@
 #include "otlp/record.h"
 
 enum {
-    AT_MOST = 16, /* batches that one turn begins to send or settles */
+    AT_MOST = 16,   /* batches that one turn begins to send or settles */
+    DONE_SHARE = 8, /* batches that are done behind one that is not, for each of the queue's */
     SCRATCH = LIMIT_RECORD * 2,
 };
 #define WAIT_NS (100 * NS_PER_MS) /* until an undecided trace is asked about again */
@@ -189,9 +190,12 @@ static bool is_due(const struct lane *l, struct when now)
            (is_full(l) || l->flushing || now.mono - l->open_since >= l->options.batch_delay);
 }
 
+/* What is done and waits for those before it takes little, but no end of it may be had. */
 bool lane_has_room(const struct lane *l)
 {
-    return l->queue.count < l->options.queue_batches &&
+    const unsigned done = bundles_count(&l->queue, BUNDLE_DONE);
+    return l->queue.count - done < l->options.queue_batches &&
+           done < DONE_SHARE * l->options.queue_batches &&
            l->queue.bytes + l->request.bytes < l->options.queue_bytes;
 }
 
@@ -306,7 +310,7 @@ static struct bundle *next_to_send(struct lane *l, struct when now)
     struct bundle *b = lane_spool_next(l, now);
     if (!b && !bundles_first(&l->spool.replay, BUNDLE_READY) && lane_spool_lets_pass(l) &&
         !lane_spool_takes(l, now))
-        b = bundles_first(&l->queue, BUNDLE_READY);
+        b = lane_spool_before(l);
     return b;
 }
 

@@ -15,6 +15,9 @@ void lane_spool_fini(struct lane *l);
  * fails, so that waiting for it would lose more than order. */
 bool lane_spool_lets_pass(const struct lane *l);
 
+/* The first that waits in memory for being sent, unless the spool has one before it; or NULL. */
+struct bundle *lane_spool_before(const struct lane *l);
+
 /* Whether what is in memory is to go to the spool, and that is well. */
 bool lane_spool_takes(const struct lane *l, struct when now);
 

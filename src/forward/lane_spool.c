@@ -63,12 +63,45 @@ static void count(struct lane *l, enum own_outcome outcome, uint64_t n)
         own_add(l->own, OWN_EXPORT_ITEMS, l->index * OWN_OUTCOMES + outcome, n);
 }
 
+/* Whether it was written while one before it was under way: the ledger has it in the spool
+ * when that one is settled. */
+static bool is_ahead(const struct bundle *b)
+{
+    return b->state == BUNDLE_DONE && b->spooled;
+}
+
+struct bundle *lane_spool_before(const struct lane *l)
+{
+    for (struct bundle *b = l->queue.head; b && !is_ahead(b); b = b->next)
+        if (b->state == BUNDLE_READY)
+            return b;
+    return NULL;
+}
+
+static uint64_t items_ahead(const struct lane *l, const struct spool_stats *now)
+{
+    uint64_t n = 0;
+    for (const struct bundle *b = l->queue.head; b; b = b->next)
+        if (is_ahead(b) && b->seq >= now->first && b->seq < now->next)
+            n += b->spooled;
+    return n;
+}
+
+/* Where reading ends: what the ledger does not have there is not sent from there. */
+static uint64_t read_end(const struct lane *l)
+{
+    for (const struct bundle *b = l->queue.head; b; b = b->next)
+        if (is_ahead(b))
+            return b->seq;
+    return UINT64_MAX;
+}
+
 /* Items that the ledger has in the spool: those that are there and not yet dealt with,
  * and those that it has dropped meanwhile while we hold a copy of them. */
-static uint64_t still_there(struct lane_spool *s, const struct spool_stats *now)
+static uint64_t still_there(struct lane *l, const struct spool_stats *now)
 {
-    uint64_t done = 0, held = 0;
-    for (struct bundle *b = s->replay.head; b; b = b->next) {
+    uint64_t done = items_ahead(l, now), held = 0;
+    for (struct bundle *b = l->spool.replay.head; b; b = b->next) {
         b->orphan = b->orphan || b->seq < now->first || b->seq >= now->next;
         if (b->counted && !b->orphan)
             done += b->items;
@@ -107,7 +140,7 @@ static void log_dropping(struct lane *l, bool dropped, const struct spool_stats 
 static void note_stats(struct lane *l, const struct spool_stats *now)
 {
     struct lane_spool *s = &l->spool;
-    const uint64_t was = in_spool(l), is = still_there(s, now);
+    const uint64_t was = in_spool(l), is = still_there(l, now);
     if (is < was)
         count_gone(l, now, was - is);
     else if (is > was)
@@ -142,12 +175,17 @@ static bool has_unread(const struct lane_spool *s)
     return s->state == LANE_SPOOL_OPEN && s->read_at < s->stats.next;
 }
 
+static bool may_read(const struct lane *l)
+{
+    return has_unread(&l->spool) && l->spool.read_at < read_end(l);
+}
+
 bool lane_spool_lets_pass(const struct lane *l)
 {
     const struct lane_spool *s = &l->spool;
     if (fails(s, LANE_SPOOL_READS) || (fails(s, LANE_SPOOL_WRITES) && l->pressed))
         return true;
-    return s->state == LANE_SPOOL_OPEN && !has_unread(s) && !s->appending && !s->reading;
+    return s->state == LANE_SPOOL_OPEN && !may_read(l) && !s->appending && !s->reading;
 }
 
 static void refill(struct lane *l, struct when now)
@@ -200,11 +238,13 @@ static bool is_wanted(const struct lane *l, struct when now)
     return has_unread(&l->spool) && !fails(&l->spool, LANE_SPOOL_READS);
 }
 
-/* The first that waits, when it is known what became of those before it. */
+/* The first that waits, when it is known what became of those before it; where memory is full
+ * and the ring soon is, order is not worth what would be lost. */
 static struct bundle *next_to_keep(const struct lane *l)
 {
+    const bool full = l->pressed && !lane_has_room(l);
     struct bundle *b = l->queue.head;
-    while (b && b->state == BUNDLE_DONE)
+    while (b && (b->state == BUNDLE_DONE || (full && b->state == BUNDLE_SENT)))
         b = b->next;
     return b && b->state == BUNDLE_READY ? b : NULL;
 }
@@ -229,7 +269,7 @@ static void append(struct lane *l, struct when now)
 static bool wants_more(const struct lane *l)
 {
     const struct lane_spool *s = &l->spool;
-    return has_unread(s) && !s->reading && s->replay.count < REPLAY_BATCHES &&
+    return may_read(l) && !s->reading && s->replay.count < REPLAY_BATCHES &&
            s->replay.bytes < l->options.queue_bytes &&
            bundles_count(&s->replay, BUNDLE_READY) + bundles_count(&s->replay, BUNDLE_SENT) <=
                s->window;
@@ -328,6 +368,7 @@ void lane_spool_kept(struct lane *l, int error, const struct spool_stats *stats,
     } else {
         good(l, LANE_SPOOL_WRITES);
         b->spooled = b->items;
+        b->seq = stats->next - 1;
         if (!l->breaker.since)
             l->spool.tokens += b->items; /* replay is paced beside what comes in */
         bundle_set_state(b, BUNDLE_DONE);
@@ -344,6 +385,10 @@ static int keep_read(struct lane *l, const struct spool_record *r)
     struct lane_spool *s = &l->spool;
     if (r->seq == 0) {
         s->read_at = s->stats.next;
+        return 0;
+    }
+    if (r->seq >= read_end(l)) { /* those before it are gone */
+        s->read_at = read_end(l);
         return 0;
     }
     struct bundle *b = bundles_add(&s->replay, BUNDLE_SPOOL, r->payload);

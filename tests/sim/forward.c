@@ -302,14 +302,24 @@ static void mark_twice(struct world *w, unsigned lane, const char *bytes, size_t
         w->streams[lane].fates[list[k]].twice = true;
 }
 
+static bool is_ahead(const struct stream *s, uint64_t seq)
+{
+    const struct bundle *b = s->made ? s->lane.queue.head : NULL;
+    while (b && !(b->state == BUNDLE_DONE && b->spooled && b->seq == seq))
+        b = b->next;
+    return b;
+}
+
 static void mark_unsettled(struct world *w, unsigned lane)
 {
     const struct spooler *s = &w->streams[lane].spool;
     for (unsigned i = 0; i < s->nasked; i++)
         if (s->asked[i].op == OP_APPEND)
             mark_twice(w, lane, s->asked[i].bytes, s->asked[i].n);
-    if (s->n)
-        mark_twice(w, lane, s->records[s->n - 1].bytes, s->records[s->n - 1].n);
+    /* The newest, and those that were written past a request under way. */
+    for (unsigned i = 0; i < s->n; i++)
+        if (i + 1 == s->n || is_ahead(&w->streams[lane], s->records[i].seq))
+            mark_twice(w, lane, s->records[i].bytes, s->records[i].n);
 }
 
 /* What the daemon had is gone; the collector may have read what was on its way. */
@@ -325,10 +335,10 @@ static void forget(struct world *w)
         free(p.bytes);
     }
     for (unsigned i = 0; i < LANES; i++) {
+        mark_unsettled(w, i);
         if (w->streams[i].made)
             lane_fini(&w->streams[i].lane);
         w->streams[i].made = false;
-        mark_unsettled(w, i);
         spooler_die(&w->streams[i].spool, NULL, w->m.now);
     }
 }

@@ -10,22 +10,26 @@ enum { BATCHES = 4, ITEM = 1000, BATCH = 20 * ITEM, RECORDS = 8192 };
 static struct lane lane;
 static struct lane_options with;
 static int row;
-static bool open_asked, append_asked;
+static bool open_asked, append_asked, read_asked;
 static uint64_t kept_items, kept_records;
 
-static bool not_ready(void *arg)
+static unsigned willing; /* requests that the destination takes and does not answer */
+static uint64_t taken[8];
+static unsigned ntaken;
+
+static bool is_ready(void *arg)
 {
     (void)arg;
-    return false;
+    return ntaken < willing;
 }
 
 static void on_send(void *arg, enum otlp_signal signal, uint64_t id, struct str request)
 {
     (void)arg;
     (void)signal;
-    (void)id;
     (void)request;
-    ck_abort_msg("nobody was ready");
+    ck_assert_uint_lt(ntaken, willing);
+    taken[ntaken++] = id;
 }
 
 static void on_open(void *arg, enum otlp_signal signal)
@@ -45,11 +49,19 @@ static void on_append(void *arg, enum otlp_signal signal, uint32_t items, struct
     kept_records++;
 }
 
-static void on_number(void *arg, enum otlp_signal signal, uint64_t seq)
+static void on_read(void *arg, enum otlp_signal signal, uint64_t seq)
 {
     (void)arg;
     (void)signal;
-    (void)seq; /* a reading or a mark that is not answered */
+    (void)seq;
+    read_asked = true; /* and is not answered */
+}
+
+static void on_finish(void *arg, enum otlp_signal signal, uint64_t seq)
+{
+    (void)arg;
+    (void)signal;
+    (void)seq; /* which is not answered */
 }
 
 static uint64_t no_chance(void *arg)
@@ -81,12 +93,12 @@ static void quiet(void *arg, const struct log_line *line)
 static void begin(void)
 {
     const struct lane_io io = {
-        .ready = not_ready,
+        .ready = is_ready,
         .send = on_send,
         .spool_open = on_open,
         .spool_append = on_append,
-        .spool_read = on_number,
-        .spool_finish = on_number,
+        .spool_read = on_read,
+        .spool_finish = on_finish,
         .random = no_chance,
     };
     setup();
@@ -99,8 +111,9 @@ static void begin(void)
     ck_assert_int_eq(own_destination(&pl.own, 0, STR("up"), 7, w.now), 0);
     ck_assert(lane_init(&lane, &w.st, &pl.own, 0, OTLP_TRACES, RING_SPANS, (enum store_consumer)row,
                         &with, &io, "up"));
-    open_asked = append_asked = false;
+    open_asked = append_asked = read_asked = false;
     kept_items = kept_records = 0;
+    willing = ntaken = 0;
 }
 
 static void end(void)
@@ -154,6 +167,41 @@ START_TEST(a_full_queue_goes_to_the_spool)
 }
 END_TEST
 
+/* What is under way is neither delivered nor in the spool: what came behind it waits for it in
+ * the ledger alone. */
+START_TEST(what_is_under_way_holds_up_nothing)
+{
+    const unsigned index = own_lane_index(0, OTLP_TRACES);
+    const struct outcome good = {.kind = OUTCOME_OK};
+    willing = 2;
+    for (unsigned i = 0; i < RECORDS; i++) {
+        append_span();
+        if (i % 8 == 0)
+            (void)lane_turn(&lane, 64, w.now);
+        answer_spool();
+        ck_assert_uint_eq(own_get(&pl.own, OWN_EXPORT_SPOOL_ITEMS, index), 0);
+        ck_assert_uint_le(lane.queue.bytes + lane.request.bytes, with.queue_bytes + BATCH);
+    }
+    ck_assert_uint_eq(ntaken, 2);
+    struct consumer_view c = ledger();
+    ck_assert_uint_eq(c.overrun, 0);
+    ck_assert_uint_eq(c.read, 0);
+    ck_assert_uint_gt(kept_items, RECORDS / 2);
+    lane_answer(&lane, taken[1], &good, w.now);
+    ck_assert_uint_eq(ledger().read, 0);
+    ck_assert(!read_asked);
+    lane_answer(&lane, taken[0], &good, w.now);
+    c = ledger();
+    ck_assert_uint_eq(c.failed, 0);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_EXPORT_SPOOL_ITEMS, index), kept_items);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_EXPORT_FOUND, index), 0);
+    ck_assert_uint_eq(c.delivered, kept_items + own_get(&pl.own, OWN_EXPORT_ITEMS,
+                                                        index * OWN_OUTCOMES + OWN_OUT_DELIVERED));
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert(read_asked);
+}
+END_TEST
+
 START_TEST(without_a_spool_memory_is_bounded)
 {
     with.spool = false;
@@ -176,6 +224,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, begin, end);
     tcase_add_test(t, a_full_queue_goes_to_the_spool);
+    tcase_add_test(t, what_is_under_way_holds_up_nothing);
     tcase_add_test(t, without_a_spool_memory_is_bounded);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
