@@ -15,6 +15,7 @@
 #include "daemon/checks.h"
 #include "daemon/observing.h"
 #include "daemon/options.h"
+#include "daemon/shed.h"
 #include "daemon/sockets.h"
 #include "serve/target.h"
 #include "store/commit.h"
@@ -692,6 +693,7 @@ static int start_serving(struct daemon *d)
     notify_send(&d->notify,
                 "READY=1\nSTATUS=serving: metrics on %s, health on %s, OTLP on %s and %s", metrics,
                 health, grpc, http);
+    shed();
     return DAEMON_OK;
 }
 
