@@ -159,5 +159,4 @@ void health_document(struct buf *to, const struct store *st, const struct health
     if (info->more.put)
         info->more.put(info->more.arg, &j, now);
     json_end_object(&j);
-    buf_addc(to, '\n');
 }

@@ -66,6 +66,7 @@ static void handle_detailed(void *arg, struct http_exchange *x)
     struct health_page *h = arg;
     buf_reset(&h->text);
     health_page_detailed(h, &h->text);
+    buf_addc(&h->text, '\n');
     if (h->text.failed)
         http_answer(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8",
                     STR("the document is too large\n"));
