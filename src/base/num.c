@@ -2,32 +2,59 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/shortest.h"
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
                                   "25262728293031323334353637383940414243444546474849"
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
 
+/* Powers of ten; the first one is below 0's one digit. */
+static const uint64_t powers[] = {
+    0,
+    10,
+    100,
+    1000,
+    10000,
+    100000,
+    1000000,
+    10000000,
+    100000000,
+    1000000000,
+    10000000000,
+    100000000000,
+    1000000000000,
+    10000000000000,
+    100000000000000,
+    1000000000000000,
+    10000000000000000,
+    100000000000000000,
+    1000000000000000000,
+    UINT64_C(10000000000000000000),
+};
+
+/* 1233/4096 is log10(2), near enough that the power tells the rest. */
+static unsigned digits_of(uint64_t v)
+{
+    const unsigned about = (64 - (unsigned)__builtin_clzll(v | 1)) * 1233 >> 12;
+    return about + (v >= powers[about]);
+}
+
 size_t num_u64(char *to, uint64_t v)
 {
-    char tmp[NUM_U64_MAX];
-    char *p = tmp + sizeof tmp;
+    const unsigned n = digits_of(v);
+    char *p = to + n;
     while (v >= 100) {
         p -= 2;
         memcpy(p, digit_pairs + 2 * (v % 100), 2);
         v /= 100;
     }
-    if (v >= 10) {
-        p -= 2;
-        memcpy(p, digit_pairs + 2 * v, 2);
-    } else {
-        *--p = (char)('0' + v);
-    }
-    size_t n = (size_t)(tmp + sizeof tmp - p);
-    memcpy(to, p, n);
+    if (v >= 10)
+        memcpy(to, digit_pairs + 2 * v, 2);
+    else
+        *to = (char)('0' + v);
     return n;
 }
 
@@ -38,62 +65,93 @@ static size_t literal(char *to, const char *z)
     return n;
 }
 
-/* A whole number n below 2^53 divided by 10^k (k up to 22) is one correctly
- * rounded division, so n/10^k == v proves that the decimal n·10^-k reads back
- * as v. The first k that does gives the shortest fixed form. */
-static const double tens[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
-                              1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
-
-static size_t fixed(char *to, double v, bool negative)
+static char *put_zeros(char *p, int n)
 {
-    for (int k = 0; k < (int)(sizeof tens / sizeof *tens); k++) {
-        double scaled = nearbyint(v * tens[k]);
-        if (scaled >= 9007199254740992.0)
-            return 0;
-        if (scaled / tens[k] != v)
-            continue;
-        char digits[NUM_U64_MAX];
-        size_t n = num_u64(digits, (uint64_t)scaled);
-        char *p = to;
-        if (negative)
-            *p++ = '-';
-        if (n <= (size_t)k) {
-            *p++ = '0';
-            *p++ = '.';
-            memset(p, '0', (size_t)k - n);
-            p += (size_t)k - n;
-            memcpy(p, digits, n);
-            return (size_t)(p + n - to);
-        }
-        memcpy(p, digits, n - (size_t)k);
-        p += n - (size_t)k;
-        if (k > 0) {
-            *p++ = '.';
-            memcpy(p, digits + n - (size_t)k, (size_t)k);
-            p += k;
-        }
-        return (size_t)(p - to);
-    }
-    return 0;
+    for (; n > 0; n--)
+        *p++ = '0';
+    return p;
 }
+
+/* Without an exponent: "0.0012", "1.2", "1200"; `decimals` of at least so many. */
+static char *put_fixed(char *p, struct decimal d, int decimals)
+{
+    char text[NUM_U64_MAX];
+    const int n = (int)num_u64(text, d.digits), whole = n + d.exponent;
+    if (whole <= 0) {
+        *p++ = '0';
+        *p++ = '.';
+        p = put_zeros(p, -whole);
+        memcpy(p, text, (size_t)n);
+        return p + n;
+    }
+    const int before = whole < n ? whole : n;
+    memcpy(p, text, (size_t)before);
+    p = put_zeros(p + before, whole - before);
+    if (n - before + decimals > 0)
+        *p++ = '.';
+    memcpy(p, text + before, (size_t)(n - before));
+    return put_zeros(p + n - before, decimals - (n - before));
+}
+
+/* With one: "1.2e+15"; as printf() has it. */
+static char *put_scientific(char *p, struct decimal d)
+{
+    char *const begin = p;
+    p += 1 + num_u64(p + 1, d.digits);
+    int exponent = (int)(p - begin) - 2 + d.exponent;
+    begin[0] = begin[1];
+    begin[1] = '.';
+    if (p == begin + 2)
+        p--; /* one digit has no point */
+    *p++ = 'e';
+    *p++ = exponent < 0 ? '-' : '+';
+    exponent = exponent < 0 ? -exponent : exponent;
+    if (exponent >= 100)
+        *p++ = (char)('0' + exponent / 100);
+    memcpy(p, digit_pairs + (ptrdiff_t)2 * (exponent % 100), 2);
+    return p + 2;
+}
+
+/* Its place in powers of ten of the first digit. */
+static int magnitude(struct decimal d)
+{
+    return (int)digits_of(d.digits) - 1 + d.exponent;
+}
+
+static size_t special(char *to, double v)
+{
+    return literal(to, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
+}
+
+enum { FIXED_MIN = -5, FIXED_MAX = 15, CANONICAL_MIN = -4, CANONICAL_MAX = 5 };
 
 size_t num_f64(char *to, double v)
 {
-    if (isnan(v))
-        return literal(to, "NaN");
-    if (isinf(v))
-        return literal(to, v > 0 ? "+Inf" : "-Inf");
-    double a = fabs(v);
-    if (a == 0 || (a >= 1e-5 && a < 9007199254740992.0)) {
-        size_t n = fixed(to, a, v < 0);
-        if (n)
-            return n;
-    }
-    char text[NUM_F64_MAX];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    return literal(to, text);
+    const double a = fabs(v);
+    char *p = to;
+    if (!isfinite(v))
+        return special(to, v);
+    if (v < 0)
+        *p++ = '-';
+    if (a < 0x1p53 && a == (double)(uint64_t)a)
+        return (size_t)(p - to) + num_u64(p, (uint64_t)a);
+    const struct decimal d = shortest(a);
+    const int m = magnitude(d);
+    p = m >= FIXED_MIN && m <= FIXED_MAX ? put_fixed(p, d, 0) : put_scientific(p, d);
+    return (size_t)(p - to);
+}
+
+size_t num_canonical(char *to, double v)
+{
+    char *p = to;
+    if (!isfinite(v))
+        return special(to, v);
+    if (v == 0)
+        return literal(to, "0.0");
+    if (v < 0)
+        *p++ = '-';
+    const struct decimal d = shortest(fabs(v));
+    const int m = magnitude(d);
+    p = m >= CANONICAL_MIN && m <= CANONICAL_MAX ? put_fixed(p, d, 1) : put_scientific(p, d);
+    return (size_t)(p - to);
 }

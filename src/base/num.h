@@ -17,4 +17,8 @@ size_t num_u64(char *to, uint64_t v);
  * the bytes written. Whole numbers have no point ("3"). NaN, +Inf, -Inf. */
 size_t num_f64(char *to, double v);
 
+/* The same as OpenMetrics wants it in le and quantile: whole numbers have a point, and from
+ * a million on and below 0.0001 there is an exponent ("1.0", "1e+06", "+Inf"). */
+size_t num_canonical(char *to, double v);
+
 #endif

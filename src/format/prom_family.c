@@ -33,26 +33,6 @@ enum {
     EXEMPLAR_TEXT = 160, /* bytes that one adds at most */
 };
 
-/* ---- numbers ---- */
-
-size_t prom_canonical(char *to, double v)
-{
-    if (!isfinite(v) || v == 0) {
-        const char *word = v == 0 ? "0.0" : isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf";
-        return (size_t)snprintf(to, NUM_F64_MAX, "%s", word);
-    }
-    char text[NUM_F64_MAX];
-    int digits = 0;
-    do
-        snprintf(text, sizeof text, "%.*e", digits, v);
-    while (strtod(text, NULL) != v && ++digits < 17);
-    const long exponent = strtol(strchr(text, 'e') + 1, NULL, 10);
-    if (exponent < -4 || exponent > 5)
-        return (size_t)snprintf(to, NUM_F64_MAX, "%s", text);
-    const int decimals = digits > exponent ? digits - (int)exponent : 1;
-    return (size_t)snprintf(to, NUM_F64_MAX, "%.*f", decimals, v);
-}
-
 /* ---- a family ---- */
 
 static bool ends_with(struct str s, struct str tail)
@@ -80,7 +60,7 @@ static void init_bounds(struct prom_family *f)
     for (unsigned i = 0; i <= f->m.nbounds; i++) {
         char *p = f->le[i];
         memcpy(p, "le=\"", 4);
-        const size_t n = 4 + prom_canonical(p + 4, i < f->m.nbounds ? f->m.bounds[i] : INFINITY);
+        const size_t n = 4 + num_canonical(p + 4, i < f->m.nbounds ? f->m.bounds[i] : INFINITY);
         p[n] = '"';
         f->le_size[i] = (uint8_t)(n + 1);
     }

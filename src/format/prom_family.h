@@ -60,9 +60,4 @@ unsigned prom_family_series(const struct prom_family *f, const struct store *st,
                             const struct series_view *s, const struct sample *sample,
                             struct buf *to);
 
-/* A number as OpenMetrics wants it in le and quantile ("1.0", "1e+06", "+Inf");
- * writes at most NUM_F64_MAX bytes and returns how many. Both formats use it, so
- * that a series has the same labels whichever was asked for. */
-size_t prom_canonical(char *to, double v);
-
 #endif

@@ -2,8 +2,9 @@
 
 #include <sys/mman.h>
 
-/* SMALL is of small pages; HUGE is the size of a huge one, and where it has to begin. */
-enum { SMALL = 256 << 10, HUGE = 2 << 20, LEAST = 64 << 10 };
+/* SMALL is of small pages; HUGE is the size of a huge one, and where it has to begin. Of less
+ * than LARGE a huge one that is mostly empty would be too much. */
+enum { SMALL = 256 << 10, HUGE = 2 << 20, LEAST = 64 << 10, LARGE = 16 << 20 };
 
 static void *map(size_t *size)
 {
@@ -24,7 +25,7 @@ static size_t to_boundary(const char *p)
 
 bool expanse_init(struct expanse *e, size_t max)
 {
-    *e = (struct expanse){.size = max + 2 * HUGE};
+    *e = (struct expanse){.size = max + 2 * HUGE, .huge = max >= LARGE};
     e->map = map(&e->size);
     if (!e->map)
         return false;
@@ -33,10 +34,22 @@ bool expanse_init(struct expanse *e, size_t max)
     char *const p = huge - SMALL;
     const size_t room = (size_t)(end - p);
     /* Where there are none it is a hint that nobody takes. */
-    (void)madvise(huge, (size_t)(end - huge), MADV_HUGEPAGE);
+    if (e->huge)
+        (void)madvise(huge, (size_t)(end - huge), MADV_HUGEPAGE);
     e->text.p = p;
     e->text.cap = e->text.max = room < max ? room : max;
     return true;
+}
+
+/* Bytes from the text's begin to the end of the huge page that n ends in. */
+static size_t to_end(size_t n)
+{
+    return n <= SMALL ? SMALL : SMALL + (n - SMALL + HUGE - 1) / HUGE * HUGE;
+}
+
+size_t expanse_bytes(const struct expanse *e)
+{
+    return e->huge && e->text.n > SMALL ? to_end(e->text.n) : e->text.n;
 }
 
 void expanse_fini(struct expanse *e)
@@ -44,12 +57,6 @@ void expanse_fini(struct expanse *e)
     if (e->map)
         munmap(e->map, e->size);
     *e = (struct expanse){0};
-}
-
-/* Bytes from the text's begin to the end of the huge page that n ends in. */
-static size_t to_end(size_t n)
-{
-    return n <= SMALL ? SMALL : SMALL + (n - SMALL + HUGE - 1) / HUGE * HUGE;
 }
 
 void expanse_reset(struct expanse *e, size_t keep)

@@ -13,15 +13,19 @@
 struct expanse {
     void *map; /* NULL: there is none */
     size_t size;
+    bool huge;       /* asks for huge pages */
     struct buf text; /* in the map, full at its end; not for buf_fini() and buf_trim() */
 };
 
 /* Room for `max` bytes, or as much of it as there is address space for. False when there is
- * none to speak of. */
+ * none to speak of. One that may not become large has small pages only. */
 bool expanse_init(struct expanse *e, size_t max);
 
 /* Gives all of it back; one that is zero is left alone. */
 void expanse_fini(struct expanse *e);
+
+/* Memory that the text takes, at most. */
+size_t expanse_bytes(const struct expanse *e);
 
 /* Empties the text, and gives back memory above about `keep` bytes. */
 void expanse_reset(struct expanse *e, size_t keep);

@@ -103,7 +103,7 @@ static bool take_memory(struct pages *ps, struct expanse *memory)
 /* Takes it: for the next page, if that comes soon. */
 static void keep_memory(struct pages *ps, struct expanse *memory)
 {
-    if (ps->stopped || ps->spare.map || memory->text.max > ps->o.bytes) {
+    if (ps->stopped || ps->spare.map || memory->text.max != ps->o.bytes) {
         expanse_fini(memory);
         return;
     }
@@ -171,8 +171,9 @@ static struct page *page_new(struct pages *ps, enum prom_format format, bool gzi
 static bool count(struct page *page)
 {
     struct pages *ps = page->owner;
-    ps->used += page->memory.text.n - page->counted;
-    page->counted = page->memory.text.n;
+    const size_t now = expanse_bytes(&page->memory);
+    ps->used += now - page->counted;
+    page->counted = now;
     return ps->used <= ps->o.bytes;
 }
 

@@ -55,8 +55,10 @@ START_TEST(memory_follows_use_and_what_is_kept)
     ck_assert(expanse_init(&e, MAX));
     fill(&e, 100 << 10);
     ck_assert_uint_le(resident(&e), 128 << 10);
+    ck_assert_uint_eq(expanse_bytes(&e), 100 << 10);
     fill(&e, 10 << 20);
     ck_assert_uint_ge(resident(&e), 10 << 20);
+    ck_assert_uint_le(resident(&e), expanse_bytes(&e));
     expanse_reset(&e, 4 << 20);
     ck_assert_uint_eq(e.text.n, 0);
     ck_assert_uint_le(resident(&e), 4 << 20);
@@ -73,7 +75,9 @@ START_TEST(a_small_one_is_bounded_too)
     struct expanse e;
     ck_assert(expanse_init(&e, 1000));
     ck_assert_ptr_nonnull(buf_room(&e.text, 1000));
-    ck_assert_ptr_null(buf_room(&e.text, 1001));
+    buf_added(&e.text, 1000);
+    ck_assert_uint_eq(expanse_bytes(&e), 1000);
+    ck_assert_ptr_null(buf_room(&e.text, 1));
     expanse_fini(&e);
 }
 END_TEST

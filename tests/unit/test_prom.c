@@ -375,29 +375,6 @@ START_TEST(a_full_buffer_shows)
 }
 END_TEST
 
-START_TEST(canonical_numbers)
-{
-    static const struct {
-        double v;
-        const char *text;
-    } cases[] = {
-        {0, "0.0"},        {1, "1.0"},
-        {0.005, "0.005"},  {2.5, "2.5"},
-        {10, "10.0"},      {100000, "100000.0"},
-        {1e6, "1e+06"},    {1e-4, "0.0001"},
-        {1e-5, "1e-05"},   {1234567, "1.234567e+06"},
-        {-0.5, "-0.5"},    {123.456, "123.456"},
-        {1e100, "1e+100"}, {INFINITY, "+Inf"},
-        {120, "120.0"},    {0.1 + 0.2, "0.30000000000000004"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char text[NUM_F64_MAX + 1];
-        text[prom_canonical(text, cases[i].v)] = '\0';
-        ck_assert_str_eq(text, cases[i].text);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("prom");
@@ -420,7 +397,6 @@ int main(void)
     tcase_add_test(t, a_slice_is_bounded);
     tcase_add_test(t, what_is_not_shown_is_work_too);
     tcase_add_test(t, a_full_buffer_shows);
-    tcase_add_test(t, canonical_numbers);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
