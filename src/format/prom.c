@@ -44,18 +44,6 @@ static bool spent(const struct prom_share *left, const struct buf *to)
     return left->lines == 0 || to->n >= left->bytes;
 }
 
-static unsigned show_series(struct prom_page *page, const struct prom_family *f,
-                            const struct series_view *s, struct buf *to)
-{
-    struct sample sample;
-    if (!prom_family_shows(f, page->st, s, &sample))
-        return SKIP_COST;
-    if (!page->headed)
-        prom_family_head(f, to);
-    page->headed = true;
-    return SKIP_COST + prom_family_series(f, page->st, s, &sample, to);
-}
-
 /* The next series of the family in hand. A record that is not, or no longer, of
  * the metric ends the list. */
 static bool next_series(struct prom_page *page, const struct prom_family *f, struct series_view *s)
@@ -79,7 +67,7 @@ static bool show_family(struct prom_page *page, const struct prom_family *f, str
         ahead = series_prefetch(page->st, ahead);
         if (!next_series(page, f, &s))
             return true;
-        spend(left, show_series(page, f, &s, to));
+        spend(left, SKIP_COST + prom_family_show(f, page->st, &s, &page->headed, to));
         page->series = s.next;
     }
     return false;

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/num.h"
+#include "store/cells.h"
 
 static const struct {
     const char *type[2]; /* by enum prom_format */
@@ -61,9 +63,25 @@ static void init_bounds(struct prom_family *f)
         char *p = f->le[i];
         memcpy(p, "le=\"", 4);
         const size_t n = 4 + num_canonical(p + 4, i < f->m.nbounds ? f->m.bounds[i] : INFINITY);
-        p[n] = '"';
-        f->le_size[i] = (uint8_t)(n + 1);
+        memcpy(p + n, "\"} ", 3);
+        f->le_size[i] = (uint8_t)(n + 3);
     }
+}
+
+static void init_name(struct prom_family *f, struct str name)
+{
+    const struct str suffix = shapes[f->shape].suffix;
+    if (f->shape == SHAPE_INFO)
+        name.n -= suffix.n;
+    memcpy(f->name, name.p, name.n);
+    f->name_size = name.n;
+    if (f->shape == SHAPE_QUANTILE) {
+        memcpy(f->name + name.n, "_quantile", 9);
+        f->name_size += 9;
+    }
+    memcpy(f->name + f->name_size, suffix.p, suffix.n);
+    f->name[f->name_size + suffix.n] = '{';
+    f->lead_size = f->name_size + suffix.n + 1;
 }
 
 bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum prom_format format,
@@ -71,22 +89,15 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
 {
     if (quantile && !(m->flags & METRIC_QUANTILES))
         return false;
-    struct str name = m->family;
-    if (name.n > LIMIT_NAME + LIMIT_UNIT + 1)
+    if (m->family.n > LIMIT_NAME + LIMIT_UNIT + 1)
         return false;
     f->m = *m;
     f->format = format;
     f->now_mono = now_mono;
     f->exemplars = NULL;
     f->shape = quantile ? SHAPE_QUANTILE : shape_of(m);
-    if (f->shape == SHAPE_INFO)
-        name.n -= shapes[SHAPE_INFO].suffix.n;
-    memcpy(f->name, name.p, name.n);
-    f->name_size = name.n;
-    if (quantile) {
-        memcpy(f->name + name.n, "_quantile", 9);
-        f->name_size += 9;
-    }
+    f->number = f->shape <= SHAPE_INFO && m->join == JOIN_LAST;
+    init_name(f, m->family);
     if (f->shape == SHAPE_HISTOGRAM)
         init_bounds(f);
     return true;
@@ -151,6 +162,16 @@ static inline char *put(char *p, const char *from, size_t n)
     return p + n;
 }
 
+/* The same where there are STEP - 1 bytes to spare behind both: short texts, without a call. */
+enum { STEP = 32 };
+
+static inline char *put_steps(char *p, const char *from, size_t n)
+{
+    for (size_t i = 0; i < n; i += STEP)
+        memcpy(p + i, from + i, STEP);
+    return p + n;
+}
+
 /* name suffix{labels,extra} and a space */
 static inline char *put_name(char *p, const struct prom_family *f, struct str suffix,
                              struct str labels, struct str extra)
@@ -169,14 +190,14 @@ static inline char *put_name(char *p, const struct prom_family *f, struct str su
     return p;
 }
 
-static inline char *put_u64(char *p, uint64_t v)
+static inline char *put_whole(char *p, uint64_t v)
 {
     p += num_u64(p, v);
     *p++ = '\n';
     return p;
 }
 
-static inline char *put_f64(char *p, double v)
+static inline char *put_double(char *p, double v)
 {
     p += num_f64(p, v);
     *p++ = '\n';
@@ -187,7 +208,7 @@ static inline char *put_f64(char *p, double v)
 static size_t line_room(const struct prom_family *f, struct str labels)
 {
     const size_t exemplar = f->exemplars ? EXEMPLAR_TEXT : 0;
-    return f->name_size + labels.n + PROM_LE_MAX + NUM_F64_MAX + 32 + exemplar;
+    return f->name_size + labels.n + PROM_LE_MAX + NUM_F64_MAX + STEP + exemplar;
 }
 
 static const struct str nothing = {"", 0};
@@ -211,12 +232,15 @@ static char *put_created(char *p, const struct prom_family *f, const struct seri
     return put_time(p, s->created);
 }
 
-static char *put_value(char *p, const struct prom_family *f, const struct series_view *s,
-                       const struct sample *v)
+/* The one line of a series that is a number. */
+static char *put_number(char *p, const struct prom_family *f, struct str labels)
 {
-    p = put_name(p, f, shapes[f->shape].suffix, s->labels, nothing);
-    const bool whole = f->m.type == VALUE_U64 && f->m.join == JOIN_LAST;
-    return whole ? put_u64(p, v->u) : put_f64(p, v->d);
+    p = put_steps(p, f->name, labels.n ? f->lead_size : f->lead_size - 1);
+    p = put(p, labels.p, labels.n);
+    *p = '}';
+    p += labels.n > 0;
+    *p++ = ' ';
+    return p;
 }
 
 static char *put_hex(char *p, const uint8_t *bytes, size_t n)
@@ -247,13 +271,22 @@ static char *put_exemplar(char *p, const struct exemplar *e)
 static char *put_buckets(char *p, const struct prom_family *f, const struct series_view *s,
                          const struct sample *v)
 {
+    const struct exemplars *exemplars = f->format == PROM_OPENMETRICS ? f->exemplars : NULL;
+    const char *const lead = p; /* what every line begins with: name_bucket{labels, */
     uint64_t sum = 0;
+    p = put_steps(p, f->name, f->name_size);
+    p = put(p, "_bucket{", 8);
+    p = put(p, s->labels.p, s->labels.n);
+    *p = ',';
+    p += s->labels.n > 0;
+    const size_t lead_size = (size_t)(p - lead);
     for (unsigned i = 0; i <= f->m.nbounds; i++) {
         sum += v->buckets[i];
-        p = put_name(p, f, STR("_bucket"), s->labels, (struct str){f->le[i], f->le_size[i]});
-        p = put_u64(p, sum);
-        const struct exemplar *e = exemplar_find(f->exemplars, s, i);
-        if (e && f->format == PROM_OPENMETRICS)
+        if (i > 0)
+            p = put(p, lead, lead_size);
+        p = put_whole(put_steps(p, f->le[i], f->le_size[i]), sum);
+        const struct exemplar *e = exemplar_find(exemplars, s, i);
+        if (e)
             p = put_exemplar(p, e);
     }
     return p;
@@ -271,9 +304,9 @@ static char *put_sum(char *p, const struct prom_family *f, const struct series_v
     if (!has_sum(f))
         return p;
     p = put_name(p, f, STR("_sum"), s->labels, nothing);
-    p = put_f64(p, v->sum);
+    p = put_double(p, v->sum);
     p = put_name(p, f, STR("_count"), s->labels, nothing);
-    return put_u64(p, v->count);
+    return put_whole(p, v->count);
 }
 
 static char *put_quantiles(char *p, const struct prom_family *f, const struct store *st,
@@ -281,46 +314,89 @@ static char *put_quantiles(char *p, const struct prom_family *f, const struct st
 {
     for (int i = 0; i < NQUANTILES; i++) {
         p = put_name(p, f, nothing, s->labels, quantiles[i].label);
-        p = put_f64(p, series_quantile(st, &f->m, s, quantiles[i].q, f->now_mono));
+        p = put_double(p, series_quantile(st, &f->m, s, quantiles[i].q, f->now_mono));
     }
     return p;
 }
 
-bool prom_family_shows(const struct prom_family *f, const struct store *st,
-                       const struct series_view *s, struct sample *out)
+static bool is_created(const struct prom_family *f)
 {
-    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
-        return false;
+    return f->format == PROM_OPENMETRICS &&
+           (f->shape == SHAPE_COUNTER || f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY);
+}
+
+static void show_head(const struct prom_family *f, bool *headed, struct buf *to)
+{
+    if (!*headed)
+        prom_family_head(f, to);
+    *headed = true;
+}
+
+static unsigned show_number(const struct prom_family *f, const struct store *st,
+                            const struct series_view *s, bool *headed, struct buf *to)
+{
+    const uint64_t *cells = s->cells ? store_at(st, s->cells, 2 * sizeof *cells) : NULL;
+    if (!cells)
+        return 0;
+    show_head(f, headed, to);
+    char *const begin = buf_room(to, 2 * line_room(f, s->labels));
+    if (!begin)
+        return 0;
+    char *p = put_number(begin, f, s->labels);
+    const uint64_t bits = cells[CELL_VALUE];
+    p = f->m.type == VALUE_U64 ? put_whole(p, bits) : put_double(p, bits_f64(bits));
+    const bool created = is_created(f);
+    if (created)
+        p = put_created(p, f, s);
+    buf_added(to, (size_t)(p - begin));
+    return 1 + created;
+}
+
+static bool has_value(const struct prom_family *f, const struct store *st,
+                      const struct series_view *s, struct sample *out)
+{
     series_sample(st, &f->m, s, out);
     if (f->shape == SHAPE_QUANTILE)
         return !isnan(series_quantile(st, &f->m, s, 0.5, f->now_mono));
     return out->present;
 }
 
-unsigned prom_family_series(const struct prom_family *f, const struct store *st,
-                            const struct series_view *s, const struct sample *sample,
-                            struct buf *to)
+/* Its lines at most. */
+static unsigned lines_of(const struct prom_family *f)
 {
-    const bool created =
-        f->format == PROM_OPENMETRICS &&
-        (f->shape == SHAPE_COUNTER || f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY);
-    const unsigned lines =
-        f->shape == SHAPE_HISTOGRAM ? f->m.nbounds + 4 : (unsigned)NQUANTILES + 3;
-    const bool plain = f->shape <= SHAPE_INFO;
-    char *p = buf_room(to, line_room(f, s->labels) * (plain ? 2 : lines));
-    char *const start = p;
-    if (!p)
-        return 0;
-    if (plain)
-        p = put_value(p, f, s, sample);
+    return f->shape == SHAPE_HISTOGRAM ? f->m.nbounds + 4 : (unsigned)NQUANTILES + 3;
+}
+
+static char *put_lines(char *p, const struct prom_family *f, const struct store *st,
+                       const struct series_view *s, const struct sample *sample)
+{
+    if (f->shape <= SHAPE_INFO)
+        p = put_double(put_number(p, f, s->labels), sample->d);
     if (f->shape == SHAPE_HISTOGRAM)
         p = put_buckets(p, f, s, sample);
     if (f->shape == SHAPE_SUMMARY || f->shape == SHAPE_QUANTILE)
         p = put_quantiles(p, f, st, s);
     if (f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY)
         p = put_sum(p, f, s, sample);
-    if (created)
-        p = put_created(p, f, s);
-    buf_added(to, (size_t)(p - start));
-    return plain ? 1u + created : lines;
+    return is_created(f) ? put_created(p, f, s) : p;
+}
+
+unsigned prom_family_show(const struct prom_family *f, const struct store *st,
+                          const struct series_view *s, bool *headed, struct buf *to)
+{
+    struct sample sample;
+    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
+        return 0;
+    if (f->number)
+        return show_number(f, st, s, headed, to);
+    if (!has_value(f, st, s, &sample))
+        return 0;
+    show_head(f, headed, to);
+    const unsigned lines = lines_of(f);
+    char *const begin = buf_room(to, line_room(f, s->labels) * lines);
+    if (!begin)
+        return 0;
+    const char *end = put_lines(begin, f, st, s, &sample);
+    buf_added(to, (size_t)(end - begin));
+    return lines;
 }

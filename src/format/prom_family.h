@@ -25,8 +25,8 @@ enum prom_shape {
 };
 
 enum {
-    PROM_NAME_MAX = LIMIT_NAME + LIMIT_UNIT + 32, /* bytes of a sample's name */
-    PROM_LE_MAX = 32,                             /* bytes of le="..." */
+    PROM_NAME_MAX = LIMIT_NAME + LIMIT_UNIT + 64, /* bytes of a sample's name, and some to spare */
+    PROM_LE_MAX = 48,                             /* bytes of le="..."} and a space */
 };
 
 struct prom_family {
@@ -35,8 +35,10 @@ struct prom_family {
     enum prom_shape shape;
     uint64_t now_mono;                 /* for the quantiles' windows */
     const struct exemplars *exemplars; /* NULL: none are shown; OpenMetrics only */
-    size_t name_size;
-    char name[PROM_NAME_MAX]; /* OpenMetrics' family name: no _total, no _info */
+    bool number;                       /* a series is one number, and it lies in its cells */
+    size_t name_size;                  /* of OpenMetrics' family name: no _total, no _info */
+    size_t lead_size; /* of that, the suffix of plain samples and a brace, in `name` too */
+    char name[PROM_NAME_MAX];
     uint8_t le_size[LIMIT_BOUNDS + 1];
     char le[LIMIT_BOUNDS + 1][PROM_LE_MAX];
 };
@@ -50,14 +52,9 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
 /* HELP, TYPE and UNIT. */
 void prom_family_head(const struct prom_family *f, struct buf *to);
 
-/* Whether a series has anything to show: live, no group, and a value; which is
- * then in *out. */
-bool prom_family_shows(const struct prom_family *f, const struct store *st,
-                       const struct series_view *s, struct sample *out);
-
-/* The lines of one series; returns how many. */
-unsigned prom_family_series(const struct prom_family *f, const struct store *st,
-                            const struct series_view *s, const struct sample *sample,
-                            struct buf *to);
+/* The lines of one series, behind the head where *headed is false, which is true then.
+ * Returns how many; 0 when it has nothing to show: it is dormant, a group, or has no value. */
+unsigned prom_family_show(const struct prom_family *f, const struct store *st,
+                          const struct series_view *s, bool *headed, struct buf *to);
 
 #endif

@@ -187,9 +187,13 @@ uint32_t table_end(const struct store *st, enum store_table_id t)
 
 void *table_get(const struct store *st, enum store_table_id t, uint32_t index)
 {
-    if (index == 0 || index >= table_end(st, t))
+    /* as index >= table_end(), which divides */
+    const struct section_place *place = &st->head->section[tables[t].records];
+    const uint64_t at = index * tables[t].size;
+    if (index == 0 || at + tables[t].size > place->size ||
+        index >= __atomic_load_n(&st->head->table[t].used, __ATOMIC_ACQUIRE))
         return NULL;
-    struct record_head *r = record(st, t, index);
+    struct record_head *r = (void *)(st->base + place->offset + at);
     return __atomic_load_n(&r->hash, __ATOMIC_RELAXED) ? r : NULL;
 }
 
