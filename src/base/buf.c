@@ -64,12 +64,10 @@ void buf_reserve(struct buf *b, size_t n)
         (void)set_cap(b, n);
 }
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
-    if (n <= b->cap - b->n)
-        return b->p + b->n;
     if (n > b->max - b->n || !grow(b, b->n + n)) {
         b->failed = true;
         return NULL;

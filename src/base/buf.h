@@ -36,7 +36,11 @@ void buf_reserve(struct buf *b, size_t n);
 
 /* Room for n more bytes, or NULL (and `failed`). The caller writes there and
  * then calls buf_added(). */
-char *buf_room(struct buf *b, size_t n);
+char *buf_grow(struct buf *b, size_t n);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    return !b->failed && n <= b->cap - b->n ? b->p + b->n : buf_grow(b, n);
+}
 static inline void buf_added(struct buf *b, size_t n)
 {
     b->n += n;

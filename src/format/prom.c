@@ -5,9 +5,9 @@
 /* Lines that looking at a series or a metric without showing it counts for. */
 enum { SKIP_COST = 1 };
 
-/* How far ahead of the series in hand memory is asked for: with 100,000 of them it comes from
- * further than the caches, and each of the three places of a series would be waited for. */
-enum { AHEAD = 12 };
+/* Series that are read at a time. With 100,000 of them memory comes from further than the caches,
+ * and each of the three places of a series would be waited for. */
+enum { RUN = 12 };
 
 const char *prom_content_type(enum prom_format format)
 {
@@ -44,31 +44,25 @@ static bool spent(const struct prom_share *left, const struct buf *to)
     return left->lines == 0 || to->n >= left->bytes;
 }
 
-/* The next series of the family in hand. A record that is not, or no longer, of
- * the metric ends the list. */
-static bool next_series(struct prom_page *page, const struct prom_family *f, struct series_view *s)
-{
-    const uint64_t all = page->st->head->table[TABLE_SERIES].used;
-    return page->series && page->visited++ < all && series_read(page->st, page->series, s) &&
-           s->metric == f->m.id;
-}
-
-/* True when the family is finished, false when the share was spent before. */
+/* True when the family is finished, false when the share was spent before. A record that is
+ * not, or no longer, of the metric ends the list. */
 static bool show_family(struct prom_page *page, const struct prom_family *f, struct buf *to,
                         struct prom_share *left)
 {
-    struct series_view s;
+    const uint64_t all = page->st->head->table[TABLE_SERIES].used;
+    struct series_view s[RUN];
     if (page->visited == 0)
         page->series = f->m.first;
-    uint32_t ahead = page->series;
-    for (int i = 0; i < AHEAD; i++)
-        ahead = series_prefetch(page->st, ahead);
     while (!spent(left, to)) {
-        ahead = series_prefetch(page->st, ahead);
-        if (!next_series(page, f, &s))
+        const unsigned n = series_read_run(page->st, f->m.id, page->series, s, RUN);
+        if (n == 0 || page->visited > all)
             return true;
-        spend(left, SKIP_COST + prom_family_show(f, page->st, &s, &page->headed, to));
-        page->series = s.next;
+        for (unsigned i = 0; i < n && !spent(left, to); i++) {
+            series_labels(page->st, &s[i]);
+            spend(left, SKIP_COST + prom_family_show(f, page->st, &s[i], &page->headed, to));
+            page->series = s[i].next;
+            page->visited++;
+        }
     }
     return false;
 }

@@ -107,15 +107,17 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
 
 static void add_escaped(struct buf *to, struct str s, bool quotes)
 {
+    size_t done = 0;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\n') {
-            buf_adds(to, "\\n");
+        const char c = s.p[i];
+        if (c != '\n' && c != '\\' && (c != '"' || !quotes))
             continue;
-        }
-        if (s.p[i] == '\\' || (quotes && s.p[i] == '"'))
-            buf_addc(to, '\\');
-        buf_addc(to, s.p[i]);
+        buf_add(to, s.p + done, i - done);
+        buf_addc(to, '\\');
+        buf_addc(to, c == '\n' ? 'n' : c);
+        done = i + 1;
     }
+    buf_add(to, s.p + done, s.n - done);
 }
 
 static void add_comment(const struct prom_family *f, struct buf *to, const char *word)
@@ -381,14 +383,10 @@ static char *put_lines(char *p, const struct prom_family *f, const struct store 
     return is_created(f) ? put_created(p, f, s) : p;
 }
 
-unsigned prom_family_show(const struct prom_family *f, const struct store *st,
-                          const struct series_view *s, bool *headed, struct buf *to)
+static unsigned show_sample(const struct prom_family *f, const struct store *st,
+                            const struct series_view *s, bool *headed, struct buf *to)
 {
     struct sample sample;
-    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
-        return 0;
-    if (f->number)
-        return show_number(f, st, s, headed, to);
     if (!has_value(f, st, s, &sample))
         return 0;
     show_head(f, headed, to);
@@ -399,4 +397,12 @@ unsigned prom_family_show(const struct prom_family *f, const struct store *st,
     const char *end = put_lines(begin, f, st, s, &sample);
     buf_added(to, (size_t)(end - begin));
     return lines;
+}
+
+unsigned prom_family_show(const struct prom_family *f, const struct store *st,
+                          const struct series_view *s, bool *headed, struct buf *to)
+{
+    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
+        return 0;
+    return (f->number ? show_number : show_sample)(f, st, s, headed, to);
 }

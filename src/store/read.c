@@ -16,7 +16,7 @@ static uint64_t load(const uint64_t *word)
     return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
-static struct str text_at(const struct store *st, uint64_t offset)
+static inline struct str text_at(const struct store *st, uint64_t offset)
 {
     const struct text_blob *b = store_at(st, offset, sizeof *b);
     const uint64_t size = offset && b ? TEXT_BYTES(load(&b->size)) : UINT64_MAX;
@@ -26,7 +26,7 @@ static struct str text_at(const struct store *st, uint64_t offset)
 }
 
 /* A label text without the keys behind it, which go to *keys. */
-static struct str labels_at(const struct store *st, uint64_t offset, struct str *keys)
+static inline struct str labels_at(const struct store *st, uint64_t offset, struct str *keys)
 {
     const struct str whole = text_at(st, offset);
     const uint64_t n = whole.p ? load(store_at(st, offset, WORD)) >> 32 : 0;
@@ -111,11 +111,8 @@ uint64_t series_count(const struct store *st)
     return n;
 }
 
-bool series_read(const struct store *st, uint32_t id, struct series_view *out)
+static inline void view_record(const struct series_rec *r, uint32_t id, struct series_view *out)
 {
-    const struct series_rec *r = table_get(st, TABLE_SERIES, id);
-    if (!r)
-        return false;
     const uint64_t metric = load(&r->metric);
     *out = (struct series_view){
         .id = id,
@@ -125,25 +122,52 @@ bool series_read(const struct store *st, uint32_t id, struct series_view *out)
         .domain = (unsigned)(metric >> 32 & 0xffff),
         .flags = (unsigned)(metric >> 48),
         .cells = load(&r->cells),
+        .text = load(&r->labels),
     };
-    out->labels = labels_at(st, load(&r->labels), &out->keys);
+}
+
+void series_labels(const struct store *st, struct series_view *s)
+{
+    s->labels = labels_at(st, s->text, &s->keys);
+}
+
+bool series_read(const struct store *st, uint32_t id, struct series_view *out)
+{
+    const struct series_rec *r = table_get(st, TABLE_SERIES, id);
+    if (!r)
+        return false;
+    view_record(r, id, out);
+    series_labels(st, out);
     return true;
 }
 
-uint32_t series_prefetch(const struct store *st, uint32_t id)
+static inline void ask_for(const struct store *st, const struct series_view *s)
 {
-    const struct series_rec *r = id ? table_get(st, TABLE_SERIES, id) : NULL;
-    if (!r)
-        return 0;
-    const struct text_blob *labels = store_at(st, load(&r->labels), 2 * CACHE_LINE);
-    const void *cells = store_at(st, load(&r->cells), WORD);
+    const char *labels = store_at(st, s->text, 2 * CACHE_LINE);
+    const void *cells = store_at(st, s->cells, WORD);
     if (labels) {
         __builtin_prefetch(labels);
-        __builtin_prefetch(labels->text + CACHE_LINE - sizeof *labels);
+        __builtin_prefetch(labels + CACHE_LINE);
     }
     if (cells)
         __builtin_prefetch(cells);
-    return (uint32_t)r->next;
+}
+
+/* As table_get(), with what does not change from one to the next looked up once. */
+unsigned series_read_run(const struct store *st, uint32_t metric, uint32_t first,
+                         struct series_view *to, unsigned max)
+{
+    const struct series_rec *records = (void *)(st->base + table_offset(st, TABLE_SERIES, 0));
+    const uint32_t end = table_end(st, TABLE_SERIES);
+    unsigned n = 0;
+    for (uint32_t i = first; n < max && i && i < end && load(&records[i].head.hash);
+         i = to[n++].next) {
+        view_record(&records[i], i, &to[n]);
+        if (to[n].metric != metric)
+            break;
+        ask_for(st, &to[n]);
+    }
+    return n;
 }
 
 static double as_double(enum value_type type, uint64_t bits)

@@ -37,8 +37,8 @@ struct series_view {
     uint64_t created; /* ns since 1970 */
     uint32_t next;    /* of the same metric; 0: none */
     unsigned domain;
-    unsigned flags; /* SERIES_* */
-    uint64_t cells;
+    unsigned flags;       /* SERIES_* */
+    uint64_t cells, text; /* offsets; text: of the labels */
 };
 
 struct sample {
@@ -61,9 +61,12 @@ uint64_t series_count(const struct store *st);
 /* Dormant series are read as well: test SERIES_LIVE. */
 bool series_read(const struct store *st, uint32_t id, struct series_view *out);
 
-/* Asks for the memory of a series that is going to be read; returns the next one of its metric,
- * 0 when there is none. */
-uint32_t series_prefetch(const struct store *st, uint32_t id);
+/* Up to `max` series of a metric, from `first` on: how many. Their labels are there only after
+ * series_labels(); the memory of labels and cells has been asked for, so that what is done with
+ * one does not wait for it. */
+unsigned series_read_run(const struct store *st, uint32_t metric, uint32_t first,
+                         struct series_view *to, unsigned max);
+void series_labels(const struct store *st, struct series_view *s);
 
 void series_sample(const struct store *st, const struct metric_view *m, const struct series_view *s,
                    struct sample *out);
