@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/iso.h"
-#include "cli/ask.h"
+#include "cli/attest.h"
 #include "cli/cli.h"
 #include "cli/duration.h"
 #include "cli/options.h"
@@ -50,40 +50,16 @@ static const struct options options = {
     .nrows = sizeof rows / sizeof *rows,
 };
 
-enum { POLL_MS = 200, ANSWER_MAX = 1 << 18, OUT_MAX = 1 << 20 };
+enum { POLL_MS = 200, OUT_MAX = 1 << 20 };
 
 /* ---- where it is ---- */
 
-/* What the daemon knows of its log; empty when none runs. */
-struct head {
-    char path[TRAIL_PATH], hash[AUDIT_HASH];
-    uint64_t seq, waiting;
-};
-
-static void take_head(struct head *h, const struct buf *answer)
-{
-    json_t *doc = json_loadb(answer->p, answer->n, 0, NULL);
-    const char *path = json_string_value(json_object_get(doc, "path"));
-    const char *hash = json_string_value(json_object_get(doc, "hash"));
-    if (path && hash && strlen(hash) == AUDIT_HASH - 1) {
-        snprintf(h->path, sizeof h->path, "%s", path);
-        memcpy(h->hash, hash, sizeof h->hash);
-        h->seq = (uint64_t)json_integer_value(json_object_get(doc, "seq"));
-        h->waiting = (uint64_t)json_integer_value(json_object_get(doc, "waiting"));
-    }
-    json_decref(doc);
-}
-
-static void ask_head(const struct audit_options *o, struct head *h)
+static void ask_head(const struct audit_options *o, struct attest_head *h)
 {
     struct place place;
-    struct buf answer;
-    *h = (struct head){0};
-    buf_init(&answer, ANSWER_MAX);
-    if (place_find(&place, o->runtime_dir) == 0 &&
-        ask(place.control, "{\"cmd\":\"audit\"}", 2 * NS_PER_S, &answer) == 0)
-        take_head(h, &answer);
-    buf_fini(&answer);
+    *h = (struct attest_head){0};
+    if (place_find(&place, o->runtime_dir) == 0)
+        attest_ask(place.control, h);
 }
 
 /* As mcptallyd(8), section FILES, says of the state directory. */
@@ -98,7 +74,8 @@ static void default_path(char to[TRAIL_PATH])
         snprintf(to, TRAIL_PATH, "%s/.local/state/mcptally/audit.log", home ? home : "");
 }
 
-static void find_path(const struct audit_options *o, const struct head *h, char to[TRAIL_PATH])
+static void find_path(const struct audit_options *o, const struct attest_head *h,
+                      char to[TRAIL_PATH])
 {
     if (o->state_dir)
         snprintf(to, TRAIL_PATH, "%s/audit.log", o->state_dir);
@@ -186,44 +163,6 @@ static int show(const struct audit_options *o, struct trail *t)
     return status;
 }
 
-/* ---- verifying ---- */
-
-/* What was taken off the end is known to the daemon alone. */
-static bool end_is_there(const struct head *h, const struct trail *t, const struct audit_chain *c)
-{
-    if (strcmp(h->path, t->path) != 0 || h->waiting > 0 || h->seq < c->last ||
-        strcmp(h->hash, c->hash) == 0 || (h->seq == 0 && c->lines == 0))
-        return true;
-    cli_error("%s ends at record %llu, but the daemon has written %llu", t->path,
-              (unsigned long long)c->last, (unsigned long long)h->seq);
-    return false;
-}
-
-static void report(const struct trail *t, enum audit_link link)
-{
-    if (link == AUDIT_UNREADABLE)
-        cli_error("%s:%u: no record of an audit log", trail_file(t), t->line);
-    else if (link == AUDIT_BROKEN)
-        cli_error("%s:%u: what was before this record is missing or was changed", trail_file(t),
-                  t->line);
-}
-
-static int verify(struct trail *t, const struct head *h)
-{
-    struct audit_chain c = {0};
-    struct str line;
-    while (trail_next(t, &line))
-        report(t, audit_chain_add(&c, line));
-    const bool good = !c.broken && !c.unreadable;
-    if (!end_is_there(h, t, &c) || !good)
-        return CLI_FAILURE;
-    printf("%llu records in %u files: nothing is missing", (unsigned long long)c.lines, t->n);
-    if (c.first > 1)
-        printf(" since record %llu, the oldest that is kept", (unsigned long long)c.first);
-    putchar('\n');
-    return CLI_OK;
-}
-
 /* ---- the command ---- */
 
 /* A moment, or so long ago. */
@@ -243,7 +182,7 @@ static int run(const struct audit_options *o)
 {
     char path[TRAIL_PATH];
     struct trail *t = malloc(sizeof *t);
-    struct head head;
+    struct attest_head head;
     ask_head(o, &head);
     find_path(o, &head, path);
     const int r = t ? trail_open(t, path) : -ERR_NOMEM;
@@ -253,7 +192,7 @@ static int run(const struct audit_options *o)
         cli_error("%s: %s", path, r == -ERR_IO ? strerror(why) : err_help(r));
         status = r == -ERR_IO ? cli_exit_of(why) : CLI_FAILURE;
     } else {
-        status = o->verify ? verify(t, &head) : show(o, t);
+        status = o->verify ? attest(t, &head) : show(o, t);
         trail_close(t);
     }
     free(t);

@@ -41,8 +41,8 @@ static const struct option_row rows[] = {
 static const struct options verify_options = {
     .command = "verify",
     .usage = "",
-    .about = "Checks a copy of the store, and every record of the spools. Changes nothing, and "
-             "works beside a running daemon.",
+    .about = "Checks a copy of the store, every record of the spools, and the audit log. Changes "
+             "nothing, and works beside a running daemon.",
     .rows = verify_rows,
     .nrows = sizeof verify_rows / sizeof *verify_rows,
 };
@@ -51,9 +51,9 @@ static const struct options options = {
     .command = "maintenance",
     .usage = "daily | weekly | monthly",
     .about = "What the timers of the package run. daily: removes what was set aside long ago. "
-             "weekly: checks the store and the spools. monthly: writes a report of the figures "
-             "since the report before. All of it works beside a running daemon and may be "
-             "repeated.",
+             "weekly: checks the store, the spools and the audit log. monthly: writes a report of "
+             "the figures since the report before. All of it works beside a running daemon and "
+             "may be repeated.",
     .rows = rows,
     .nrows = sizeof rows / sizeof *rows,
 };

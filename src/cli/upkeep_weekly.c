@@ -1,7 +1,12 @@
 /* Weekly, and `mcptally verify`: everything that is kept is read and checked. */
+#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/err.h"
+#include "cli/attest.h"
 #include "cli/cli.h"
 #include "cli/inspect.h"
 #include "cli/upkeep.h"
@@ -55,16 +60,55 @@ static int verify_spool(const char *dir, int status)
     return worse(status, s.verdict);
 }
 
-int upkeep_weekly(const struct upkeep *u)
+static int verify_spools(const char *state, int status)
 {
     char pattern[PLACE_MAX + 16];
     glob_t found;
-    int status = verify_store(u->place.store, CLI_OK);
-    snprintf(pattern, sizeof pattern, "%s/spool/*", u->state);
+    snprintf(pattern, sizeof pattern, "%s/spool/*", state);
     if (glob(pattern, GLOB_ONLYDIR, NULL, &found) != 0)
         return status;
     for (size_t i = 0; i < found.gl_pathc; i++)
         status = verify_spool(found.gl_pathv[i], status);
     globfree(&found);
     return status;
+}
+
+/* The daemon may be one that has been asked not to keep one. */
+static int no_audit(const char *path, int r, int why)
+{
+    if (r == -ERR_IO && why == ENOENT) {
+        printf("audit %s: absent\n", path);
+        return CLI_OK;
+    }
+    cli_error("%s: %s", path, r == -ERR_IO ? strerror(why) : err_help(r));
+    return r == -ERR_IO ? cli_exit_of(why) : CLI_FAILURE;
+}
+
+static int verify_audit(const struct upkeep *u)
+{
+    char path[PLACE_MAX + 16];
+    struct attest_head head;
+    struct trail *t = malloc(sizeof *t);
+    snprintf(path, sizeof path, "%s/audit.log", u->state);
+    const int r = t ? trail_open(t, path) : -ERR_NOMEM, why = errno;
+    int status;
+    if (r < 0) {
+        status = no_audit(path, r, why);
+    } else {
+        attest_ask(u->place.control, &head);
+        printf("audit %s: ", path);
+        fflush(stdout); /* before what is said on stderr */
+        status = attest(t, &head);
+        printf(status == CLI_OK ? "" : "DAMAGED\n");
+        trail_close(t);
+    }
+    free(t);
+    return status;
+}
+
+int upkeep_weekly(const struct upkeep *u)
+{
+    const int status = verify_spools(u->state, verify_store(u->place.store, CLI_OK));
+    const int audit = verify_audit(u);
+    return status == CLI_FAILURE || audit == CLI_OK ? status : audit;
 }

@@ -103,6 +103,19 @@ def test_spool_is_read_and_left_alone(new_daemon):
     daemon.check_accounting()
 
 
+def test_audit_log_is_verified(daemon):
+    """With the daemon, which knows the end of it, and without; what was changed is told."""
+    log = daemon.state / "audit.log"
+    until(lambda: log.exists() and log.read_text(), "the record of the start")
+    assert f"audit {log}: 1 records in 1 files: nothing is missing\n" in call(daemon, "verify")
+    daemon.kill()
+    assert f"audit {log}: 1 records" in call(daemon, "maintenance", "weekly")
+    log.write_text("no record\n" + log.read_text())
+    assert f"audit {log}: DAMAGED" in call(daemon, "maintenance", "weekly", status=1)
+    log.unlink()
+    assert f"audit {log}: absent" in call(daemon, "verify")
+
+
 # ---- daily ----
 
 def test_what_was_set_aside_goes_after_a_month(new_daemon):
