@@ -168,6 +168,11 @@ $(B)/tests/systemd/%: $(B)/obj/tests/systemd/%.o $(B)/libcore.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
+# But not the reference of a restart, which does nothing, also before main().
+$(B)/tests/systemd/quiet: $(B)/obj/tests/systemd/quiet.o
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(if $(SAN),,-static) $(ALL_LDFLAGS) -o $@ $<
+
 # So do programs of the bench; emit.c uses the library as it is installed.
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libcore.a $(B)/libmcptally.so
 	@mkdir -p $(@D)

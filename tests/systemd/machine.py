@@ -34,6 +34,9 @@ mount -t overlay overlay -o "$layers" "$HOME_DIR"/root
 (cd "$HOME_DIR"/root; eval "$BARE")
 exec "$@"
 """
+# One hierarchy of cgroups, as a Debian machine has, also where the machine of the tests has others:
+# each is one more mount that every sandbox of a service has to deal with.
+UNIFIED = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 PROBE = """
 set -e
 d=$(mktemp -d)
@@ -87,7 +90,8 @@ class Machine:
         self.console = open(home.parent / f"{home.name}.console", "wb")
         self.nspawn = subprocess.Popen(
             ["unshare", "-m", "--propagation", "private", "sh", "-c", START, "start", *line],
-            env={**os.environ, "HOME_DIR": str(home), "BARE": BARE}, stdin=subprocess.DEVNULL,
+            env={**os.environ, **UNIFIED, "HOME_DIR": str(home), "BARE": BARE},
+            stdin=subprocess.DEVNULL,
             stdout=self.console, stderr=self.console)
         self.leader = None
 

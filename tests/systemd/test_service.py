@@ -31,6 +31,20 @@ def test_unit_starts_hardened(service):
     assert shown["MemoryMax"] == str(1 << 30) and shown["TasksMax"] == "256"
 
 
+def test_what_it_sees_of_the_machine(service):
+    """Homes are empty, its own directories are all that can be written."""
+    service.write("/root/letter", "private")
+    inside = ("nsenter", "-t", service.show()["MainPID"], "-m", "--")
+    assert service.must(*inside, "ls", "-A", "/root", "/home", "/run/user").split() == [
+        "/home:", "/root:", "/run/user:"]
+    for path in ("/etc/mcptally", "/home", "/root", "/usr", "/var", "/sys/fs/cgroup"):
+        failed = service.run(*inside, "mkdir", f"{path}/new")
+        assert "Read-only file system" in failed.stderr, path
+    for path in ("/run/mcptally", "/var/lib/mcptally", "/var/log/mcptally", "/tmp"):
+        service.must(*inside, "mkdir", f"{path}/new")
+        service.must(*inside, "rmdir", f"{path}/new")
+
+
 @pytest.mark.parametrize("unit", [u for u in UNITS if u.endswith(".service")])
 def test_exposure(unit):
     """What systemd itself thinks of the hardening; 10 is bare."""
@@ -238,6 +252,7 @@ def test_timers_run_what_they_should(service):
         service.must("systemctl", "start", f"mcptallyd-{kind}.service")
         assert service.show(f"mcptallyd-{kind}.service")["Result"] == "success"
     assert "whole" in service.journal("mcptallyd-weekly.service")
+    assert "nothing is missing" in service.journal("mcptallyd-weekly.service")
     assert "items received" in service.journal("mcptallyd-monthly.service")
     assert service.must("ls", "/var/lib/mcptally/reports").split()
     assert service.show()["MainPID"] == pid

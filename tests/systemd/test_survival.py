@@ -4,7 +4,7 @@ of the layout before."""
 import json
 import os
 import random
-import statistics
+import re
 import subprocess
 import time
 
@@ -20,17 +20,20 @@ CROWD = 15000
 
 # From SIGKILL to READY=1, milliseconds.
 READY_99, READY_WORST = 100, 250
-# When the reference needs this much on its own, nothing can be said about the daemon.
-NOISY_99, NOISY_WORST = READY_99 / 2, READY_WORST / 2
+# When a unit that does nothing needs this much of them, it is the machine that is slow.
+SLOW_99, SLOW_WORST = 75, 200
+# Then what can be told is what the daemon takes beyond it, at the median.
+BEYOND = 40
 
 
 def quiet_unit(machine):
-    """The same unit around a program that does nothing but say that it is ready."""
+    """The same unit, with the same sandbox and directories of its own, around a program that
+    does nothing but say that it is ready."""
     text = machine.must("cat", "/lib/systemd/system/mcptallyd.service")
-    dropped = ("Watchdog", "RuntimeDirectory", "StateDirectory", "ConfigurationDirectory",
-               "SourcePath", "After")
-    rows = ["ExecStart=/src/quiet" if row.startswith("ExecStart=") else row
-            for row in text.splitlines() if not row.startswith(dropped)]
+    dropped = ("Watchdog", "SourcePath", "After")
+    rows = [re.sub(r"(Directory=)mcptally$", r"\1quiet", row) for row in text.splitlines()
+            if not row.startswith(dropped)]
+    rows = ["ExecStart=/src/quiet" if row.startswith("ExecStart=") else row for row in rows]
     machine.write("/run/systemd/system/quiet.service", "\n".join(rows))
     machine.must("systemctl", "daemon-reload")
     machine.must("systemctl", "start", "quiet.service")
@@ -44,10 +47,12 @@ def at(times, share):
 
 def describe(name, times):
     """A line for people: the distribution."""
-    ready = [t[0] for t in times]
+    ready, process, answer = zip(*times)
     line = (f"{name}: {len(ready)} kills, ms to ready: p50 {at(ready, .5):.0f} "
             f"p90 {at(ready, .9):.0f} p99 {at(ready, .99):.0f} worst {max(ready):.0f}; "
-            f"to the new process p50 {statistics.median(t[1] for t in times):.0f}")
+            f"to the new process p50 {at(process, .5):.0f}")
+    if name != "reference":
+        line += f"; a client waited p50 {at(answer, .5):.0f} worst {max(answer):.0f}"
     print(line)
     return line
 
@@ -90,8 +95,8 @@ def test_kills_under_load(service, producers, measured):
 
 
 def test_ready_again_in_time(machine, measured):
-    """From SIGKILL to READY=1; on a machine on which a unit that does nothing is slow too, it
-    cannot be told, and says so."""
+    """From SIGKILL to READY=1. On a machine that is slow with a unit that does nothing, too, the
+    daemon is judged by what it takes beyond that one."""
     if not measured:
         pytest.skip("no kills were measured")
     lines = [describe("mcptallyd", measured["unit"]), describe("reference", measured["reference"])]
@@ -99,9 +104,8 @@ def test_ready_again_in_time(machine, measured):
     ready, reference = ([t[0] for t in measured[which]] for which in ("unit", "reference"))
     if at(ready, .99) <= READY_99 and max(ready) <= READY_WORST:
         return
-    if at(reference, .99) > NOISY_99 or max(reference) > NOISY_WORST:
-        pytest.skip("too busy a machine to tell how fast a restart is: " + "; ".join(lines))
-    pytest.fail("; ".join(lines))
+    slow = at(reference, .99) > SLOW_99 or max(reference) > SLOW_WORST
+    assert slow and at(ready, .5) - at(reference, .5) <= BEYOND, "; ".join(lines)
 
 
 def test_crowd_is_back_in_time(service):
