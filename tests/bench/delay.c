@@ -1,19 +1,36 @@
-/* delay: how long one update takes to be applied, and to be seen in a scrape.
+/* delay: how long what is written takes to be applied, and to be seen in a scrape.
  *
- *     delay SOCKET COUNT          from write() to its ACK, one after the other
- *     delay SOCKET COUNT PORT     from write() to the end of the page that shows it
- *     delay echo COUNT            a byte to another process and back
+ *     delay [OPTION]... SOCKET COUNT        from write() to its ACK, one after the other
+ *     delay [OPTION]... SOCKET COUNT PORT   from write() to the end of the page that shows it
+ *     delay [OPTION]... echo COUNT          as many bytes to another process, and one back
+ *
+ *     -b N     items in one write (1)
+ *     -s N     series that the updates go around (1)
+ *     -k KIND  counter, gauge, histogram, span, event, log or health (counter)
  *
  * Prints percentiles of all, and the p99 of the worst tenth of the time beside the median tenth's.
- */
-#include "talk.h"
+ * The daemon is on the first processor, and so is what echoes. */
+#include "items.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 
-enum { TENTHS = 10, PAGE = 4 << 20 };
+enum {
+    TENTHS = 10,
+    PAGE = 4 << 20,
+    RECEIVER_CPU = 0,
+    BATCH_MOST = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE,
+    DEFINITIONS = 256 << 20, /* bytes of them at most */
+};
+
+static const char *const kinds[] = {
+    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+
+static uint32_t batch = 1, nseries = 1;
+static enum metric_kind kind = METRIC_COUNTER;
+static enum event_kind item; /* 0: updates */
 
 static int by_size(const void *a, const void *b)
 {
@@ -42,23 +59,76 @@ static void print(uint64_t *ns, size_t n)
            percentile(ns, n, 0.999), (double)p99[TENTHS - 1] / (double)p99[TENTHS / 2]);
 }
 
-static void put_update(struct talk *t, struct buf *out)
+/* ---- what is sent ---- */
+
+static uint64_t value_of(uint64_t i)
+{
+    const double v = (double)(i % 97) / 10;
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return kind == METRIC_COUNTER ? 1 : bits;
+}
+
+static void put_updates(struct talk *t, struct buf *out)
+{
+    const size_t at = encode_batch(out, FRAME_UPDATE, t->next);
+    for (uint32_t i = 0; i < batch; i++)
+        encode_update(out, 1 + (uint32_t)((t->next + i) * 7919 % nseries), value_of(t->next + i));
+    encode_batch_end(out, at, batch);
+    t->next += batch;
+}
+
+static void send_batch(struct talk *t, struct buf *out)
 {
     buf_reset(out);
-    const size_t at = encode_batch(out, FRAME_UPDATE, t->next++);
-    encode_update(out, 1, 1);
-    encode_batch_end(out, at, 1);
+    if (item)
+        put_items(t, out, item, batch);
+    else
+        put_updates(t, out);
     write_all(t->fd, out->p, out->n);
 }
 
-static void define(struct buf *out)
+static void define(struct talk *t)
 {
-    const struct metric_def metric = {
-        .name = STR("delay.hits"), .kind = METRIC_COUNTER, .type = VALUE_U64};
-    const struct series_def series = {.id = 1, .metric_id = 1};
-    encode_metric(out, 1, &metric);
-    encode_series(out, &series);
+    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
+    const struct str names[] = {[METRIC_COUNTER] = STR("delay.hits"),
+                                [METRIC_GAUGE] = STR("delay.level"),
+                                [METRIC_HISTOGRAM] = STR("delay.time")};
+    struct buf out;
+    struct metric_def metric = {
+        .name = names[kind], .kind = kind, .type = kind == METRIC_COUNTER ? VALUE_U64 : VALUE_F64};
+    if (kind == METRIC_HISTOGRAM) {
+        metric.nbounds = sizeof bounds / sizeof *bounds;
+        memcpy(metric.bounds, bounds, sizeof bounds);
+    }
+    buf_init(&out, DEFINITIONS);
+    encode_metric(&out, 1, &metric);
+    for (uint32_t i = 1; i <= nseries; i++) {
+        char text[16];
+        const int n = snprintf(text, sizeof text, "%u", i);
+        struct series_def s = {.id = i, .metric_id = 1, .nlabels = nseries > 1};
+        s.labels[0] = (struct label){STR("shard"), {text, (size_t)n}};
+        encode_series(&out, &s);
+    }
+    if (out.failed)
+        die("definitions");
+    write_all(t->fd, out.p, out.n);
+    buf_fini(&out);
 }
+
+/* Every series once, so that it is there. */
+static void fill(struct talk *t, struct buf *out)
+{
+    const uint32_t asked = batch;
+    for (uint32_t left = item ? 0 : nseries - 1; left > 0; left -= batch) {
+        batch = left < BATCH_MOST ? left : BATCH_MOST;
+        send_batch(t, out);
+    }
+    batch = asked;
+    talk_flush(t);
+}
+
+/* ---- to the daemon and back ---- */
 
 /* Whether the page shows that many. */
 static bool shown(uint16_t port, char *page, uint64_t hits)
@@ -84,17 +154,19 @@ static void measure(const char *path, size_t count, uint16_t port, uint64_t *ns)
 {
     struct talk t;
     struct buf out;
-    char service[32], *page = malloc(PAGE);
+    char service[32] = "delay", *page = malloc(PAGE);
     if (!page)
         die("malloc");
-    snprintf(service, sizeof service, "delay-%d", (int)getpid()); /* its counts begin at 0 */
+    if (port) /* its counts begin at 0 */
+        snprintf(service, sizeof service, "delay-%d", (int)getpid());
     talk_begin(&t, path, str_of(service), now_ns());
-    buf_init(&out, 4096);
-    define(&out);
-    write_all(t.fd, out.p, out.n);
+    buf_init(&out, LIMIT_FRAME + PROTO_HEADER);
+    if (!item)
+        define(&t);
+    fill(&t, &out);
     for (size_t i = 0; i < count; i++) {
         const uint64_t begin = now_ns();
-        put_update(&t, &out);
+        send_batch(&t, &out);
         while (port && !shown(port, page, i + 1))
             continue;
         if (!port)
@@ -107,41 +179,80 @@ static void measure(const char *path, size_t count, uint16_t port, uint64_t *ns)
     free(page);
 }
 
+static void read_all(int fd, size_t n)
+{
+    static char in[65536];
+    for (ssize_t got; n > 0; n -= (size_t)got)
+        if ((got = read(fd, in, n < sizeof in ? n : sizeof in)) <= 0)
+            _exit(0);
+}
+
 static void echo(size_t count, uint64_t *ns)
 {
     int fd[2];
-    char byte = 1;
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0)
+    const size_t size = batch > 1 ? batch * PROTO_UPDATE : 1;
+    char byte = 1, *bytes = calloc(1, size);
+    if (!bytes || socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0)
         die("socketpair");
     const pid_t child = fork();
     if (child == 0) {
+        pin(RECEIVER_CPU);
         close(fd[0]);
-        while (read(fd[1], &byte, 1) == 1)
+        for (;;) {
+            read_all(fd[1], size);
             write_all(fd[1], &byte, 1);
-        _exit(0);
+        }
     }
     close(fd[1]);
     for (size_t i = 0; i < count; i++) {
         const uint64_t begin = now_ns();
-        write_all(fd[0], &byte, 1);
+        write_all(fd[0], bytes, size);
         if (read(fd[0], &byte, 1) != 1)
             die("echo");
         ns[i] = now_ns() - begin;
     }
     close(fd[0]);
     waitpid(child, NULL, 0);
+    free(bytes);
+}
+
+/* Whether it is one. */
+static bool choose_kind(const char *word)
+{
+    for (enum metric_kind k = METRIC_COUNTER; k <= METRIC_HISTOGRAM; k++)
+        if (strcmp(word, kinds[k]) == 0) {
+            kind = k;
+            return true;
+        }
+    item = item_kind(word);
+    return item;
+}
+
+/* The place of the first operand, or -1. */
+static int options(int argc, char **argv)
+{
+    for (int c; (c = getopt(argc, argv, "b:s:k:")) != -1;)
+        if (c == 'b')
+            batch = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 's')
+            nseries = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c != 'k' || !choose_kind(optarg))
+            return -1;
+    return batch == 0 || batch > BATCH_MOST || nseries == 0 ? -1 : optind;
 }
 
 int main(int argc, char **argv)
 {
-    const size_t count = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
+    const int at = options(argc, argv), operands = argc - at;
+    const size_t count = at > 0 && operands >= 2 ? strtoul(argv[at + 1], NULL, 10) : 0;
     uint64_t *ns = calloc(count + 1, sizeof *ns);
-    if (count < TENTHS || argc > 4 || !ns)
-        return fprintf(stderr, "usage: delay SOCKET COUNT [PORT] | echo COUNT\n"), 2;
-    if (strcmp(argv[1], "echo") == 0)
+    if (count < TENTHS || operands > 3 || !ns)
+        return fprintf(stderr, "usage: delay [-b N] [-s N] [-k KIND] SOCKET|echo COUNT [PORT]\n"),
+               2;
+    if (strcmp(argv[at], "echo") == 0)
         echo(count, ns);
     else
-        measure(argv[1], count, argc == 4 ? (uint16_t)strtoul(argv[3], NULL, 10) : 0, ns);
+        measure(argv[at], count, operands == 3 ? (uint16_t)strtoul(argv[at + 2], NULL, 10) : 0, ns);
     print(ns, count);
     free(ns);
     return 0;

@@ -16,13 +16,20 @@ PROGRAMS = BUILD / "tests/bench"
 LIMIT = 60  # seconds that one program may take
 
 FULL = {"updates": 20_000_000, "batched": 5_000_000, "single": 200_000, "rings": 10_000_000,
-        "crowd": 3_000_000, "waits": 20_000, "scrapes": 200, "connections": 15_000,
-        "producers": (1, 10, 100, 1_000, 15_000), "stored": 10_000,
+        "sustained": 200_000_000, "items": 200_000,
+        "crowd": 3_000_000, "waits": 20_000, "few_waits": 2_000, "scrapes": 1_000,
+        "connections": 15_000, "producers": (1, 10, 100, 1_000, 15_000), "stored": 10_000,
+        "shared": 256, "idle": 10,
         "series": (1_000, 10_000, 100_000, 1_000_000)}
 SMOKE = {"updates": 1_000_000, "batched": 500_000, "single": 20_000, "rings": 500_000,
-         "crowd": 100_000, "waits": 500, "scrapes": 20, "connections": 500,
-         "producers": (1, 10, 100), "stored": 2_000, "series": (1_000, 10_000)}
+         "sustained": 5_000_000, "items": 5_000,
+         "crowd": 100_000, "waits": 500, "few_waits": 100, "scrapes": 20, "connections": 500,
+         "producers": (1, 10, 100), "stored": 2_000, "shared": 64, "idle": 1,
+         "series": (1_000, 10_000)}
 size = {**FULL, "less": 1}  # what this run does; less: emits are divided by it
+
+# Or sampling would leave most of them out, which is less work.
+KEEP_SPANS = {"sampling": {"normal": 1, "window": 0, "spans_per_second": 0}}
 
 
 def program(name, *arguments, **more):
@@ -57,14 +64,36 @@ class Home:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+class Crowd:
+    """So many connections that have greeted and then say nothing."""
+
+    def __init__(self, daemon, count):
+        self.line = [PROGRAMS / "crowd", daemon.socket, str(count)]
+
+    def __enter__(self):
+        self.held = subprocess.Popen(self.line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if not self.held.stdout.readline():
+            sys.exit("crowd: not every connection was welcome")
+
+    def __exit__(self, *_):
+        self.held.communicate()
+
+
 def private_bytes(pid):
-    """Private memory (USS) of a process and its children."""
+    """Private memory (USS) of a process and those that it started."""
     total = 0
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    rollups = [pathlib.Path(f"/proc/{one}/smaps_rollup").read_text() for one in family(pid)]
+    for line in "".join(rollups).splitlines():
         if line.startswith(("Private_Clean:", "Private_Dirty:")):
             total += int(line.split()[1]) * 1024
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return total + sum(private_bytes(child) for child in children)
+    return total
+
+
+def family(pid):
+    """A process and those that it started."""
+    yield pid
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from family(int(child))
 
 
 def pairs(runs, bare, ours):

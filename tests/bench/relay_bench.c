@@ -7,19 +7,15 @@
  * the three alternate, with new processes each, and a figure is the median over
  * the rounds: a noisy moment or an unlucky choice of CPUs costs a round. What a relay adds is its
  * round-trip time less the direct one's, and the ratio is that of the wrapper to that of the bare
- * relay. Memory is private memory (USS). */
-#include <errno.h>
+ * relay. CPU time is that of the relay and of the observer, who has nobody waiting for it. Memory
+ * is private memory (USS). */
+#include "bench.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     ROUNDS = 25,
@@ -33,30 +29,6 @@ enum {
 };
 
 enum way { DIRECT, BARE, WRAPPED, WAYS };
-
-static _Noreturn void die(const char *what)
-{
-    fprintf(stderr, "relay_bench: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static void write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0)
-            die("write");
-        p += w;
-        n -= (size_t)w;
-    }
-}
 
 /* ---- what is said ---- */
 
@@ -152,8 +124,9 @@ static const double quantiles[QUANTILES] = {0.5, 0.99};
 struct peer {
     pid_t pid;
     int in, out;
-    unsigned long relay_kib, observer_kib; /* private memory at the end of a round */
-    double us[RHYTHMS][QUANTILES][ROUNDS]; /* round-trip times */
+    unsigned long relay_kib, observer_kib;        /* private memory at the end of a round */
+    double us[RHYTHMS][QUANTILES][ROUNDS];        /* round-trip times */
+    double relay_us[ROUNDS], observer_us[ROUNDS]; /* CPU time of a round trip */
 };
 
 static uint64_t ping(struct peer *p, unsigned id)
@@ -257,13 +230,28 @@ static void play_round(struct peer *p, unsigned round, char *const *command)
     p->pid = start(command, &p->in, &p->out);
     for (unsigned i = 0; i < WARM; i++)
         ping(p, FIRST_ID + i);
+    const pid_t observer = find_observer(p->pid);
+    const uint64_t relay_ns = cpu_ns(p->pid), observer_ns = observer ? cpu_ns(observer) : 0;
     play(p, round, DENSE);
     play(p, round, SPARSE);
+    p->relay_us[round] = (double)(cpu_ns(p->pid) - relay_ns) / 1000 / (PINGS + SPARSE_PINGS);
+    if (observer) {
+        p->observer_us[round] =
+            (double)(cpu_ns(observer) - observer_ns) / 1000 / (PINGS + SPARSE_PINGS);
+        p->observer_kib = private_kib(observer);
+    }
     p->relay_kib = private_kib(p->pid);
-    p->observer_kib = private_kib(find_observer(p->pid));
     close(p->in);
     close(p->out);
     waitpid(p->pid, NULL, 0);
+}
+
+static void print_cpu(struct peer peers[WAYS])
+{
+    struct peer *w = &peers[WRAPPED];
+    printf("CPU time of a round trip: bare relay %.1f us, relay %.1f us, observer %.1f us\n",
+           quantile(peers[BARE].relay_us, ROUNDS, 0.5), quantile(w->relay_us, ROUNDS, 0.5),
+           quantile(w->observer_us, ROUNDS, 0.5));
 }
 
 static void print_memory(const struct peer *p)
@@ -294,6 +282,7 @@ int main(int argc, char **argv)
     printf("%-21s %9s %9s %9s\n", "", "direct", "bare", "wrapped");
     for (unsigned i = 0; i < RHYTHMS * QUANTILES; i++)
         print_row(peers, (enum rhythm)(i / QUANTILES), i % QUANTILES);
+    print_cpu(peers);
     print_memory(&peers[WRAPPED]);
     return 0;
 }

@@ -4,7 +4,8 @@ from statistics import median
 
 CLASSES = {"million/s": "throughput", "1/s": "throughput", "million/CPU s": "throughput",
            "ns": "latency", "us": "latency", "ms": "latency", "times": "latency",
-           "s": "resources", "MiB": "resources", "KiB": "resources", "bytes": "resources",
+           "s": "resources", "% of a core": "resources", "wakeups/s": "resources",
+           "MiB": "resources", "KiB": "resources", "bytes": "resources",
            "": "errors", "%": "other"}
 
 
@@ -53,9 +54,10 @@ def beside(name, unit, mine, reference, theirs, limit=None):
 charts = []
 
 
-def chart(title, unit, x, lines, words=None):
-    """For the picture: lines are names and points, an x and its runs each."""
-    charts.append({"title": title, "unit": unit, "x": x, "lines": lines,
+def chart(title, unit, x, lines, words=None, **more):
+    """For the picture: lines are names and points, an x and its runs each. Charts `by` the same
+    thing stand side by side; points are `joined` unless their x are words."""
+    charts.append({"title": title, "unit": unit, "x": x, "lines": lines, **more,
                    **({"words": words} if words else {})})
 
 

@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+from harness import family
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTOR = ROOT / "build" / "interop" / "otlp" / "otelcol"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -199,13 +201,6 @@ class Collector:
 
 
 # ---- measuring ----
-
-def family(pid):
-    """A process and those that it started."""
-    yield pid
-    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from family(int(child))
-
 
 def cpu_seconds(pid):
     ticks = 0

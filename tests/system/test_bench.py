@@ -36,9 +36,27 @@ def test_the_picture():
               {"title": "nothing", "unit": "s", "x": "x", "lines": {"one": [(1, [0])]}}]
     root = xml.etree.ElementTree.fromstring(picture.svg(charts, "a <machine>"))
     words = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "A & B (ns)" in words and "a <machine>" in words and "1k" in words and "b" in words
+    assert {"A & B", "ns", "a <machine>", "1k", "b"} <= set(words)
     assert not any("nothing" in w for w in words)
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4 + 1  # in the legend
+
+
+def test_charts_by_the_same_thing_stand_side_by_side():
+    picture = load("picture.py")
+
+    def chart(title, **more):
+        return {"title": title, "unit": "ns", "x": "x", "lines": {"one": [(1, [1])]}, **more}
+
+    charts = [chart("Other"), chart("Latency by size", by="size"), chart("Another"),
+              chart("Throughput by kind", by="kind"), chart("Throughput by size", by="size")]
+    assert [[c["title"] for c in row] for row in picture.rows_of(charts)] == [
+        ["Throughput by size", "Latency by size"], ["Throughput by kind"], ["Other", "Another"]]
+
+
+def test_a_line_is_dashed_beside_another_of_its_name():
+    styles = load("picture.py").style_of(["mine, p50", "mine, p99", "theirs, p50"])
+    assert styles["mine, p50"][0] == styles["mine, p99"][0] != styles["theirs, p50"][0]
+    assert [bool(dashes) for _, dashes in styles.values()] == [False, True, False]
 
 
 def test_a_report_is_what_compare_reads(tmp_path):

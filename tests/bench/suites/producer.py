@@ -8,7 +8,7 @@ import sys
 from statistics import median
 
 from harness import BUILD, LIMIT, PROGRAMS, Home, program, size
-from rows import Row
+from rows import Row, beside
 
 EMITS = 5_000_000
 KEPT_EMITS = 1_000_000
@@ -53,6 +53,8 @@ def emit(runs):
                   [r["cpu_ns"] for r in kept[kind]])
 
 
+CPU = re.compile(r"^CPU time .*bare relay ([\d.]+) us, relay ([\d.]+) us, observer ([\d.]+)",
+                 re.M)
 ADDS = re.compile(r"^round trip (p\d+,? \w+) .*adds +([-\d.]+) against +([-\d.]+):", re.M)
 
 
@@ -60,17 +62,21 @@ def wrapper(runs):
     path = PROGRAMS / "relay_bench"
     if not path.exists():
         return
-    adds, bare, kib = {}, {}, []
+    adds, bare, kib, cpu = {}, {}, [], []
     for _ in range(runs):
         done = subprocess.run([path, BUILD / "mcptally"], capture_output=True, text=True,
                               timeout=LIMIT, check=True)
         for what, mine, theirs in ADDS.findall(done.stdout):
             adds.setdefault(what, []).append(float(mine))
             bare.setdefault(what, []).append(float(theirs))
+        cpu.append(list(map(float, CPU.search(done.stdout).groups())))
         kib.append(int(re.search(r"together (\d+) KiB", done.stdout).group(1)))
     for what, mine in adds.items():
         ratio = median(mine) / median(bare[what])
         yield Row(f"mcptally run adds, {what}", "us", mine, "bare relay", bare[what], ratio,
                   ratio <= 1.5, "at most 1.5 times")
+    bare_relay, relay, observer = zip(*cpu)
+    yield beside("CPU time of the relay for a round trip", "us", relay, "bare relay", bare_relay)
+    yield Row("CPU time of the observer for a round trip", "us", observer)
     yield Row("private memory of the wrapper", "KiB", kib, goal=median(kib) <= 1536,
               text="at most 1536 KiB")

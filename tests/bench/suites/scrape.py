@@ -24,4 +24,4 @@ def scrape(runs):
                      30 if count == SERIES[0] else None)
         yield beside(f"{name}, as others render them", "ms", mine,
                      "client_golang, measured before", [CLIENT_GOLANG[count]], 0.1)
-    chart("Time of a scrape by series", "ms", "series", lines)
+    chart("Time of a scrape", "ms", "series", lines)

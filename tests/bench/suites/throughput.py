@@ -4,8 +4,10 @@ producers at once, and through a shared ring."""
 import json
 import subprocess
 import sys
+from statistics import median
 
-from harness import BUILD, LIMIT, PROGRAMS, Home, many_series, pairs, program, size
+from harness import (BUILD, KEEP_SPANS, LIMIT, PROGRAMS, Home, many_series, pairs, program,
+                     size)
 from rows import Row, beside, chart
 
 # brubeck's, on a machine of the same kind: million updates a CPU second. A timer is compared with
@@ -35,6 +37,17 @@ def updates(runs):
                  "brubeck, measured before", [BRUBECK["counter"]], 5)
 
 
+def sustained(runs):
+    """Without a pause for some seconds, beside a burst of the same."""
+    with Home(series__cardinality="1000") as daemon:
+        burst, long = pairs(runs, *(lambda n=n: program("updates", "daemon", daemon.socket, n)
+                                    for n in (size["batched"], size["sustained"])))
+        daemon.check_accounting()
+    seconds = median(done["seconds"] for done in long)
+    yield beside(f"counter updates applied, sustained for {seconds:.1f} s", "million/s",
+                 list(map(rate, long)), "a burst of them", list(map(rate, burst)))
+
+
 def batches(runs):
     lines = {"mcptally": [], "bare loop": []}
     with Home(series__cardinality="1000") as daemon:
@@ -47,7 +60,8 @@ def batches(runs):
             lines["mcptally"].append((batch, mine))
             lines["bare loop"].append((batch, theirs))
             yield beside(f"updates in writes of {batch:,}", "million/s", mine, "bare loop", theirs)
-    chart("Throughput by batch size", "million updates/s", "updates in one write", lines)
+    chart("Throughput by batch size", "million updates/s", "updates in one write", lines,
+          by="batch size")
 
 
 def scaling(runs):
@@ -57,29 +71,41 @@ def scaling(runs):
             done = [program("updates", "daemon", daemon.socket, size["batched"], count)
                     for _ in range(runs)]
             cost[count] = [d["cpu_seconds"] / d["updates"] * 1e9 for d in done]
-            lines.append((count, cost[count]))
+            lines.append((count, list(map(rate, done))))
     least, most = min(cost), max(cost)
     for count, mine in cost.items():
         yield beside(f"CPU time of an update at {count:,} series", "ns", mine,
                      f"at {least:,}", cost[least], 4 if count == most else None)
-    chart("Cost of an update by series", "ns of CPU time", "series", {"mcptally": lines})
+    chart("Throughput by series", "million updates/s", "series", {"mcptally": lines}, by="series")
+
+
+UPDATES = ("counter", "gauge", "histogram")
+ITEMS = ("span", "event", "log", "health")
 
 
 def kinds(runs):
-    words, points, speed = ("counter", "gauge", "histogram"), [], {}
-    with Home(series__cardinality="1000") as daemon:
-        for i, kind in enumerate(words):
-            done = [program("updates", "daemon", daemon.socket, size["batched"], 1_000, 5_000, kind)
-                    for _ in range(runs)]
-            speed[kind] = list(map(per_cpu, done))
-            points.append((i + 1, speed[kind]))
+    done = {}
+    with Home(KEEP_SPANS, series__cardinality="1000") as daemon:
+        for kind in UPDATES:
+            done[kind] = [program("updates", "daemon", daemon.socket, size["batched"], 1_000, 5_000,
+                                  kind) for _ in range(runs)]
+        for kind in ITEMS:
+            done[kind] = [program("items", daemon.socket, kind, size["items"])
+                          for _ in range(runs)]
         mixed = [mixed_load(daemon) for _ in range(runs)]
+        daemon.check_accounting()
+    speed = {kind: list(map(per_cpu, results)) for kind, results in done.items()}
     yield Row("gauge updates a CPU second", "million/CPU s", speed["gauge"])
     yield beside("histogram observations (14 buckets) a CPU second", "million/CPU s",
                  speed["histogram"], "brubeck's timers, measured before", [BRUBECK["histogram"]], 5)
+    for kind, what in zip(ITEMS, ("spans of three attributes", "named events", "log records",
+                                  "health reports")):
+        yield Row(f"{what} a CPU second", "million/CPU s", speed[kind])
     yield Row("mixed items of libmcptally, applied", "1/s", [m["items_per_second"] for m in mixed])
     yield Row("mixed items lost", "", [m["lost"] + m["rejected"] for m in mixed])
-    chart("Throughput by kind", "million a CPU second", "kind", {"mcptally": points}, words)
+    chart("Throughput by kind", "million a CPU second", "kind",
+          {"mcptally": [(i + 1, runs_of) for i, runs_of in enumerate(speed.values())]},
+          list(speed), by="kind")
 
 
 def mixed_load(daemon):
@@ -101,10 +127,10 @@ def crowds(runs):
             runs_of = [crowd(daemon, count)["seconds"] for _ in range(runs)]
             speed = [size["crowd"] // count * count / s / 1e6 for s in runs_of]
             mine.append((count, speed))
-            yield Row(f"updates of {count:,} producers at once", "million/s", speed)
+            yield Row(f"a spike: updates of {count:,} producers at once", "million/s", speed)
         daemon.check_accounting()
-    chart("Throughput by producers", "million updates/s", "producers that send at once",
-          {"mcptally": mine})
+    chart("Throughput by connections", "million updates/s", "producers that send at once",
+          {"mcptally": mine}, by="connections")
 
 
 def crowd(daemon, count):
