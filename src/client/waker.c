@@ -65,8 +65,8 @@ void waker_wake(struct waker *w)
 {
     const int saved = errno;
     const uint64_t one = 1;
-    if (w->fd >= 0 && write(w->fd, &one, sizeof one) < 0)
-        errno = saved; /* EAGAIN: the count is at its top, so it is readable */
+    while (w->fd >= 0 && write(w->fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue; /* EAGAIN: the count is at its top, so it is readable */
     errno = saved;
 }
 

@@ -254,6 +254,7 @@ CALL(map, void *, MAP_FAILED, mmap64, (void *p, size_t n, int prot, int flags, i
      (p, n, prot, flags, fd, at))
 CALL(open, int, -1, __open_2, (const char *path, int flags), (path, flags))
 CALL(open, int, -1, __openat_2, (int dir, const char *path, int flags), (dir, path, flags))
+CALL(open, int, -1, memfd_create, (const char *name, unsigned flags), (name, flags))
 CALL(open, FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
 CALL(socket, int, -1, socket, (int domain, int type, int protocol), (domain, type, protocol))
 CALL(socket, int, -1, socketpair, (int domain, int type, int protocol, int fds[2]),
@@ -371,6 +372,32 @@ API int posix_fallocate(int fd, off_t at, off_t n)
     if (!next)
         *(void **)&next = find("posix_fallocate");
     return next(fd, at, n);
+}
+
+API int pthread_key_create(pthread_key_t *key, void (*end)(void *value))
+{
+    static int (*next)(pthread_key_t * key, void (*end)(void *value));
+    const int before = errno;
+    if (fails(KIND_thread)) {
+        errno = before;
+        return EAGAIN;
+    }
+    if (!next)
+        *(void **)&next = find("pthread_key_create");
+    return next(key, end);
+}
+
+API int pthread_setspecific(pthread_key_t key, const void *value)
+{
+    static int (*next)(pthread_key_t key, const void *value);
+    const int before = errno;
+    if (fails(KIND_memory)) {
+        errno = before;
+        return ENOMEM;
+    }
+    if (!next)
+        *(void **)&next = find("pthread_setspecific");
+    return next(key, value);
 }
 
 API int pthread_create(pthread_t *restrict t, const pthread_attr_t *restrict a,

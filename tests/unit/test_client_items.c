@@ -10,7 +10,7 @@
 #include "model/text.h"
 #include "wire/encode.h"
 
-enum { TIMES = 20000, TEXTS = 80 };
+enum { TIMES = 5000, TEXTS = 80 };
 
 static mcptally *m;
 static struct rng r;
