@@ -77,6 +77,7 @@ int main(int argc, char **argv)
     if (!to)
         die("malloc");
     memset(to, 1, page.cap);
+    copy(&page, to);
     printf("{\"bytes\": %zu, \"seconds\": [", page.n);
     for (unsigned long i = 0; i < runs; i++)
         printf("%s%.9f", i ? ", " : "", (double)get(port, &page) / 1e9);
