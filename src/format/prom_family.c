@@ -20,18 +20,19 @@ static const struct {
     [SHAPE_QUANTILE] = {{"summary", "summary"}, {"", 0}},
 };
 
-static const struct {
-    double q;
-    struct str label;
-} quantiles[] = {
-    {0.5, {"quantile=\"0.5\"", 14}},
-    {0.9, {"quantile=\"0.9\"", 14}},
-    {0.95, {"quantile=\"0.95\"", 15}},
-    {0.99, {"quantile=\"0.99\"", 15}},
+enum { NQUANTILES = 4 };
+
+static const double quantiles[NQUANTILES] = {0.5, 0.9, 0.95, 0.99};
+
+static const struct str quantile_labels[NQUANTILES] = {
+    {"quantile=\"0.5\"", 14},
+    {"quantile=\"0.9\"", 14},
+    {"quantile=\"0.95\"", 15},
+    {"quantile=\"0.99\"", 15},
 };
 
 enum {
-    NQUANTILES = sizeof quantiles / sizeof *quantiles,
+    QUANTILES_WORK = 40, /* lines' work: up to 80 pages of 64 counts are gone through */
     EXEMPLAR_TEXT = 160, /* bytes that one adds at most */
 };
 
@@ -311,12 +312,18 @@ static char *put_sum(char *p, const struct prom_family *f, const struct series_v
     return put_whole(p, v->count);
 }
 
-static char *put_quantiles(char *p, const struct prom_family *f, const struct store *st,
-                           const struct series_view *s)
+/* What a series shows. */
+struct value {
+    struct sample sample;
+    double quantile[NQUANTILES]; /* of a summary, or the second family of a histogram */
+};
+
+static char *put_quantiles(char *p, const struct prom_family *f, const struct series_view *s,
+                           const struct value *v)
 {
     for (int i = 0; i < NQUANTILES; i++) {
-        p = put_name(p, f, nothing, s->labels, quantiles[i].label);
-        p = put_double(p, series_quantile(st, &f->m, s, quantiles[i].q, f->now_mono));
+        p = put_name(p, f, nothing, s->labels, quantile_labels[i]);
+        p = put_double(p, v->quantile[i]);
     }
     return p;
 }
@@ -354,13 +361,18 @@ static unsigned show_number(const struct prom_family *f, const struct store *st,
     return 1 + created;
 }
 
-static bool has_value(const struct prom_family *f, const struct store *st,
-                      const struct series_view *s, struct sample *out)
+static bool has_quantiles(const struct prom_family *f)
 {
-    series_sample(st, &f->m, s, out);
-    if (f->shape == SHAPE_QUANTILE)
-        return !isnan(series_quantile(st, &f->m, s, 0.5, f->now_mono));
-    return out->present;
+    return f->shape == SHAPE_SUMMARY || f->shape == SHAPE_QUANTILE;
+}
+
+static bool read_value(const struct prom_family *f, const struct store *st,
+                       const struct series_view *s, struct value *v)
+{
+    series_sample(st, &f->m, s, &v->sample);
+    if (has_quantiles(f))
+        series_quantiles(st, &f->m, s, quantiles, NQUANTILES, f->now_mono, v->quantile);
+    return f->shape == SHAPE_QUANTILE ? !isnan(v->quantile[0]) : v->sample.present;
 }
 
 /* Its lines at most. */
@@ -369,34 +381,34 @@ static unsigned lines_of(const struct prom_family *f)
     return f->shape == SHAPE_HISTOGRAM ? f->m.nbounds + 4 : (unsigned)NQUANTILES + 3;
 }
 
-static char *put_lines(char *p, const struct prom_family *f, const struct store *st,
-                       const struct series_view *s, const struct sample *sample)
+static char *put_lines(char *p, const struct prom_family *f, const struct series_view *s,
+                       const struct value *v)
 {
     if (f->shape <= SHAPE_INFO)
-        p = put_double(put_number(p, f, s->labels), sample->d);
+        p = put_double(put_number(p, f, s->labels), v->sample.d);
     if (f->shape == SHAPE_HISTOGRAM)
-        p = put_buckets(p, f, s, sample);
-    if (f->shape == SHAPE_SUMMARY || f->shape == SHAPE_QUANTILE)
-        p = put_quantiles(p, f, st, s);
+        p = put_buckets(p, f, s, &v->sample);
+    if (has_quantiles(f))
+        p = put_quantiles(p, f, s, v);
     if (f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY)
-        p = put_sum(p, f, s, sample);
+        p = put_sum(p, f, s, &v->sample);
     return is_created(f) ? put_created(p, f, s) : p;
 }
 
-static unsigned show_sample(const struct prom_family *f, const struct store *st,
-                            const struct series_view *s, bool *headed, struct buf *to)
+static unsigned show_value(const struct prom_family *f, const struct store *st,
+                           const struct series_view *s, bool *headed, struct buf *to)
 {
-    struct sample sample;
-    if (!has_value(f, st, s, &sample))
-        return 0;
+    struct value v;
+    const unsigned work = has_quantiles(f) ? QUANTILES_WORK : 0;
+    if (!read_value(f, st, s, &v))
+        return work;
     show_head(f, headed, to);
-    const unsigned lines = lines_of(f);
-    char *const begin = buf_room(to, line_room(f, s->labels) * lines);
+    char *const begin = buf_room(to, line_room(f, s->labels) * lines_of(f));
     if (!begin)
-        return 0;
-    const char *end = put_lines(begin, f, st, s, &sample);
+        return work;
+    const char *end = put_lines(begin, f, s, &v);
     buf_added(to, (size_t)(end - begin));
-    return lines;
+    return work + lines_of(f);
 }
 
 unsigned prom_family_show(const struct prom_family *f, const struct store *st,
@@ -404,5 +416,5 @@ unsigned prom_family_show(const struct prom_family *f, const struct store *st,
 {
     if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
         return 0;
-    return (f->number ? show_number : show_sample)(f, st, s, headed, to);
+    return (f->number ? show_number : show_value)(f, st, s, headed, to);
 }

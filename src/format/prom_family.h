@@ -53,7 +53,8 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
 void prom_family_head(const struct prom_family *f, struct buf *to);
 
 /* The lines of one series, behind the head where *headed is false, which is true then.
- * Returns how many; 0 when it has nothing to show: it is dormant, a group, or has no value. */
+ * Returns how many lines' work that was; 0 when it has nothing to show: it is dormant, a group,
+ * or has no value. */
 unsigned prom_family_show(const struct prom_family *f, const struct store *st,
                           const struct series_view *s, bool *headed, struct buf *to);
 

@@ -21,7 +21,7 @@ enum {
 static const uint64_t MEMORY_IDLE = 5 * NS_PER_S; /* and so long, unless the options say */
 
 /* About 0.05 ms; with gzip 0.2 ms. */
-static const struct prom_share plain_slice = {.lines = 4096, .bytes = 128 << 10};
+static const struct prom_share plain_slice = {.lines = 4096, .bytes = PAGES_SLICE_BYTES};
 static const struct prom_share gzip_slice = {.lines = 1024, .bytes = 64 << 10};
 
 struct page {
@@ -55,8 +55,9 @@ struct pages {
     uint64_t worked;               /* mono ns when the last slice ended */
     size_t used;                   /* bytes of all pages alive */
     unsigned alive;                /* pages */
-    struct buf slice;              /* what is about to be compressed */
-    struct expanse spare;          /* of the newest page that was dropped */
+    struct pages_work work_done;
+    struct buf slice;     /* what is about to be compressed */
+    struct expanse spare; /* of the newest page that was dropped */
 };
 
 static unsigned variant(enum prom_format format, bool gzip)
@@ -259,11 +260,17 @@ static bool add_slice(struct page *page)
     if (!page->begun)
         begin(page);
     struct buf *text = &page->memory.text;
-    if (!page->gzip)
-        return prom_step(&page->at, text, &plain_slice);
+    struct pages_work *work = &page->owner->work_done;
+    const size_t before = text->n;
+    if (!page->gzip) {
+        const bool more = prom_step(&page->at, text, &plain_slice);
+        work->bytes += text->n - before;
+        return more;
+    }
     struct buf *slice = &page->owner->slice;
     buf_reset(slice);
     const bool more = prom_step(&page->at, slice, &gzip_slice);
+    work->bytes += slice->n;
     squeeze_add(page->squeeze, buf_str(slice), !more, text);
     if (slice->failed)
         text->failed = true;
@@ -302,6 +309,7 @@ static void make_slice(struct pages *ps)
     hold_series(page, more ? page->at.series : 0);
     const bool fits = count(page) && !page->memory.text.failed;
     page->spent += clock_now().mono - began;
+    ps->work_done.slices++;
     if (!more || !fits) {
         finish(page, fits);
         return;
@@ -322,9 +330,11 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
     uint64_t allowed = (began - ps->worked) / LOOP_SHARE;
     if (allowed > SLICES_NS)
         allowed = SLICES_NS;
+    unsigned slices = 0;
     do
         make_slice(ps);
-    while (!TAILQ_EMPTY(&ps->makings) && clock_now().mono - began < allowed);
+    while (!TAILQ_EMPTY(&ps->makings) && ++slices < PAGES_SLICES &&
+           clock_now().mono - began < allowed);
     if (!TAILQ_EMPTY(&ps->makings))
         later(ps->work, 0);
     ps->worked = clock_now().mono;
@@ -369,6 +379,11 @@ void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page
     }
     *page->last = w;
     page->last = &w->next;
+}
+
+struct pages_work pages_work(const struct pages *ps)
+{
+    return ps->work_done;
 }
 
 size_t pages_kept(const struct pages *ps)

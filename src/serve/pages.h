@@ -45,6 +45,14 @@ void pages_set_options(struct pages *ps, const struct pages_options *o);
 bool pages_busy(const struct pages *ps);   /* a page is in the making */
 size_t pages_kept(const struct pages *ps); /* bytes of address space that wait for a page */
 
+/* Work since they began. A turn of the loop does at most PAGES_SLICES of them, of which one comes
+ * to PAGES_SLICE_BYTES and a series more, the first one of a page to all of our own metrics. */
+enum { PAGES_SLICES = 16, PAGES_SLICE_BYTES = 128 << 10 };
+struct pages_work {
+    uint64_t slices, bytes; /* bytes: before they are compressed */
+};
+struct pages_work pages_work(const struct pages *ps);
+
 /* Calls w->ready, now when a page is there, else when it is made. */
 void pages_ask(struct pages *ps, enum prom_format format, bool gzip, struct page_wait *w);
 

@@ -247,15 +247,26 @@ void series_sample(const struct store *st, const struct metric_view *m, const st
     }
 }
 
+void series_quantiles(const struct store *st, const struct metric_view *m,
+                      const struct series_view *s, const double *q, unsigned n, uint64_t now_mono,
+                      double *out)
+{
+    const bool has = m->kind == METRIC_SUMMARY || m->flags & METRIC_QUANTILES;
+    uint64_t sketch = 0;
+    if (has && s->cells && store_at(st, s->cells, words_of(m) * WORD)) {
+        const uint64_t word =
+            m->kind == METRIC_SUMMARY ? CELL_SKETCH : CELL_BUCKETS + m->nbounds + 1;
+        sketch = store_get(st, s->cells + word * WORD);
+    }
+    sketch_quantiles(st, sketch, q, n, now_mono / (60 * NS_PER_S), out);
+}
+
 double series_quantile(const struct store *st, const struct metric_view *m,
                        const struct series_view *s, double q, uint64_t now_mono)
 {
-    const bool has = m->kind == METRIC_SUMMARY || m->flags & METRIC_QUANTILES;
-    if (!has || !s->cells || !store_at(st, s->cells, words_of(m) * WORD))
-        return NAN;
-    const uint64_t word = m->kind == METRIC_SUMMARY ? CELL_SKETCH : CELL_BUCKETS + m->nbounds + 1;
-    const uint64_t minute = now_mono / (60 * NS_PER_S);
-    return sketch_quantile(st, store_get(st, s->cells + word * WORD), q, minute);
+    double v;
+    series_quantiles(st, m, s, &q, 1, now_mono, &v);
+    return v;
 }
 
 double sample_quantile(const struct metric_view *m, const struct sample *s, double q)

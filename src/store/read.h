@@ -76,6 +76,11 @@ void series_sample(const struct store *st, const struct metric_view *m, const st
 double series_quantile(const struct store *st, const struct metric_view *m,
                        const struct series_view *s, double q, uint64_t now_mono);
 
+/* The same of n of them, in ascending order, for little more than the time of one. */
+void series_quantiles(const struct store *st, const struct metric_view *m,
+                      const struct series_view *s, const double *q, unsigned n, uint64_t now_mono,
+                      double *out);
+
 /* The q-quantile by linear interpolation in the buckets, as PromQL does it. */
 double sample_quantile(const struct metric_view *m, const struct sample *s, double q);
 

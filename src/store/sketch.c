@@ -139,7 +139,9 @@ int sketch_add_n(struct store *st, uint64_t sketch, double v, uint64_t n, uint64
 /* ---- reading ---- */
 
 struct gathered {
-    uint64_t page[2 * SKETCH_PAGES];
+    struct {
+        uint64_t page, key, total;
+    } row[2 * SKETCH_PAGES];
     unsigned n;
     uint64_t total;
 };
@@ -159,38 +161,66 @@ static void gather(const struct store *st, uint64_t first, struct gathered *g)
     for (uint64_t p = first; p != 0 && pages++ < SKETCH_PAGES; p = store_get(st, p)) {
         if (!store_at(st, p, PAGE_WORDS * WORD))
             return;
-        const uint64_t key = store_get(st, p + PAGE_KEY * WORD);
+        const uint64_t key = store_get(st, p + PAGE_KEY * WORD), total = page_total(st, p);
         unsigned at = g->n++;
-        while (at > 0 && store_get(st, g->page[at - 1] + PAGE_KEY * WORD) > key) {
-            g->page[at] = g->page[at - 1];
-            at--;
-        }
-        g->page[at] = p;
-        g->total += page_total(st, p);
+        for (; at > 0 && g->row[at - 1].key > key; at--)
+            g->row[at] = g->row[at - 1];
+        g->row[at].page = p;
+        g->row[at].key = key;
+        g->row[at].total = total;
+        g->total += total;
     }
+}
+
+/* The pages of both windows that are not too old. */
+static void gather_windows(const struct store *st, uint64_t sketch, uint64_t minute,
+                           struct gathered *g)
+{
+    g->n = 0;
+    g->total = 0;
+    if (!sketch || !store_at(st, sketch, SKETCH_WORDS * WORD))
+        return;
+    const uint64_t age = minute - store_get(st, sketch);
+    if (age <= 1)
+        gather(st, store_get(st, sketch + SKETCH_NOW * WORD), g);
+    if (age == 0)
+        gather(st, store_get(st, sketch + SKETCH_BEFORE * WORD), g);
+}
+
+static uint64_t rank_of(double q, uint64_t total)
+{
+    const uint64_t rank = (uint64_t)ceil(q * (double)total);
+    return rank < 1 ? 1 : rank > total ? total : rank;
+}
+
+/* The value that has `rank` of a page's counts at or below it. */
+static double value_at(const struct store *st, uint64_t page, uint64_t key, uint64_t rank)
+{
+    uint64_t seen = 0;
+    unsigned s = 0;
+    while (s < PAGE_SLOTS - 1 && (seen += store_get(st, page + (PAGE_COUNTS + s) * WORD)) < rank)
+        s++;
+    return middle_of(key, s);
+}
+
+void sketch_quantiles(const struct store *st, uint64_t sketch, const double *q, unsigned n,
+                      uint64_t minute, double *out)
+{
+    struct gathered g;
+    unsigned done = 0;
+    uint64_t below = 0; /* counts of the pages before */
+    gather_windows(st, sketch, minute, &g);
+    for (unsigned i = 0; i < g.n && g.total > 0; below += g.row[i++].total)
+        for (; done < n && rank_of(q[done], g.total) <= below + g.row[i].total; done++)
+            out[done] =
+                value_at(st, g.row[i].page, g.row[i].key, rank_of(q[done], g.total) - below);
+    while (done < n)
+        out[done++] = NAN;
 }
 
 double sketch_quantile(const struct store *st, uint64_t sketch, double q, uint64_t minute)
 {
-    struct gathered g = {.n = 0};
-    if (!sketch || !store_at(st, sketch, SKETCH_WORDS * WORD))
-        return NAN;
-    const uint64_t age = minute - store_get(st, sketch);
-    if (age <= 1)
-        gather(st, store_get(st, sketch + SKETCH_NOW * WORD), &g);
-    if (age == 0)
-        gather(st, store_get(st, sketch + SKETCH_BEFORE * WORD), &g);
-    if (g.total == 0)
-        return NAN;
-    uint64_t rank = (uint64_t)ceil(q * (double)g.total);
-    rank = rank < 1 ? 1 : rank > g.total ? g.total : rank;
-    uint64_t seen = 0;
-    for (unsigned i = 0; i < g.n; i++) {
-        for (unsigned s = 0; s < PAGE_SLOTS; s++) {
-            seen += store_get(st, g.page[i] + (PAGE_COUNTS + s) * WORD);
-            if (seen >= rank)
-                return middle_of(store_get(st, g.page[i] + PAGE_KEY * WORD), s);
-        }
-    }
-    return NAN;
+    double v;
+    sketch_quantiles(st, sketch, &q, 1, minute, &v);
+    return v;
 }

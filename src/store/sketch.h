@@ -41,4 +41,8 @@ int sketch_add_n(struct store *st, uint64_t sketch, double v, uint64_t n, uint64
  * on a reader's store. */
 double sketch_quantile(const struct store *st, uint64_t sketch, double q, uint64_t minute);
 
+/* The same of n of them, in ascending order, for little more than the time of one. */
+void sketch_quantiles(const struct store *st, uint64_t sketch, const double *q, unsigned n,
+                      uint64_t minute, double *out);
+
 #endif

@@ -273,6 +273,38 @@ START_TEST(a_page_in_the_making_is_shared)
 }
 END_TEST
 
+/* Turns of the loop until a page of so many bytes at least is made: none does more than it may;
+ * the first slice has all of our own metrics, whose page is of `own` bytes. */
+static void check_turns(const char *request, size_t own, size_t bytes)
+{
+    const uint64_t most = (uint64_t)PAGES_SLICES * (PAGES_SLICE_BYTES + 100) + own;
+    const int fd = client_connect(address);
+    const struct pages_work first = pages_work(pages);
+    struct pages_work before = first, now = first;
+    client_send(fd, request);
+    while (now.bytes == first.bytes || pages_busy(pages)) {
+        event_base_loop(env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        now = pages_work(pages);
+        ck_assert_uint_le(now.slices - before.slices, PAGES_SLICES);
+        ck_assert_uint_le(now.bytes - before.bytes, most);
+        before = now;
+    }
+    ck_assert_uint_ge(now.bytes - first.bytes, bytes);
+    ck_assert_uint_ge(now.slices - first.slices, bytes / (PAGES_SLICE_BYTES + 100));
+    client_read_all(env.base, fd, &got);
+    close(fd);
+}
+
+START_TEST(a_turn_does_bounded_work)
+{
+    const size_t own = strlen(ask(GET_METRICS "\r\n"));
+    const size_t bytes = 40000 * sizeof "many_total{i=\"\"} 0";
+    many_series(40000);
+    check_turns(GET_METRICS "\r\n", own, bytes);
+    check_turns(GET_METRICS "Accept-Encoding: gzip\r\n\r\n", own, bytes);
+}
+END_TEST
+
 /* Whether a page comes to a series of this metric next. */
 static bool is_held(const struct metric_view *m)
 {
@@ -461,6 +493,7 @@ int main(void)
     tcase_add_test(t, a_slow_head_is_cut_off);
     tcase_add_test(t, silent_connections_make_room);
     tcase_add_test(t, a_page_in_the_making_is_shared);
+    tcase_add_test(t, a_turn_does_bounded_work);
     tcase_add_test(t, series_may_expire_under_a_page);
     tcase_add_test(t, a_cached_page_is_served_again);
     tcase_add_test(t, pages_have_a_budget);
