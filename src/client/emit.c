@@ -25,29 +25,56 @@ void emit_invalid(struct mcptally *m)
 
 /* ---- waking ---- */
 
-/* The daemon reads this ring, and sleeps: the session wakes it. Once for each sleep. */
-static __attribute__((noinline)) void ring_bell(struct mcptally *m, struct ring *r, uint32_t asleep)
+static void ring_bell(struct mcptally *m, struct ring *r)
 {
-    r->rung = asleep;
-    if (asleep == 0)
-        return;
     atomic_store_explicit(&r->bell, true, memory_order_release);
     waker_wake(&m->waker);
+}
+
+/* The daemon reads this ring, and sleeps: the session wakes it. Once for each sleep. */
+static __attribute__((noinline)) void note_sleep(struct mcptally *m, struct ring *r,
+                                                 uint32_t asleep)
+{
+    r->rung = asleep;
+    if (asleep)
+        ring_bell(m, r);
+}
+
+static inline bool is_away(const struct ring *r)
+{
+    return atomic_load_explicit(&r->away, memory_order_relaxed);
+}
+
+/* After a fence behind what was put into a ring that the daemon reads. */
+static inline void look_whether_asleep(struct mcptally *m, struct ring *r)
+{
+    const uint32_t asleep =
+        atomic_load_explicit(&shm_ring_slot(&r->shm)->asleep, memory_order_relaxed);
+    if (__builtin_expect(asleep != r->rung, 0))
+        note_sleep(m, r, asleep);
 }
 
 /* Something was put into the ring, or dropped because it is full; `pressing` when it is half
  * full. */
 static inline void published(struct mcptally *m, struct ring *r, bool pressing)
 {
-    if (__builtin_expect(!atomic_load_explicit(&r->away, memory_order_relaxed), 1)) {
+    if (__builtin_expect(!is_away(r), 1)) {
         waker_published(&m->waker, pressing);
         return;
     }
     waker_fence(&m->waker);
-    const uint32_t asleep =
-        atomic_load_explicit(&shm_ring_slot(&r->shm)->asleep, memory_order_relaxed);
-    if (__builtin_expect(asleep != r->rung, 0))
-        ring_bell(m, r, asleep);
+    look_whether_asleep(m, r);
+}
+
+/* The ring is half full: the daemon is told, if it reads it, as its next look may be too late.
+ * Not again before as much has been put in as half of what there was room for. */
+static void press(struct mcptally *m, struct ring *r)
+{
+    const uint64_t head = shm_ring_head(&r->shm);
+    if (!is_away(r) || head - r->pressed_at < r->shm.mask / 4)
+        return;
+    r->pressed_at = head;
+    ring_bell(m, r);
 }
 
 /* ---- updates ---- */
@@ -62,7 +89,10 @@ static __attribute__((noinline)) void put_slowly(const mcptally_series *s, uint6
         return;
     }
     shm_ring_put_update(&r->shm, s->id, bits);
-    published(s->m, r, shm_ring_half_full(&r->shm));
+    const bool pressing = shm_ring_half_full(&r->shm);
+    published(s->m, r, pressing);
+    if (pressing)
+        press(s->m, r);
 }
 
 static inline void put(const mcptally_series *s, uint64_t bits)
@@ -82,6 +112,24 @@ static inline void put(const mcptally_series *s, uint64_t bits)
     published(m, r, false);
 }
 
+/* A small number to a counter, in a ring that the daemon reads. False: it is not that, or
+ * takes longer. */
+static inline bool put_short(const mcptally_series *s, uint64_t n)
+{
+    struct mcptally *m = s->m;
+    struct ring *r = local.ring;
+    if (n >= s->below || __builtin_expect(local.serial != m->serial, 0) ||
+        __builtin_expect(!atomic_load_explicit(&r->direct, memory_order_relaxed), 0))
+        return false;
+    const uint64_t head = atomic_load_explicit(&r->shm.page->head, memory_order_relaxed);
+    if (__builtin_expect(head >= r->shm.half, 0))
+        return false;
+    shm_ring_write_short(&r->shm, head, s->word + (uint32_t)n * SHM_SHORT_IDS);
+    atomic_signal_fence(memory_order_seq_cst);
+    look_whether_asleep(m, r);
+    return true;
+}
+
 static inline void put_double(mcptally_series *s, double v, bool ok)
 {
     if (__builtin_expect(ok && isfinite(v), 1))
@@ -92,7 +140,7 @@ static inline void put_double(mcptally_series *s, double v, bool ok)
 
 void mcptally_add(mcptally_series *s, uint64_t n)
 {
-    if (!s)
+    if (__builtin_expect(!s, 0) || __builtin_expect(put_short(s, n), 1))
         return;
     if (s->kind == METRIC_COUNTER)
         put(s, s->type == VALUE_U64 ? n : f64_bits((double)n));

@@ -104,7 +104,7 @@ static bool drain_ring(struct mcptally *m, struct ring *r)
             continue;
         }
         const size_t n = producer_updates(&m->producer, piece.bytes, piece.count);
-        ring_took(r, (uint32_t)n * SHM_RING_UPDATE);
+        ring_took(r, (uint32_t)n * piece.each);
         if (n < piece.count)
             return false;
     }

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "wire/encode.h"
+#include "wire/shm_ring.h"
 
 enum { FIRST_SLOTS = 64, FRAME_OVERHEAD = 64 };
 
@@ -135,6 +136,11 @@ struct mcptally_metric *registry_metric(struct registry *g, const struct metric_
 
 /* ---- series ---- */
 
+static bool has_short(const struct metric_def *def, uint32_t id)
+{
+    return def->kind == METRIC_COUNTER && def->type == VALUE_U64 && id < SHM_SHORT_IDS;
+}
+
 static uint64_t hash_labels(uint32_t metric, const struct label *labels, unsigned n)
 {
     uint64_t h = metric;
@@ -204,6 +210,8 @@ static struct mcptally_series *new_series(struct mcptally_metric *metric, uint64
         .nlabels = n,
         .labels = (struct label *)(s + 1),
     };
+    s->word = shm_short(s->id, 0);
+    s->below = has_short(&metric->def, s->id) ? (uint32_t)SHM_SHORT_VALUES : 0;
     char *at = (char *)(s->labels + n);
     for (unsigned i = 0; i < n; i++) {
         s->labels[i].key = keep(&at, labels[i].key);

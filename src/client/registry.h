@@ -33,9 +33,11 @@ struct mcptally_series {
     struct definition d;
     struct mcptally *m;
     struct mcptally_metric *metric;
-    uint32_t id;  /* likewise */
-    uint8_t kind; /* enum metric_kind; 0 when id is */
-    uint8_t type; /* enum value_type */
+    uint32_t id;    /* likewise */
+    uint32_t word;  /* of an update in a ring, without its value, */
+    uint32_t below; /* if that is less; 0: always needs more words */
+    uint8_t kind;   /* enum metric_kind; 0 when id is */
+    uint8_t type;   /* enum value_type */
     unsigned nlabels;
     struct label *labels; /* they and their text lie behind the struct */
 };

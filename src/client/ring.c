@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/session.h"
+
 enum { SLOT_PAGE = 4096 };
 
 /* ---- memory ---- */
@@ -148,6 +150,7 @@ bool ring_send_away(struct ring *r, int memory, uint32_t slot)
     r->reader = RING_AWAY;
     shm_ring_set_slot(&r->shm, (const struct shm_ring_slot *)(void *)(page + slot % SLOT_PAGE));
     atomic_store_explicit(&r->away, true, memory_order_release);
+    atomic_store_explicit(&r->direct, !atomic_load(&r->m->waker.fence), memory_order_release);
     return true;
 }
 
@@ -155,6 +158,7 @@ void ring_bring_home(struct ring *r, uint64_t tail)
 {
     atomic_store_explicit(&r->own.tail, tail, memory_order_relaxed);
     shm_ring_set_slot(&r->shm, &r->own);
+    atomic_store_explicit(&r->direct, false, memory_order_relaxed);
     atomic_store_explicit(&r->away, false, memory_order_release);
     r->reader = RING_HOME;
 }

@@ -24,8 +24,10 @@ struct ring {
     struct shm_ring shm;
     _Atomic bool dead;        /* the thread has gone, and writes no more */
     _Atomic bool away;        /* for the thread: whom to wake */
+    _Atomic bool direct;      /* and away, and it needs no fence before it looks whether to */
     _Atomic bool bell;        /* the thread wants the daemon to be woken */
     uint32_t rung;            /* the thread's: the sleep of the daemon that it has ended */
+    uint64_t pressed_at;      /* and the head when it last wanted to be read sooner */
     struct shm_ring_slot own; /* the session's, while it reads */
 
     /* the session's */

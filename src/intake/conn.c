@@ -403,6 +403,8 @@ static bool take(struct conn *c, size_t n, struct when now)
 static bool go_idle(struct conn *c, struct when now)
 {
     c->unread = false;
+    if (c->rings && (c->ended || c->in->drained))
+        rings_see(c);
     if (rings_ready(c, now)) {
         conn_queue(c);
         return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "intake/conn.h"
@@ -15,12 +16,17 @@
 #include "store/commit.h"
 #include "wire/encode.h"
 
-enum { EMPTY_LOOKS = 25 }; /* until a ring sleeps */
+enum {
+    EMPTY_LOOKS = 25,  /* until a ring sleeps */
+    MIXED_WORDS = 128, /* fewer than so many at once are not worth the while: */
+    MIXED_TURNS = 16,  /* that is tried again after so many turns */
+    GATHER_WORDS = 1 << 16,
+};
 
 #define LOOK_NS     (2 * NS_PER_MS)
-#define LOOK_HOT_NS (200 * NS_PER_US) /* when one is filling up */
-#define PATIENCE    NS_PER_S          /* for a definition that is on its way */
-#define DYING       NS_PER_S          /* for a process to be dead after its socket is closed */
+#define LOOK_MIN_NS (50 * NS_PER_US) /* when one fills up fast */
+#define PATIENCE    NS_PER_S         /* for a definition that is on its way */
+#define DYING       NS_PER_S         /* for a process to be dead after its socket is closed */
 
 /* ---- looking ---- */
 
@@ -29,22 +35,27 @@ static bool barrier(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
+/* By a descriptor of its own: the loop's timers are as coarse as milliseconds, in which a
+ * thread fills its ring. */
 static void look_in(struct rings *r, uint64_t ns)
 {
-    const struct timeval t = {0, (suseconds_t)(ns / NS_PER_US)};
-    if (!TAILQ_EMPTY(&r->awake) && !evtimer_pending(r->look, NULL))
-        event_add(r->look, &t);
+    const struct itimerspec t = {.it_value.tv_nsec = (long)ns};
+    if (!TAILQ_EMPTY(&r->awake) && !r->looking)
+        r->looking = timerfd_settime(r->timer, 0, &t, NULL) == 0;
 }
 
+/* One that was asleep may get much at once: how fast it fills is not known yet. */
 static void wake(struct rings *r, struct shared_ring *s)
 {
     s->empty = 0;
     if (s->awake)
         return;
+    r->rest = LOOK_MIN_NS;
+    r->looking = false;
     s->awake = true;
     atomic_store_explicit(&s->slot->asleep, 0, memory_order_relaxed);
     TAILQ_INSERT_TAIL(&r->awake, s, look);
-    look_in(r, LOOK_NS);
+    look_in(r, r->rest);
 }
 
 static void unlist(struct rings *r, struct shared_ring *s)
@@ -66,6 +77,14 @@ static uint64_t head_of(const struct shared_ring *s)
     return atomic_load_explicit(&s->map.page->head, memory_order_acquire);
 }
 
+/* Each look takes the head's line from the writer, and each store of it takes it back: so
+ * a head is looked at once for all that is then read. Returns the words. */
+static uint64_t see(struct shared_ring *s)
+{
+    s->until = head_of(s);
+    return s->until - s->tail;
+}
+
 /* Whether a missing definition may still come. */
 static bool is_patient(const struct shared_ring *s, struct when now)
 {
@@ -76,7 +95,7 @@ static bool is_patient(const struct shared_ring *s, struct when now)
 /* Something to be done with it; a head that cannot be is, too. */
 static bool has_work(const struct shared_ring *s, struct when now)
 {
-    return !s->reason && (s->announced || s->conn->ended) && head_of(s) != s->tail &&
+    return !s->reason && (s->announced || s->conn->ended) && s->until != s->tail &&
            (s->waits == 0 || s->retry || !is_patient(s, now));
 }
 
@@ -99,33 +118,59 @@ static void put_to_sleep(struct rings *r, struct shared_ring_list *sleepy)
     }
 }
 
+/* As many words as are worth a look: enough to be read at one go, and far from a full ring. */
+static uint64_t fair_share(const struct shared_ring *s)
+{
+    const uint64_t quarter = s->map.mask / 4;
+    return quarter < GATHER_WORDS ? quarter : (uint64_t)GATHER_WORDS;
+}
+
+/* One that is awake; how full it is of what it should hold, in percent. */
+static uint64_t look_at(struct shared_ring *s, struct when now)
+{
+    const uint64_t words = see(s);
+    if (s->conn->place == CONN_IDLE && (has_work(s, now) || s->conn->ended))
+        conn_queue(s->conn);
+    s->empty = words || !s->announced ? 0 : s->empty + 1;
+    return 100 * words / fair_share(s);
+}
+
+/* So that the fullest ring holds about what it should at the next look. */
+static void set_pace(struct rings *r, uint64_t fullest)
+{
+    uint64_t rest = r->rest;
+    if (fullest > 100)
+        rest = 100 * rest / fullest;
+    else if (fullest < 50)
+        rest *= 2;
+    r->rest = rest < LOOK_MIN_NS ? LOOK_MIN_NS : rest < LOOK_NS ? rest : LOOK_NS;
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct rings *r = arg;
     const struct when now = clock_now();
     struct shared_ring_list sleepy = TAILQ_HEAD_INITIALIZER(sleepy);
     struct shared_ring *s, *next;
-    bool hot = false;
-    (void)fd;
+    uint64_t fullest = 0, expired;
     (void)what;
+    r->looking = false;
+    if (read(fd, &expired, sizeof expired) < 0)
+        return;
     for (s = TAILQ_FIRST(&r->awake); s; s = next) {
         next = TAILQ_NEXT(s, look);
-        const uint64_t used = head_of(s) - s->tail;
-        hot |= used > s->map.mask / 4;
-        if (s->conn->place == CONN_IDLE && (has_work(s, now) || s->conn->ended))
-            conn_queue(s->conn);
-        if (used || !s->announced) {
-            s->empty = 0;
-        } else if (++s->empty >= EMPTY_LOOKS && r->barrier) {
+        const uint64_t full = look_at(s, now);
+        fullest = full > fullest ? full : fullest;
+        if (s->empty >= EMPTY_LOOKS && r->barrier) {
             TAILQ_REMOVE(&r->awake, s, look);
             TAILQ_INSERT_TAIL(&sleepy, s, look);
         }
     }
     if (!TAILQ_EMPTY(&sleepy))
         put_to_sleep(r, &sleepy);
+    set_pace(r, fullest);
     const uint64_t took = clock_now().mono - now.mono; /* a twentieth of the time at most */
-    const uint64_t rest = hot ? LOOK_HOT_NS : LOOK_NS;
-    look_in(r, 20 * took > rest ? 20 * took : rest);
+    look_in(r, 20 * took > r->rest ? 20 * took : r->rest);
     own_observe(&r->in->pl->own, OWN_CALLBACK, (double)took / (double)NS_PER_S);
     store_commit(r->in->pl->st);
 }
@@ -210,7 +255,7 @@ static unsigned open_ring(struct conn *c, struct shared_ring *s, int fd, const s
 {
     if (link_ring_open(&c->link, o, &s->link) < 0)
         return REJECT_REFUSED;
-    s->tail = link_ring_position(&c->link, &s->link);
+    s->tail = s->until = link_ring_position(&c->link, &s->link);
     s->items = link_ring_items(&c->link, &s->link);
     const unsigned reason = map_ring(c, s, fd, o->words);
     if (reason)
@@ -274,7 +319,7 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
     TAILQ_INSERT_TAIL(&c->rings->all, s, entry);
     c->rings->n++;
     count_rings(r, 1);
-    s->tail = o->position;
+    s->tail = s->until = o->position;
     s->reason = take_over(r, c, o->stream) ? open_ring(c, s, fd, o) : REJECT_REFUSED;
     foreign_close(fd);
     if (!s->reason)
@@ -295,13 +340,22 @@ static void on_bell(void *arg, struct link *l, uint64_t token)
     {
         if (s->reason)
             continue;
-        s->goal = head_of(s);
+        (void)see(s);
+        s->goal = s->until;
         wake(r, s);
     }
     conn_queue(c);
 }
 
 /* ---- reading ---- */
+
+void rings_see(struct conn *c)
+{
+    struct shared_ring *s;
+    TAILQ_FOREACH(s, &c->rings->all, entry)
+    if (!s->reason)
+        (void)see(s);
+}
 
 bool rings_ready(const struct conn *c, struct when now)
 {
@@ -335,25 +389,56 @@ static void publish(struct conn *c, struct shared_ring *s)
     tell(s);
 }
 
+/* Where they lie, as far as they are counters alone; the words passed over. Rings that hold
+ * much else are not asked each time. */
+static uint32_t add_in_place(struct conn *c, struct shared_ring *s, uint64_t head, uint32_t most,
+                             struct when now)
+{
+    const uint32_t at = (uint32_t)s->tail & s->map.mask;
+    uint64_t n = head - s->tail < most ? head - s->tail : most;
+    if (s->mixed > 0) {
+        s->mixed--;
+        return 0;
+    }
+    n = n < s->map.mask + 1 - at ? n : s->map.mask + 1 - at;
+    const uint32_t taken = link_ring_add(&c->link, &s->link, s->map.words + at, (uint32_t)n, now);
+    if (taken + SHM_RING_UPDATE <= n && taken < MIXED_WORDS)
+        s->mixed = MIXED_TURNS;
+    s->tail += taken;
+    return taken;
+}
+
+/* Copied first; not much of it. */
+static uint32_t feed_copy(struct conn *c, struct shared_ring *s, uint64_t head, struct buf *out,
+                          enum link_ring_end *end, struct when now)
+{
+    uint32_t *copy = (uint32_t *)(void *)c->in->scratch, taken;
+    const uint32_t n =
+        shm_ring_copy(s->map.words, s->map.mask, s->tail, head, copy, RINGS_READ / sizeof *copy);
+    *end = link_ring_feed(&c->link, &s->link, copy, n, is_patient(s, now), &taken, out, now);
+    return taken;
+}
+
 bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
 {
     struct shared_ring *s = next_ring(c, now);
-    uint32_t *copy = (uint32_t *)(void *)c->in->scratch, taken;
+    enum link_ring_end end = LINK_RING_GOOD;
     if (!s)
         return true;
-    const uint64_t head = head_of(s); /* once */
+    const uint64_t head = s->until;
     if (head - s->tail > (uint64_t)s->map.mask + 1) {
         link_bad_ring(&c->link, out);
         return false;
     }
-    const uint32_t n =
-        shm_ring_copy(s->map.words, s->map.mask, s->tail, head, copy, RINGS_READ / sizeof *copy);
-    const bool patient = is_patient(s, now);
-    const enum link_ring_end end =
-        link_ring_feed(&c->link, &s->link, copy, n, patient, &taken, out, now);
+    const uint32_t most = (c->in->nready ? RINGS_READ : RINGS_READ_ALONE) / sizeof(uint32_t);
+    uint32_t taken = add_in_place(c, s, head, most, now);
+    if (taken < MIXED_WORDS && s->tail != head)
+        taken += feed_copy(c, s, head, out, &end, now);
     publish(c, s);
+    if (s->tail == s->until && see(s) < fair_share(s))
+        s->until = s->tail; /* it is left alone till the next look: chasing the writer slows it */
     s->retry = false;
-    *bytes = taken * sizeof *copy;
+    *bytes = taken * sizeof(uint32_t);
     domain_read(c->in->pl, c->link.domain, *bytes, now);
     if (end == LINK_RING_WAITS)
         s->waits = s->waits && !taken ? s->waits : now.mono;
@@ -479,8 +564,10 @@ int rings_init(struct rings *r, struct intake *in)
     TAILQ_INIT(&r->awake);
     LIST_INIT(&r->slots.areas);
     r->barrier = barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-    r->look = event_new(in->base, -1, 0, on_look, r);
-    if (!r->look)
+    r->rest = LOOK_NS;
+    r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    r->look = r->timer < 0 ? NULL : event_new(in->base, r->timer, EV_READ | EV_PERSIST, on_look, r);
+    if (!r->look || event_add(r->look, NULL) < 0)
         return -ERR_NOMEM;
     in->pl->rings = &r->edge;
     return 0;
@@ -490,5 +577,8 @@ void rings_fini(struct rings *r)
 {
     if (r->look)
         event_free(r->look);
+    if (r->timer >= 0)
+        close(r->timer);
     r->look = NULL;
+    r->timer = -1;
 }

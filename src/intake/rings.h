@@ -19,7 +19,10 @@
 
 /* Ring descriptors that came and whose frame did not, of one connection: one that sends
  * more is none of ours and only wants to use up descriptors. */
-enum { RINGS_WAITING = 4, RINGS_READ = 16384 /* bytes of a turn */ };
+enum { RINGS_WAITING = 4 };
+
+/* Bytes of a turn while others are ready, and while nobody is. */
+enum { RINGS_READ = 16384, RINGS_READ_ALONE = 65536 };
 
 /* Offers beyond what the connection was told: they are refused, and more end it. One that
  * takes no answers would else make a heap of refused rings that are still to be answered. */
@@ -38,10 +41,12 @@ struct shared_ring {
     struct shm_ring_slot *slot;
     uint64_t tail;  /* read, applied and committed */
     uint64_t items; /* that lay before it */
+    uint64_t until; /* the head when it was last looked at; no more is read now */
     uint64_t goal;  /* head when the bell was rung that is to be answered */
     uint64_t waits; /* mono ns since when a definition is missing; 0: none is */
     bool retry;     /* it may have come meanwhile */
     unsigned empty; /* looks in a row that found nothing */
+    unsigned mixed; /* turns in which it is not read in place */
     bool awake;
     bool announced;  /* RING_READY is out */
     uint32_t reason; /* it is not read, for this reject reason, and goes when that is said; 0 */
@@ -62,6 +67,9 @@ struct conn_rings {
 struct rings {
     struct intake *in;
     struct event *look;
+    int timer;     /* whose end is the next look */
+    bool looking;  /* it is set */
+    uint64_t rest; /* ns between two looks */
     struct shared_ring_list awake;
     unsigned n; /* of all connections */
     uint32_t sleep;
@@ -76,6 +84,9 @@ void rings_fini(struct rings *r); /* after the connections */
 
 /* A descriptor that came over a connection; taken. False: too many. */
 bool rings_take(struct conn *c, int fd);
+
+/* Looks at all of its rings now: what was published is to be read. */
+void rings_see(struct conn *c);
 
 /* Whether a ring of it can be read on. */
 bool rings_ready(const struct conn *c, struct when now);

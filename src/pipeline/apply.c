@@ -114,8 +114,7 @@ static void touch(struct store *st, struct link_series *s, struct when now)
     s->target |= LINK_TOUCHED;
 }
 
-/* What was touched need not be so any more. */
-static void begin_round(struct link *l)
+void apply_begin_round(struct link *l)
 {
     if (l->round == l->pl->st->touch_round)
         return;
@@ -242,7 +241,7 @@ static void run_sums(struct link *l, struct apply *a)
     if (n == 0)
         return;
     add_sums(l, sum);
-    a->words += n * SHM_RING_UPDATE;
+    a->words += n * a->each;
     finish(l, a, n, n);
     apply_charge(a, n / BLOCK * APPLY_BLOCK_UNITS + APPLY_BLOCK_UNITS);
 }
@@ -267,20 +266,20 @@ static void apply_one(struct link *l, struct apply *a, struct when now)
     if (why != DROP_MAX)
         tally_drop(&a->t, (enum drop_reason)why, a->b.first + a->at);
     a->at++;
-    a->words += SHM_RING_UPDATE;
+    a->words += a->each;
     finish(l, a, 1, why == DROP_MAX);
     apply_charge(a, 1);
 }
 
 static void run_updates(struct link *l, struct apply *a, struct when now)
 {
-    begin_round(l);
+    apply_begin_round(l);
     run_sums(l, a);
     while (a->at < a->b.count && a->units && !a->waits) {
         const uint64_t left = a->b.count - a->at, n = left < BLOCK ? left : BLOCK;
         const uint64_t end = a->at + n;
         if (add_block(l, &a->b, a->at, (unsigned)n)) {
-            a->words += n * SHM_RING_UPDATE;
+            a->words += n * a->each;
             finish(l, a, n, n);
             a->at = end;
             apply_charge(a, APPLY_BLOCK_UNITS);
@@ -485,16 +484,18 @@ static uint32_t ring_updates(struct link *l, struct apply *a, const struct shm_p
 {
     a->b = (struct batch){.count = p->count, .items = p->bytes};
     a->at = 0;
+    a->each = p->each;
     run_updates(l, a, now);
-    return (uint32_t)a->at * SHM_RING_UPDATE;
+    return (uint32_t)a->at * p->each;
 }
 
 int64_t apply_ring(struct link *l, struct apply *a, uint32_t *words, uint32_t n, struct when now)
 {
     struct shm_piece p;
+    uint8_t copy[SHM_RING_EXPANDED * PROTO_UPDATE];
     uint32_t at = 0;
     int r = 1;
-    while (a->units && !a->waits && (r = shm_piece_next(words, UINT32_MAX, at, n, NULL, &p)) > 0) {
+    while (a->units && !a->waits && (r = shm_piece_next(words, UINT32_MAX, at, n, copy, &p)) > 0) {
         if (a->over) {
             at += drop_piece(l, a, &p);
         } else if (p.count) {

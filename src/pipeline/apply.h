@@ -47,10 +47,14 @@ struct apply {
     /* Of a shared ring. */
     uint64_t mark;  /* offset of its ring_mark; 0: the frame is of the session's own stream */
     uint64_t words; /* passed over since the mark was moved */
+    uint32_t each;  /* of an update of `b` */
     bool patient;   /* an update of a series that is not defined is waited for */
     bool waits;     /* such a one is next */
     bool over;      /* the domain is over its rate: all is dropped */
 };
+
+/* Before LINK_TOUCHED is looked at: what was touched need not be so any more. */
+void apply_begin_round(struct link *l);
 
 static inline void apply_charge(struct apply *a, size_t units)
 {

@@ -3,7 +3,10 @@
 #include "pipeline/apply.h"
 #include "pipeline/domain.h"
 #include "store/commit.h"
+#include "pipeline/ring_sums.h"
+#include "store/session.h"
 #include "store/session_ring.h"
+#include "wire/shm_ring.h"
 #include "wire/encode.h"
 
 int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring *r)
@@ -14,6 +17,8 @@ int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring 
     if (!mark)
         mark = ring_mark_make(st, l->session, &from, l->pl->options.rings_per_session);
     store_commit(st);
+    if (!l->pl->sums)
+        l->pl->sums = ring_sums_new(); /* without it everything is fed */
     *r = (struct link_ring){.stream = o->stream, .mark = mark};
     return mark ? 0 : -ERR_FULL;
 }
@@ -26,6 +31,36 @@ uint64_t link_ring_position(const struct link *l, const struct link_ring *r)
 uint64_t link_ring_items(const struct link *l, const struct link_ring *r)
 {
     return ring_mark_at(l->pl->st, r->mark)->items;
+}
+
+/* Brings mark, session and ledger up to `n` items that were all applied, and commits. */
+static void settle(struct link *l, const struct link_ring *r, uint32_t words, uint32_t n)
+{
+    struct store *st = l->pl->st;
+    struct ring_mark *m = ring_mark_at(st, r->mark);
+    struct tally t = {.done = n, .applied = n};
+    STORE_ADD(st, m->position, words);
+    STORE_ADD(st, m->items, n);
+    STORE_ADD(st, session_at(st, l->session)->items, n);
+    tally_post(&t, l->pl, l->domain);
+    store_commit(st);
+}
+
+uint32_t link_ring_add(struct link *l, const struct link_ring *r, const uint32_t *words, uint32_t n,
+                       struct when now)
+{
+    struct pipeline *pl = l->pl;
+    l->spent = 0;
+    if (!pl->sums || domain_pace(pl, l->domain, now) == DOMAIN_DROP)
+        return 0;
+    pl->st->head->domain_in_hand = l->domain + 1u;
+    uint32_t updates;
+    const uint32_t taken = ring_sums_add(pl->sums, l, words, n, &updates);
+    if (taken)
+        settle(l, r, taken, updates);
+    domain_turned(pl, l->domain, now);
+    pl->st->head->domain_in_hand = 0;
+    return taken;
 }
 
 enum link_ring_end link_ring_feed(struct link *l, const struct link_ring *r, uint32_t *words,

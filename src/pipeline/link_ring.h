@@ -26,6 +26,12 @@ int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring 
 uint64_t link_ring_position(const struct link *l, const struct link_ring *r);
 uint64_t link_ring_items(const struct link *l, const struct link_ring *r);
 
+/* Applies what the n words begin with, as far as it is additions to counters; where the words
+ * lie their writer may change them. Returns the words passed over, committed; 0: those that
+ * come next are for link_ring_feed(). */
+uint32_t link_ring_add(struct link *l, const struct link_ring *r, const uint32_t *words, uint32_t n,
+                       struct when now);
+
 /* Applies n words, which it may change. *taken: those that it has passed over, committed.
  * `patient`: what is not defined is waited for. Appends what is to be answered. */
 enum link_ring_end link_ring_feed(struct link *l, const struct link_ring *r, uint32_t *words,

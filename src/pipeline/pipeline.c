@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "model/limits.h"
 #include "pipeline/link.h"
+#include "pipeline/ring_sums.h"
 #include "pipeline/span_metrics.h"
 #include "store/budget.h"
 #include "store/read.h"
@@ -83,6 +84,7 @@ int pipeline_init(struct pipeline *pl, struct store *st, const struct pipeline_o
 
 void pipeline_fini(struct pipeline *pl)
 {
+    ring_sums_free(pl->sums);
     own_fini(&pl->own);
     free(pl->attached);
     buf_fini(&pl->labels);

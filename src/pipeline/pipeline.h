@@ -14,6 +14,7 @@ struct rules;
 struct redact;
 struct sampling;
 struct span_spot;
+struct ring_sums;
 
 struct peer { /* of a producer's connection, from SO_PEERCRED */
     uint32_t uid, gid;
@@ -75,6 +76,7 @@ struct pipeline {
     struct sampling *sampling;     /* NULL: none. Borrowed likewise */
     const struct ring_edge *rings; /* NULL: none are read. Borrowed */
     struct span_spot *spots;       /* cache of span_metrics.h */
+    struct ring_sums *sums;        /* of link_ring.h; NULL until a ring is read */
     struct exemplars exemplars;
     uint16_t *attached;                                   /* per session: links that have it now */
     uint32_t domain_sessions[DOMAINS_MAX];                /* links attached, by domain */

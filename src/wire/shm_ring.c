@@ -1,16 +1,23 @@
 #include "wire/shm_ring.h"
 
+#include "base/bytes.h"
 #include "model/limits.h"
 #include "wire/proto.h"
 
-/* A word that begins an item: ids of series are far below. */
-#define ITEM_MARK  UINT32_C(0x80000000)
 #define KIND_SHIFT 24
 #define SIZE_MASK  UINT32_C(0x00ffffff)
+#define MARKS      (SHM_ITEM_MARK | SHM_SHORT_MARK)
 
 _Static_assert(LIMIT_ITEM <= SIZE_MASK, "an item's size fits beside its kind");
 _Static_assert(SHM_RING_UPDATE * sizeof(uint32_t) == PROTO_UPDATE, "updates are as on the wire");
+_Static_assert(SHM_RING_EXPANDED *PROTO_UPDATE <= LIMIT_ITEM, "they fit in a copy");
 _Static_assert(SHM_RING_COPY >= LIMIT_ITEM + 2 * sizeof(uint32_t), "a copy holds any item");
+
+static void see_tail(struct shm_ring *r, uint64_t tail)
+{
+    r->tail_seen = tail;
+    r->half = tail + r->mask / 2;
+}
 
 void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
                    const struct shm_ring_slot *slot)
@@ -23,6 +30,7 @@ void shm_ring_init(struct shm_ring *r, void *memory, uint32_t words,
         .words = (uint32_t *)(void *)((uint8_t *)memory + SHM_RING_PAGE),
         .mask = words - 1,
     };
+    see_tail(r, 0);
     atomic_init(&r->slot, slot);
 }
 
@@ -37,7 +45,7 @@ void shm_ring_look(struct shm_ring *r)
     } while (slot != again);
     const uint64_t head = atomic_load_explicit(&r->page->head, memory_order_relaxed);
     if (head - tail <= (uint64_t)r->mask + 1)
-        r->tail_seen = tail; /* else the reader lies: nothing is overwritten for that */
+        see_tail(r, tail); /* else the reader lies: nothing is overwritten for that */
 }
 
 static uint32_t words_of(uint32_t bytes)
@@ -56,28 +64,22 @@ void shm_ring_put_item(struct shm_ring *r, enum event_kind kind, const void *bod
     }
     atomic_store_explicit(&page->writing, head + 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* a kill comes between two instructions */
-    r->words[head & r->mask] = htole32(ITEM_MARK | (uint32_t)kind << KIND_SHIFT | n);
+    r->words[head & r->mask] = htole32(SHM_ITEM_MARK | (uint32_t)kind << KIND_SHIFT | n);
     const uint32_t at = (uint32_t)(head + 1) & r->mask;
     const uint32_t to_end = (size - at) * 4;
     const uint32_t first = n < to_end ? n : to_end;
     memcpy(r->words + at, body, first);
     memcpy(r->words, (const uint8_t *)body + first, n - first);
-    atomic_store_explicit(&page->head, head + need, memory_order_release);
-    shm_ring_count(&page->items, 1);
-    atomic_store_explicit(&page->item_words,
-                          atomic_load_explicit(&page->item_words, memory_order_relaxed) + need,
-                          memory_order_release);
+    shm_ring_publish(page, head, need);
 }
 
 uint64_t shm_ring_emitted(const struct shm_ring *r)
 {
     const struct shm_ring_page *p = r->page;
-    /* The head last: what these count then lies before it, and the sum is never too small. */
-    const uint64_t words = atomic_load_explicit(&p->item_words, memory_order_acquire);
-    const uint64_t items = atomic_load_explicit(&p->items, memory_order_relaxed);
+    /* The head last: what is counted then lies before it, and the sum is never too small. */
+    const uint64_t extra = atomic_load_explicit(&p->extra, memory_order_acquire);
     const uint64_t head = atomic_load_explicit(&p->head, memory_order_acquire);
-    return (head - words) / SHM_RING_UPDATE + items +
-           atomic_load_explicit(&p->full, memory_order_relaxed) +
+    return head - extra + atomic_load_explicit(&p->full, memory_order_relaxed) +
            atomic_load_explicit(&p->invalid, memory_order_relaxed);
 }
 
@@ -124,11 +126,28 @@ static int take_updates(const uint32_t *words, uint32_t mask, uint64_t tail, uin
     uint32_t n = 0;
     if (head - tail < SHM_RING_UPDATE)
         return -ERR_SHORT;
-    while (n < most && !(word_at(words, mask, tail + n * SHM_RING_UPDATE) & ITEM_MARK))
+    while (n < most && !(word_at(words, mask, tail + n * SHM_RING_UPDATE) & MARKS))
         n++;
     out->count = n ? n : 1; /* or one that lies across the end */
+    out->each = SHM_RING_UPDATE;
     out->bytes = bytes_at(words, mask, tail, out->count * PROTO_UPDATE, copy);
     out->words = out->count * SHM_RING_UPDATE;
+    return 1;
+}
+
+/* Those of one word, made as they are on the wire. */
+static int take_shorts(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
+                       uint8_t *copy, struct shm_piece *out)
+{
+    const uint64_t most = head - tail < SHM_RING_EXPANDED ? head - tail : SHM_RING_EXPANDED;
+    uint32_t n = 0, word;
+    for (; n < most && ((word = word_at(words, mask, tail + n)) & MARKS) == SHM_SHORT_MARK; n++) {
+        put_u32(copy + n * PROTO_UPDATE, word % SHM_SHORT_IDS);
+        put_u64(copy + n * PROTO_UPDATE + 4, word / SHM_SHORT_IDS % SHM_SHORT_VALUES);
+    }
+    out->count = out->words = n;
+    out->each = 1;
+    out->bytes = copy;
     return 1;
 }
 
@@ -137,16 +156,18 @@ int shm_piece_next(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t
 {
     if (tail == head)
         return 0;
-    return word_at(words, mask, tail) & ITEM_MARK
-               ? take_item(words, mask, tail, head, copy, out)
-               : take_updates(words, mask, tail, head, copy, out);
+    const uint32_t marks = word_at(words, mask, tail) & MARKS;
+    if (marks & SHM_ITEM_MARK)
+        return take_item(words, mask, tail, head, copy, out);
+    return marks ? take_shorts(words, mask, tail, head, copy, out)
+                 : take_updates(words, mask, tail, head, copy, out);
 }
 
 uint32_t shm_ring_copy(const uint32_t *words, uint32_t mask, uint64_t tail, uint64_t head,
                        uint32_t *to, uint32_t most)
 {
     const uint32_t at = (uint32_t)tail & mask, mark = tail == head ? 0 : word_at(words, mask, tail);
-    const uint32_t first = mark & ITEM_MARK ? 1 + words_of(mark & SIZE_MASK) : SHM_RING_UPDATE;
+    const uint32_t first = mark & SHM_ITEM_MARK ? 1 + words_of(mark & SIZE_MASK) : SHM_RING_UPDATE;
     const uint32_t all = SHM_RING_COPY / sizeof *to;
     if (most < first)
         most = first < all ? first : all;

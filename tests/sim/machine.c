@@ -311,8 +311,14 @@ static void read_ring(struct machine *m, struct cable *c, uint32_t most, bool pa
 {
     static uint32_t copy[SHM_RING_COPY / sizeof(uint32_t)];
     const struct shm_ring *r = c->shm;
-    const uint64_t tail = link_ring_position(&c->link, &c->ring);
+    uint64_t tail = link_ring_position(&c->link, &c->ring);
     uint32_t taken;
+    if ((tail / 64) % 3) { /* what lies there is read in place first, to the end of the memory */
+        const uint64_t words = shm_ring_head(r) - tail, end = r->mask + 1 - (tail & r->mask);
+        const uint32_t in_place = (uint32_t)(words < end ? words : end);
+        tail += link_ring_add(&c->link, &c->ring, r->words + (tail & r->mask),
+                              in_place < most ? in_place : most, m->now);
+    }
     const uint32_t n = shm_ring_copy(r->words, r->mask, tail, shm_ring_head(r), copy, most);
     const enum link_ring_end end =
         link_ring_feed(&c->link, &c->ring, copy, n, patient, &taken, &c->down, m->now);

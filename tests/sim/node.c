@@ -136,7 +136,11 @@ static int put_update(struct node *n, uint32_t id, uint64_t bits)
     if (!n->ringing)
         return producer_update(&n->p, id, bits);
     const uint64_t head = shm_ring_head(&n->ring);
-    shm_ring_put_update(&n->ring, id, bits);
+    const bool brief = id < SHM_SHORT_IDS && bits < SHM_SHORT_VALUES && bits % 4;
+    if (brief && head < n->ring.half)
+        shm_ring_write_short(&n->ring, head, shm_short(id, (uint32_t)bits));
+    else
+        shm_ring_put_update(&n->ring, id, bits);
     return shm_ring_head(&n->ring) != head ? 0 : -ERR_FULL;
 }
 

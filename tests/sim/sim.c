@@ -364,8 +364,7 @@ static void step(struct history *h)
     if (rng_chance(&h->rng, 10))
         machine_follow(&h->m);
     if (rng_chance(&h->rng, 30))
-        machine_read_ring(&h->m, rng_below(&h->rng, MACHINE_CABLES), rng_below(&h->rng, 4096),
-                          true);
+        machine_read_ring(&h->m, n->cable, rng_below(&h->rng, 4096), true);
     if (rng_chance(&h->rng, 25))
         sender_step(&h->senders[rng_below(&h->rng, SENDERS)], &h->m, rng_below(&h->rng, 1500));
     const uint32_t dice = rng_below(&h->rng, 100);

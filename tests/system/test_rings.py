@@ -26,7 +26,7 @@ RING, RING_READY, BELL = 14, 15, 16
 BAD_CONTROL, REFUSED, BAD_RING = 263, 264, 267
 WANTS_RINGS = 2
 PAGE, HEAD, WRITING = 4096, 64, 72
-TAIL, ITEMS, ASLEEP = 0, 8, 16
+TAIL, ITEMS, ASLEEP = 0, 8, 64
 F_ADD_SEALS, SEAL, SHRINK, GROW, FUTURE_WRITE = 1033, 1, 2, 4, 16
 ALL_SEALS = SEAL | SHRINK | GROW | FUTURE_WRITE
 EVENT_LOG = 8
@@ -59,6 +59,9 @@ class Memory:
 
     def update(self, series_id, value):
         self.put(struct.pack("<IQ", series_id, value))
+
+    def short(self, series_id, value):
+        self.put(struct.pack("<I", 0x40000000 | value << 16 | series_id))
 
     def item(self, kind, body):
         self.put(struct.pack("<I", 0x80000000 | kind << 24 | len(body)) + body)
@@ -161,6 +164,30 @@ def test_what_is_published_is_applied(daemon, sharer):
     assert jobs(daemon) == sum(v for v in range(1, 3000) if v % 100)
     assert memory.seen(ITEMS) == 2999
     assert number(daemon.metrics(), "mcptally_shared_rings") == 1
+    daemon.check_accounting()
+
+
+def test_long_and_short_updates_add_up_wherever_they_lie(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    total = items = 0
+    for turn in range(40):
+        for i in range(150 + turn):
+            value = i * 97 % 16384
+            if (i + turn) % 5:
+                memory.short(1, value)
+            else:
+                memory.update(1, value << 20)
+                value <<= 20
+            if i % 50 == 49:
+                memory.short(4321, 1)  # which nobody has defined
+            total += value
+            items += 1 + (i % 50 == 49)
+        sharer.bell(turn + 1)
+    assert jobs(daemon) == total
+    assert memory.seen(ITEMS) == items
+    ledger = daemon.metrics()
+    assert number(ledger, "mcptally_items_dropped_total", reason="unknown_id") > 0
     daemon.check_accounting()
 
 
@@ -290,7 +317,7 @@ def test_what_a_dead_producer_had_published_is_read_and_what_it_had_begun_is_tor
         one.define()
         memory = Memory(words=65536)
         one.offer(memory)
-        while memory.seen(16) == 0:
+        while memory.seen(64) == 0:
             pass                      # until the daemon sleeps, and is not told what comes
         for i in range(20000):
             memory.update(1, 1)

@@ -69,6 +69,33 @@ START_TEST(what_lies_across_the_end_is_copied_in_order)
 }
 END_TEST
 
+/* As they are on the wire, so many at a time, wherever they lie. */
+START_TEST(updates_of_one_word_become_long_ones)
+{
+    struct shm_piece p;
+    uint32_t at = 0;
+    go_to(2 * WORDS - 3);
+    for (uint32_t i = 0; i < SHM_RING_EXPANDED + 2; i++)
+        shm_ring_write_short(&ring, shm_ring_head(&ring), shm_short(UINT16_MAX - i, 16383 - i));
+    shm_ring_put_update(&ring, 4, 1);
+    const uint32_t n = take();
+    ck_assert_uint_eq(n, SHM_RING_EXPANDED + 2 + 3);
+    for (uint32_t i = 0; i < SHM_RING_EXPANDED + 2; at += p.words) {
+        ck_assert_int_eq(next_of(at, n, &p), 1);
+        ck_assert_uint_eq(p.each, 1);
+        ck_assert_uint_eq(p.words, p.count);
+        ck_assert_uint_eq(p.count, i == 0 ? SHM_RING_EXPANDED : 2);
+        for (uint32_t k = 0; k < p.count; k++, i++) {
+            ck_assert_uint_eq(get_u32(p.bytes + 12 * k), UINT16_MAX - i);
+            ck_assert_uint_eq(get_u64(p.bytes + 12 * k + 4), 16383 - i);
+        }
+    }
+    ck_assert_int_eq(next_of(at, n, &p), 1);
+    ck_assert_uint_eq(p.each, 3);
+    ck_assert_uint_eq(p.count, 1);
+}
+END_TEST
+
 START_TEST(a_copy_is_bounded)
 {
     static uint32_t large[4 * SHM_RING_COPY / sizeof(uint32_t)];
@@ -113,17 +140,24 @@ START_TEST(a_run_ends_where_words_are_missing)
     ck_assert_int_eq(next_of(0, 8, &p), 1);
     ck_assert_uint_eq(p.count, 2);
     ck_assert_int_eq(next_of(6, 8, &p), -ERR_SHORT);
+    chunk[3] = htole32(shm_short(1, 1));
+    ck_assert_int_eq(next_of(0, 8, &p), 1);
+    ck_assert_uint_eq(p.count, 1);
+    ck_assert_int_eq(next_of(3, 8, &p), 1);
+    ck_assert_uint_eq(p.count, 1);
 }
 END_TEST
 
 START_TEST(the_ring_counts_what_it_was_given)
 {
     shm_ring_put_item(&ring, EVENT_LOG, "x", 1);
+    shm_ring_write_short(&ring, shm_ring_head(&ring), shm_short(1, 1));
+    ck_assert_uint_eq(shm_ring_emitted(&ring), 2);
     for (unsigned i = 0; i < WORDS; i++)
         shm_ring_put_update(&ring, 1, i);
     shm_ring_put_item(&ring, EVENT_LOG, "xxxxx", 5);
-    ck_assert_uint_eq(shm_ring_emitted(&ring), WORDS + 2);
-    ck_assert_uint_eq(atomic_load(&ring.page->full), WORDS + 1 - (WORDS - 2) / 3);
+    ck_assert_uint_eq(shm_ring_emitted(&ring), WORDS + 3);
+    ck_assert_uint_eq(atomic_load(&ring.page->full), WORDS + 1 - (WORDS - 3) / 3);
     ck_assert(shm_ring_half_full(&ring));
 }
 END_TEST
@@ -144,6 +178,7 @@ int main(void)
     TCase *c = tcase_create("shm_ring");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, what_lies_across_the_end_is_copied_in_order);
+    tcase_add_test(c, updates_of_one_word_become_long_ones);
     tcase_add_test(c, a_copy_is_bounded);
     tcase_add_test(c, a_mark_that_lies_is_told);
     tcase_add_test(c, a_run_ends_where_words_are_missing);
