@@ -32,17 +32,18 @@ def test_unit_starts_hardened(service):
 
 
 def test_what_it_sees_of_the_machine(service):
-    """Homes are empty, its own directories are all that can be written."""
+    """Homes are empty; its own directories are all that it can write to."""
     service.write("/root/letter", "private")
     inside = ("nsenter", "-t", service.show()["MainPID"], "-m", "--")
     assert service.must(*inside, "ls", "-A", "/root", "/home", "/run/user").split() == [
         "/home:", "/root:", "/run/user:"]
-    for path in ("/etc/mcptally", "/home", "/root", "/usr", "/var", "/sys/fs/cgroup"):
-        failed = service.run(*inside, "mkdir", f"{path}/new")
-        assert "Read-only file system" in failed.stderr, path
+    for path in ("/etc/mcptally", "/home", "/root", "/run/user", "/usr", "/sys/fs/cgroup"):
+        assert "Read-only" in service.run(*inside, "mkdir", f"{path}/new").stderr, path
+    itself = (*inside, "runuser", "-u", "mcptally", "--", "test", "-w")
+    for path in ("/", "/etc/mcptally", "/run", "/var/lib"):
+        assert service.run(*itself, path).returncode == 1, path
     for path in ("/run/mcptally", "/var/lib/mcptally", "/var/log/mcptally", "/tmp"):
-        service.must(*inside, "mkdir", f"{path}/new")
-        service.must(*inside, "rmdir", f"{path}/new")
+        service.must(*itself, path)
 
 
 @pytest.mark.parametrize("unit", [u for u in UNITS if u.endswith(".service")])
