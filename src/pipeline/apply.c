@@ -107,10 +107,8 @@ static bool pause(struct link *l, struct apply *a)
 
 static void touch(struct store *st, struct link_series *s, struct when now)
 {
-    const enum cell_op op = link_op(s->target);
-    const uint64_t cells = (uint64_t)s->cells * WORD;
-    if (!series_touched(st, op, cells))
-        series_touch(st, op, cells, now);
+    const uint32_t series = s->target & ((UINT32_C(1) << LINK_SERIES_BITS) - 1);
+    series_touch(st, series, link_op(s->target), (uint64_t)s->cells * WORD, now);
     s->target |= LINK_TOUCHED;
 }
 
@@ -344,8 +342,7 @@ static bool rule_apply(struct rule_target *to, const struct rule_update *u)
     const enum cell_op op = series_target(st, series, to->l->session, &cells);
     if (!cells || cell_check(op, u->def->type, u->bits))
         return false;
-    if (!series_touched(st, op, cells))
-        series_touch(st, op, cells, to->now);
+    series_touch(st, series, op, cells, to->now);
     (void)cell_apply(st, op, cells, u->bits, to->now.mono / (60 * NS_PER_S));
     return true;
 }

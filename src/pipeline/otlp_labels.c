@@ -146,8 +146,7 @@ void otlp_target_info(struct otlp_request *r)
     if (series_make(st, &ask, &series) < 0)
         return;
     const enum cell_op op = series_target(st, series, 0, &cells);
-    if (!series_touched(st, op, cells))
-        series_touch(st, op, cells, r->now);
+    series_touch(st, series, op, cells, r->now);
     if (store_get(st, cells + CELL_VALUE * sizeof(uint64_t)) != 1)
         (void)cell_apply(st, op, cells, 1, 0);
 }

@@ -171,8 +171,7 @@ static struct aim aim_at(struct otlp_request *r, uint32_t series)
 {
     struct aim a;
     a.op = series_target(r->pl->st, series, 0, &a.cells);
-    if (!series_touched(r->pl->st, a.op, a.cells))
-        series_touch(r->pl->st, a.op, a.cells, r->now);
+    series_touch(r->pl->st, series, a.op, a.cells, r->now);
     return a;
 }
 

@@ -615,7 +615,7 @@ int own_name(struct own *o, enum own_kind kind, unsigned slot, struct str labels
     return r;
 }
 
-static void leave_series(struct own *o, uint64_t cells);
+static void leave_series(struct own *o, enum own_metric m, uint64_t cells);
 
 void own_forget_name(struct own *o, enum own_kind kind, unsigned slot, bool end)
 {
@@ -627,7 +627,7 @@ void own_forget_name(struct own *o, enum own_kind kind, unsigned slot, bool end)
             if (cells)
                 unpin(o, (enum own_metric)m, i);
             if (end)
-                leave_series(o, cells);
+                leave_series(o, (enum own_metric)m, cells);
             store_commit(o->st);
         }
     }
@@ -656,13 +656,19 @@ void own_sweep_names(struct own *o, enum own_kind kind)
 
 /* The row of a consumer has gone to another, or the ring is not read any more: the series
  * ends at once, since a gauge would go on showing what waited last. */
-static void leave_series(struct own *o, uint64_t cells)
+static void leave_series(struct own *o, enum own_metric m, uint64_t cells)
 {
-    if (!cells)
+    struct metric_view view;
+    struct series_view s;
+    if (!cells || !metric_read(o->st, o->metric[m], &view))
         return;
-    const uint32_t series = (uint32_t)(store_get(o->st, cells) >> 32);
-    series_pin(o->st, series, false);
-    (void)series_expire(o->st, series);
+    for (uint32_t i = view.first; i && series_read(o->st, i, &s); i = s.next) {
+        if (s.cells != cells)
+            continue;
+        series_pin(o->st, i, false);
+        (void)series_expire(o->st, i);
+        return;
+    }
 }
 
 static int own_consumer(struct own *o, enum own_metric m, unsigned i, struct when now)
@@ -675,7 +681,7 @@ static int own_consumer(struct own *o, enum own_metric m, unsigned i, struct whe
             return r;
     }
     if (o->cells[m][i] != before)
-        leave_series(o, before);
+        leave_series(o, m, before);
     store_commit(o->st);
     return 0;
 }

@@ -246,8 +246,7 @@ static const struct span_spot *apply(struct pipeline *pl, enum span_metric which
     const struct span_spot *spot = reach(pl, which, l, from, now);
     if (!spot)
         return NULL;
-    if (!series_touched(pl->st, spot->op, spot->cells))
-        series_touch(pl->st, spot->op, spot->cells, now);
+    series_touch(pl->st, spot->series, spot->op, spot->cells, now);
     (void)cell_apply(pl->st, spot->op, spot->cells, bits, now.mono / (60 * NS_PER_S));
     return spot;
 }

@@ -1,14 +1,14 @@
 /* cells: what the 64-bit values of a series are, and how an update changes them. Floor 2.
  *
- * Word 0 of every run, the touch word, is series index << 32 | epoch of the newest update
- * (0: dormant). An update compares the epoch and goes on; only an update of a
- * new epoch, or of a dormant series, takes the slow way through series_touch().
- *
- *   counter, gauge last   touch, value
- *   gauge sum, min, max   touch, first contribution
+ *   counter, gauge last   value
+ *   gauge sum, min, max   first contribution
  *   contribution          next, touch, session index << 32 | serial, value
- *   histogram             touch, sum, nbounds << 48 | definition, nbounds+1 buckets [, sketch]
- *   summary               touch, sum, count, sketch
+ *   histogram             sum, nbounds << 48 | definition, nbounds+1 buckets [, sketch]
+ *   summary               sum, count, sketch
+ *
+ * When a series was last updated stands in its record, which an update looks at only when
+ * whoever makes it does not know yet that this epoch has had one; see series_touch(). So
+ * values lie close together. The touch of a contribution is series index << 32 | epoch.
  */
 #ifndef MCPTALLY_STORE_CELLS_H
 #define MCPTALLY_STORE_CELLS_H
@@ -19,14 +19,13 @@
 #include "store/commit.h"
 
 enum {
-    CELL_TOUCH = 0,
-    CELL_VALUE = 1,
-    CELL_PARTS = 1, /* first contribution */
-    CELL_SUM = 1,
-    CELL_BOUNDS = 2, /* histogram */
-    CELL_BUCKETS = 3,
-    CELL_COUNT = 2, /* summary */
-    CELL_SKETCH = 3,
+    CELL_VALUE = 0,
+    CELL_PARTS = 0, /* first contribution */
+    CELL_SUM = 0,
+    CELL_BOUNDS = 1, /* histogram */
+    CELL_BUCKETS = 2,
+    CELL_COUNT = 1, /* summary */
+    CELL_SKETCH = 2,
 
     PART_NEXT = 0,
     PART_TOUCH = 1,
@@ -56,12 +55,6 @@ enum cell_op cell_op_of(enum metric_kind kind, enum value_type type, enum gauge_
 
 /* Words of a series' run. */
 uint64_t cell_words(enum metric_kind kind, unsigned flags, unsigned nbounds);
-
-/* Word 0 of `cells` says when it was last touched; for a contribution word 1. */
-static inline uint64_t cell_touch_offset(enum cell_op op, uint64_t cells)
-{
-    return cells + (op == CELL_PART ? PART_TOUCH : CELL_TOUCH) * sizeof(uint64_t);
-}
 
 /* Whether a value may be applied: 0, -ERR_NOTFINITE, or -ERR_RANGE for a
  * negative increment. */

@@ -88,8 +88,23 @@ static bool text_ok(const struct store *st, uint64_t at)
 {
     if (!in_heap(st, at, WORD))
         return false;
-    const uint64_t size = TEXT_BYTES(store_get(st, at)), first = store_get(st, at) >> 32;
-    return size <= TEXT_MAX && first <= size && in_heap(st, at, WORD + size);
+    const uint64_t size = TEXT_BYTES(store_get(st, at));
+    return size <= TEXT_MAX && in_heap(st, at, WORD + size);
+}
+
+/* A label text, and its keys, which somebody has. */
+static bool labels_ok(const struct store *st, uint64_t at)
+{
+    const uint64_t keys = text_ok(st, at) ? (store_get(st, at) >> 32) * WORD : 0;
+    return text_ok(st, at) && (!keys || (text_ok(st, keys) && store_get(st, keys) >> 32));
+}
+
+/* What an observation follows without a look. */
+static bool bounds_ok(const struct store *st, const struct metric_view *m, uint64_t cells)
+{
+    const struct metric_rec *r = table_get(st, TABLE_METRICS, m->id);
+    return m->kind != METRIC_HISTOGRAM || store_get(st, cells + CELL_BOUNDS * WORD) ==
+                                              ((uint64_t)m->nbounds << CELL_BOUNDS_SHIFT | r->def);
 }
 
 static int check_heap(const struct store *st, struct finding *f)
@@ -98,6 +113,8 @@ static int check_heap(const struct store *st, struct finding *f)
     uint64_t n = 0;
     if (h->heap_used > h->section[SECTION_HEAP].size || h->heap_live > h->heap_used)
         return BAD(f, "heap: %llu bytes used", (unsigned long long)h->heap_used);
+    if (h->run > h->run_end || (h->run_end && !in_heap(st, h->run, h->run_end - h->run)))
+        return BAD(f, "heap: its run of single words lies outside");
     for (int c = 0; c < 2 * HEAP_CLASSES; c++) {
         uint64_t at = c < HEAP_CLASSES ? h->heap_free[c] : h->heap_limbo[c - HEAP_CLASSES];
         for (; at; at = store_get(st, at))
@@ -162,14 +179,14 @@ static int check_series(const struct store *st, uint32_t id, struct finding *f)
     struct metric_view m;
     if (!r)
         return 0;
-    if (!series_read(st, id, &s) || !text_ok(st, r->labels) || !metric_read(st, s.metric, &m))
+    if (!series_read(st, id, &s) || !labels_ok(st, r->labels) || !metric_read(st, s.metric, &m))
         return BAD(f, "series %u cannot be read", id);
     if (s.flags & SERIES_GROUP)
         return 0;
     if (!in_heap(st, s.cells, cell_words(m.kind, m.flags, m.nbounds) * WORD) ||
-        store_get(st, s.cells) >> 32 != id)
+        !bounds_ok(st, &m, s.cells))
         return BAD(f, "series %u: its cells are not its own", id);
-    if (r->group && !table_get(st, TABLE_SERIES, (uint32_t)r->group))
+    if ((uint32_t)r->state && !table_get(st, TABLE_SERIES, (uint32_t)r->state))
         return BAD(f, "series %u: its group is gone", id);
     return check_chained(st, &m, &s, f);
 }

@@ -60,15 +60,44 @@ static uint64_t record_size(const struct copying *c, enum store_table_id t)
     return migrate_record(c->head.version, t);
 }
 
-/* Loads record i into `out`, which is a record of today, zero at the end. */
-static bool load(const struct copying *c, enum store_table_id t, uint32_t i, void *out)
+/* Record i as it lies there, of record_size() bytes; NULL when it is free. */
+static const void *record_at(const struct copying *c, enum store_table_id t, uint32_t i)
 {
     const uint64_t size = record_size(c, t);
     const struct section_place *p = &c->head.section[table_section((enum store_table_id)t)];
     if (i == 0 || size == 0 || i >= c->head.table[t].used || (i + 1) * size > p->size)
+        return NULL;
+    const struct record_head *r = store_at(&c->from, p->offset + i * size, size);
+    return r && r->hash ? r : NULL;
+}
+
+/* Loads record i into `out`, which is a record of today, zero at the end. */
+static bool load(const struct copying *c, enum store_table_id t, uint32_t i, void *out)
+{
+    const void *r = record_at(c, t, i);
+    if (r)
+        memcpy(out, r, record_size(c, t));
+    return r != NULL;
+}
+
+/* The same for a series; its cells are where the values lie. */
+static bool load_series(const struct copying *c, uint32_t i, struct series_rec *out)
+{
+    if (c->head.version > 3)
+        return load(c, TABLE_SERIES, i, out);
+    struct series_rec_v3 old = {0};
+    if (!load(c, TABLE_SERIES, i, &old))
         return false;
-    memcpy(out, c->from.base + p->offset + i * size, size);
-    return ((const struct record_head *)out)->hash != 0;
+    const uint64_t *touch = old.cells ? store_at(&c->from, old.cells, WORD) : NULL;
+    *out = (struct series_rec){
+        .metric = old.metric,
+        .labels = old.labels,
+        .cells = touch ? old.cells + WORD : 0,
+        .created = old.created,
+        .links = (uint32_t)old.next,
+        .state = touch ? *touch << SERIES_HIGH_SHIFT : 0,
+    };
+    return true;
 }
 
 static struct str text_of(const struct copying *c, uint64_t at)
@@ -79,12 +108,14 @@ static struct str text_of(const struct copying *c, uint64_t at)
     return (struct str){b->text, TEXT_BYTES(b->size)};
 }
 
-/* A label text, and the keys behind it. */
+/* A label text, and its keys. */
 static struct str labels_of(const struct copying *c, uint64_t at, struct str *keys)
 {
     const struct str whole = text_of(c, at);
     const uint64_t n = whole.p ? store_get(&c->from, at) >> 32 : 0;
-    if (n == 0 || n > whole.n)
+    if (c->head.version > 3)
+        *keys = text_of(c, n * WORD);
+    if (c->head.version > 3 || n == 0 || n > whole.n)
         return whole;
     *keys = (struct str){whole.p + n, whole.n - n};
     return (struct str){whole.p, n};
@@ -243,15 +274,13 @@ static int copy_cells(struct copying *c, const struct metric_view *m, uint64_t f
     uint64_t sketch = m->kind == METRIC_SUMMARY ? CELL_SKETCH : 0;
     if (m->flags & METRIC_QUANTILES)
         sketch = words - 1;
-    if (!store_at(&c->from, from, words * WORD))
+    if (!from || !store_at(&c->from, from, words * WORD))
         return -ERR_DAMAGED;
     if (joined)
         return copy_parts(c, store_get(&c->from, from + CELL_PARTS * WORD), series);
     for (uint64_t w = CELL_VALUE; w < words; w++)
-        if (w != sketch && !(m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS))
+        if ((w != sketch || !sketch) && !(m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS))
             store_set(c->to, to + w * WORD, store_get(&c->from, from + w * WORD));
-    const uint64_t touch = store_get(&c->from, from) & UINT64_C(0xffffffff);
-    store_set(c->to, to, (uint64_t)series << 32 | touch);
     if (sketch)
         copy_sketch(c, store_get(&c->from, from + sketch * WORD),
                     store_get(c->to, to + sketch * WORD));
@@ -298,6 +327,7 @@ static int copy_series(struct copying *c, const struct metric_view *m, const str
     if (r < 0 || !series_read(c->to, i, &s))
         return -ERR_FULL;
     const int bad = copy_cells(c, m, old->cells, s.cells, i);
+    series_set_touched(c->to, i, (uint32_t)(old->state >> SERIES_HIGH_SHIFT));
     store_commit(c->to);
     *out = i;
     return bad;
@@ -310,8 +340,8 @@ static int copy_metric_series(struct copying *c, uint32_t metric)
     if (!c->metric[metric] || !metric_read(&c->from, metric, &m))
         return 0;
     uint32_t n = 0;
-    for (uint32_t i = m.first; i; i = (uint32_t)old.next) {
-        if (!load(c, TABLE_SERIES, i, &old) || ++n > used(c, TABLE_SERIES))
+    for (uint32_t i = m.first; i; i = (uint32_t)old.links) {
+        if (!load_series(c, i, &old) || ++n > used(c, TABLE_SERIES))
             return -ERR_DAMAGED;
         if (!(old.metric >> 48 & SERIES_LIVE))
             continue; /* dormant: no value, and no connection any more */

@@ -13,7 +13,7 @@
 
 #define STORE_MAGIC UINT64_C(0x796c6c617470636d) /* "mcptally" */
 
-enum { STORE_VERSION = 3 };
+enum { STORE_VERSION = 4 };
 
 enum store_section {
     SECTION_UNDO,     /* struct undo_entry */
@@ -61,7 +61,7 @@ enum store_consumer {
 _Static_assert(CONSUMER_ROOM *RING_ROOM <= 64, "the bits of a word");
 #define UNREAD(row, ring) (UINT64_C(1) << ((unsigned)(row)*RING_ROOM + (unsigned)(ring)))
 
-enum { CONSUMER_NAME = 32, TIERS = 4, STREAM_PARTS = 8, STORE_SPARE = 7 };
+enum { CONSUMER_NAME = 32, TIERS = 4, STREAM_PARTS = 8, STORE_SPARE = 5 };
 
 struct section_place {
     uint64_t offset, size; /* bytes */
@@ -133,6 +133,7 @@ struct store_head {
         tier_rate[TIERS]; /* sampling rates set at run time: bits of a double + 1; 0: not set */
     uint64_t stream_horizon[STREAM_PARTS]; /* newest start of expired streams: STREAM_PART() */
     uint64_t unread;             /* rings that rows do not read: bit row * RING_ROOM + ring */
+    uint64_t run, run_end;       /* of the heap: single words that are handed out next */
     uint64_t spare[STORE_SPARE]; /* 0 until something needs one: no new version for that */
 
     /* Written once. Seed of the hash indexes, which no producer may know: it could
@@ -170,12 +171,16 @@ enum {
 struct series_rec {
     struct record_head head; /* hash of (metric, label set) */
     uint64_t metric;         /* index | domain<<32 | flags<<48 */
-    uint64_t labels;         /* heap: struct text_blob, the canonical label text (and keys) */
-    uint64_t cells;          /* heap: see cells.h */
+    uint64_t labels;         /* heap: struct text_blob, the canonical label text */
+    uint64_t cells;          /* heap: see cells.h; of a group how many live series it counts */
     uint64_t created;        /* ns since 1970 */
-    uint64_t next, prev;     /* of the same metric: series indexes */
-    uint64_t group;          /* series index of its group record */
+    uint64_t links;          /* series of the same metric: next | previous<<32; of a group how many
+                                series point to it */
+    uint64_t state;          /* series index of its group | epoch of the newest update<<32, 0:
+                                it is dormant */
 };
+
+enum { SERIES_HIGH_SHIFT = 32 }; /* of links and state */
 
 struct session_rec {
     struct record_head head; /* hash of the id */
@@ -247,7 +252,8 @@ enum { DOMAIN_DRAINED = 1 }; /* somebody has asked for it to be emptied and kept
 
 /* Variable-size text in the heap. The first word is also the free-list link. */
 struct text_blob {
-    uint64_t size; /* bytes of text; of a label text with keys behind it | its own bytes<<32 */
+    uint64_t size; /* bytes of text | of a label text: place of its keys in words<<32, 0: none.
+                      Of keys: | how many label texts have them<<32 */
     char text[];
 };
 

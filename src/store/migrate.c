@@ -61,14 +61,16 @@ static void head_v1(const struct store_head_v1 *v, struct store_head *out)
  * version has no such table. */
 static const uint64_t records[STORE_VERSION + 1][TABLE_MAX] = {
     /* 0: series had no group, sessions no time of birth, parts no count */
-    [0] = {sizeof(struct metric_rec), sizeof(struct series_rec) - WORD,
+    [0] = {sizeof(struct metric_rec), sizeof(struct series_rec_v3) - WORD,
            sizeof(struct session_rec) - 2 * WORD, sizeof(struct part_rec) - WORD, 0},
     /* 1 and 2: sessions had no rings */
-    [1] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec) - WORD,
-           sizeof(struct part_rec), 0},
-    [2] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec) - WORD,
+    [1] = {sizeof(struct metric_rec), sizeof(struct series_rec_v3),
+           sizeof(struct session_rec) - WORD, sizeof(struct part_rec), 0},
+    [2] = {sizeof(struct metric_rec), sizeof(struct series_rec_v3),
+           sizeof(struct session_rec) - WORD, sizeof(struct part_rec), sizeof(struct stream_rec)},
+    [3] = {sizeof(struct metric_rec), sizeof(struct series_rec_v3), sizeof(struct session_rec),
            sizeof(struct part_rec), sizeof(struct stream_rec)},
-    [3] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
+    [4] = {sizeof(struct metric_rec), sizeof(struct series_rec), sizeof(struct session_rec),
            sizeof(struct part_rec), sizeof(struct stream_rec)},
 };
 
@@ -101,6 +103,7 @@ static const struct {
     }
     [2] = TODAY(V2_SECTIONS),
     [3] = TODAY(SECTION_MAX),
+    [4] = TODAY(SECTION_MAX),
 #undef TODAY
 };
 

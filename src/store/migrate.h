@@ -12,6 +12,13 @@ int migrate_known(const void *mem, size_t size);
 /* The head of a known store, as today's. */
 void migrate_head(const void *mem, struct store_head *out);
 
+/* A series up to version 3, whose cells began with a word: index<<32 | epoch of the newest
+ * update; the keys of its labels lay behind their text: size | of the text alone<<32. */
+struct series_rec_v3 {
+    struct record_head head;
+    uint64_t metric, labels, cells, created, next, prev, group;
+};
+
 /* Plain words that lie elsewhere in other versions. */
 enum migrate_word { MIGRATE_CLEAN, MIGRATE_SUPERSEDED, MIGRATE_PID, MIGRATE_COMMIT };
 

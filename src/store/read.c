@@ -25,15 +25,13 @@ static inline struct str text_at(const struct store *st, uint64_t offset)
     return (struct str){b->text, size};
 }
 
-/* A label text without the keys behind it, which go to *keys. */
+/* A label text, and the keys that belong to it. */
 static inline struct str labels_at(const struct store *st, uint64_t offset, struct str *keys)
 {
-    const struct str whole = text_at(st, offset);
-    const uint64_t n = whole.p ? load(store_at(st, offset, WORD)) >> 32 : 0;
-    if (n == 0 || n > whole.n)
-        return whole;
-    *keys = (struct str){whole.p + n, whole.n - n};
-    return (struct str){whole.p, n};
+    const struct str labels = text_at(st, offset);
+    const uint64_t place = labels.p ? load(store_at(st, offset, WORD)) >> 32 : 0;
+    *keys = text_at(st, place * WORD);
+    return labels;
 }
 
 /* The part of a text up to a NUL, which it is moved past. */
@@ -118,7 +116,7 @@ static inline void view_record(const struct series_rec *r, uint32_t id, struct s
         .id = id,
         .metric = (uint32_t)metric,
         .created = r->created,
-        .next = (uint32_t)r->next,
+        .next = (uint32_t)load(&r->links),
         .domain = (unsigned)(metric >> 32 & 0xffff),
         .flags = (unsigned)(metric >> 48),
         .cells = load(&r->cells),

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "store/budget.h"
+#include "store/label_text.h"
 #include "store/read.h"
 #include "store/sketch.h"
 #include "store/space.h"
@@ -31,6 +32,41 @@ static unsigned flags_of(const struct series_rec *r)
     return (unsigned)(r->metric >> FLAGS_SHIFT);
 }
 
+static uint32_t group_of(const struct series_rec *r)
+{
+    return (uint32_t)r->state;
+}
+
+static uint32_t next_of(const struct series_rec *r)
+{
+    return (uint32_t)r->links;
+}
+
+static uint32_t prev_of(const struct series_rec *r)
+{
+    return (uint32_t)(r->links >> SERIES_HIGH_SHIFT);
+}
+
+static uint64_t link_of(uint32_t next, uint32_t prev)
+{
+    return next | (uint64_t)prev << SERIES_HIGH_SHIFT;
+}
+
+static uint32_t touched_in(const struct series_rec *r)
+{
+    return (uint32_t)(r->state >> SERIES_HIGH_SHIFT);
+}
+
+static uint32_t epoch_of(const struct store *st)
+{
+    return (uint32_t)st->head->epoch;
+}
+
+static uint64_t state_of(uint32_t group, uint32_t epoch)
+{
+    return group | (uint64_t)epoch << SERIES_HIGH_SHIFT;
+}
+
 static uint64_t with_flags(const struct series_rec *r, unsigned flags)
 {
     return (r->metric & ((UINT64_C(1) << FLAGS_SHIFT) - 1)) | (uint64_t)flags << FLAGS_SHIFT;
@@ -47,7 +83,7 @@ static bool make_sketch(struct store *st, uint64_t cells, uint64_t word, struct 
 
 /* Fresh cells, all zero; 0 when the heap is full. */
 static uint64_t cells_new(struct store *st, const struct metric_view *m, uint64_t def,
-                          uint32_t series, struct when now)
+                          struct when now)
 {
     const uint64_t words = cell_words(m->kind, m->flags, m->nbounds);
     const uint64_t at = heap_alloc(st, words);
@@ -61,7 +97,7 @@ static uint64_t cells_new(struct store *st, const struct metric_view *m, uint64_
         ok = make_sketch(st, at, CELL_BUCKETS + m->nbounds + 1, now);
     if (m->kind == METRIC_SUMMARY)
         ok = make_sketch(st, at, CELL_SKETCH, now);
-    store_set(st, at, (uint64_t)series << 32 | (uint32_t)st->head->epoch);
+    store_set(st, at, 0);
     if (ok)
         return at;
     heap_free(st, at, words);
@@ -101,12 +137,15 @@ static void cells_clear(struct store *st, const struct metric_view *m, uint64_t 
 {
     const uint64_t words = cell_words(m->kind, m->flags, m->nbounds), sketch = sketch_word(m);
     for (uint64_t w = CELL_VALUE; w < words; w++) {
-        if (w == sketch || (m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS) || joined(m))
+        if ((sketch && w == sketch) || (m->kind == METRIC_HISTOGRAM && w == CELL_BOUNDS) ||
+            joined(m))
             continue;
         if (store_get(st, cells + w * WORD))
             store_set(st, cells + w * WORD, 0);
     }
 }
+
+static const struct str no_text;
 
 /* ---- finding ---- */
 
@@ -115,25 +154,6 @@ static uint64_t series_hash(const struct store *st, uint32_t metric, struct str 
 {
     const uint64_t seed = st->head->secret ^ ((uint64_t)metric << 8 | group_domain);
     return hash_bytes(labels.p, labels.n, seed) | 1;
-}
-
-/* A label text; the keys behind it are not part of it. */
-static struct str label_text(const struct store *st, uint64_t at)
-{
-    const struct text_blob *b = store_at(st, at, sizeof *b);
-    const uint64_t n = b ? b->size >> 32 : 0;
-    return b ? (struct str){b->text, n ? n : TEXT_BYTES(b->size)} : (struct str){0};
-}
-
-/* The keys as they came go behind the text, when they differ and there is room. */
-static uint64_t label_text_new(struct store *st, struct str labels, struct str keys)
-{
-    if (labels.n == 0 || labels.n + keys.n > TEXT_MAX)
-        keys.n = 0;
-    const uint64_t at = text_new(st, labels, keys, (struct str){0});
-    if (at && keys.n)
-        store_set(st, at, labels.n << 32 | (labels.n + keys.n));
-    return at;
 }
 
 static uint32_t find(const struct store *st, uint32_t metric, struct str labels, uint64_t hash,
@@ -178,7 +198,7 @@ bool series_budget(const struct store *st, uint32_t series, struct budget_item *
     if (!r || !(flags_of(r) & SERIES_COUNTED))
         return false;
     *out = (struct budget_item){BUDGET_SERIES, (unsigned)(r->metric >> DOMAIN_SHIFT & 0xffff),
-                                text_bytes(TEXT_BYTES(store_get(st, r->labels)))};
+                                label_text_bytes(st, r->labels)};
     if (!(flags_of(r) & SERIES_GROUP) && metric_read(st, metric_of(r), &m))
         out->heap += cells_bytes(&m);
     return true;
@@ -219,8 +239,8 @@ static uint32_t group_make(struct store *st, const struct series_ask *ask)
         (struct series_rec *)(void *)store_word(st, table_offset(st, TABLE_SERIES, g));
     r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
                 (uint64_t)(SERIES_GROUP | counted(ask)) << FLAGS_SHIFT;
-    r->labels = text_new(st, ask->group, (struct str){0}, (struct str){0});
-    r->cells = 0; /* here: how many live series it counts */
+    r->labels = text_new(st, ask->group, no_text, no_text);
+    r->cells = 0;
     if (r->labels && table_insert(st, TABLE_SERIES, g, hash)) {
         count_in(st, g, 1);
         return g;
@@ -231,25 +251,25 @@ static uint32_t group_make(struct store *st, const struct series_ask *ask)
     return 0;
 }
 
-static void group_count(struct store *st, uint64_t group, int change)
+static void group_count(struct store *st, uint32_t group, int change)
 {
-    struct series_rec *g = group ? series_at(st, (uint32_t)group) : NULL;
+    struct series_rec *g = group ? series_at(st, group) : NULL;
     if (!g)
         return;
     STORE_SET(st, g->cells, g->cells + (uint64_t)(int64_t)change);
-    if (g->cells > 0 || g->next > 0)
+    if (g->cells > 0 || g->links > 0)
         return;
-    count_in(st, (uint32_t)group, -1);
+    count_in(st, group, -1);
     text_free(st, g->labels);
-    table_remove(st, TABLE_SERIES, (uint32_t)group);
+    table_remove(st, TABLE_SERIES, group);
 }
 
-/* A group's `next` counts the series, live or dormant, that point to it. */
-static void group_members(struct store *st, uint64_t group, int change)
+/* A group's links count the series, live or dormant, that point to it. */
+static void group_members(struct store *st, uint32_t group, int change)
 {
-    struct series_rec *g = group ? series_at(st, (uint32_t)group) : NULL;
+    struct series_rec *g = group ? series_at(st, group) : NULL;
     if (g)
-        STORE_SET(st, g->next, g->next + (uint64_t)(int64_t)change);
+        STORE_SET(st, g->links, g->links + (uint64_t)(int64_t)change);
 }
 
 /* ---- making ---- */
@@ -258,11 +278,10 @@ static void link_to_metric(struct store *st, uint32_t metric, uint32_t series)
 {
     struct metric_rec *m = metric_at(st, metric);
     struct series_rec *r = series_at(st, series);
-    STORE_SET(st, r->prev, m->last);
-    STORE_SET(st, r->next, 0);
+    STORE_SET(st, r->links, link_of(0, (uint32_t)m->last));
     if (m->last) {
         struct series_rec *before = series_at(st, (uint32_t)m->last);
-        STORE_SET(st, before->next, series);
+        STORE_SET(st, before->links, link_of(series, prev_of(before)));
     } else {
         STORE_SET(st, m->first, series);
     }
@@ -274,22 +293,23 @@ static void unlink_from_metric(struct store *st, uint32_t metric, uint32_t serie
 {
     struct metric_rec *m = metric_at(st, metric);
     struct series_rec *r = series_at(st, series);
-    struct series_rec *prev = r->prev ? series_at(st, (uint32_t)r->prev) : NULL;
-    struct series_rec *next = r->next ? series_at(st, (uint32_t)r->next) : NULL;
+    const uint32_t p = prev_of(r), n = next_of(r);
+    struct series_rec *prev = p ? series_at(st, p) : NULL;
+    struct series_rec *next = n ? series_at(st, n) : NULL;
     if (prev)
-        STORE_SET(st, prev->next, r->next);
+        STORE_SET(st, prev->links, link_of(n, prev_of(prev)));
     else
-        STORE_SET(st, m->first, r->next);
+        STORE_SET(st, m->first, n);
     if (next)
-        STORE_SET(st, next->prev, r->prev);
+        STORE_SET(st, next->links, link_of(next_of(next), p));
     else
-        STORE_SET(st, m->last, r->prev);
+        STORE_SET(st, m->last, p);
     STORE_SET(st, m->nseries, m->nseries - 1);
 }
 
 /* A record with its label text and cells, in no list yet; 0 when full. */
 static uint32_t series_new(struct store *st, const struct series_ask *ask, struct str labels,
-                           unsigned flags, uint64_t group)
+                           unsigned flags, uint32_t group)
 {
     struct metric_view m;
     if (!metric_read(st, ask->metric, &m) || !may_have(st, ask, labels.n, cells_bytes(&m)))
@@ -302,9 +322,10 @@ static uint32_t series_new(struct store *st, const struct series_ask *ask, struc
     r->metric = ask->metric | (uint64_t)ask->domain << DOMAIN_SHIFT |
                 (uint64_t)(flags | counted(ask)) << FLAGS_SHIFT;
     r->created = ask->now.wall;
-    r->group = group;
-    r->labels = label_text_new(st, labels, flags & SERIES_OVERFLOW ? (struct str){0} : ask->keys);
-    r->cells = r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, i, ask->now) : 0;
+    r->state = state_of(group, epoch_of(st));
+    r->labels = label_text_new(st, (uint32_t)metric_at(st, ask->metric)->last, labels,
+                               flags & SERIES_OVERFLOW ? no_text : ask->keys);
+    r->cells = r->labels ? cells_new(st, &m, metric_at(st, ask->metric)->def, ask->now) : 0;
     if (r->cells && table_insert(st, TABLE_SERIES, i, series_hash(st, ask->metric, labels, 0))) {
         link_to_metric(st, ask->metric, i);
         count_in(st, i, 1);
@@ -313,7 +334,7 @@ static uint32_t series_new(struct store *st, const struct series_ask *ask, struc
     if (r->cells)
         cells_free(st, &m, r->cells);
     if (r->labels)
-        text_free(st, r->labels);
+        label_text_free(st, r->labels);
     table_remove(st, TABLE_SERIES, i);
     return 0;
 }
@@ -424,7 +445,7 @@ static uint64_t make_part(struct store *st, uint32_t series, uint64_t cells, uin
     at = heap_alloc(st, PART_WORDS);
     if (!at)
         return 0;
-    *store_word(st, at + PART_TOUCH * WORD) = store_get(st, cells) & ~UINT64_C(0xffffffff);
+    *store_word(st, at + PART_TOUCH * WORD) = (uint64_t)series << 32;
     *store_word(st, at + PART_OWNER * WORD) = owner;
     *store_word(st, at + PART_VALUE * WORD) = 0;
     store_set(st, at, store_get(st, cells + CELL_PARTS * WORD));
@@ -452,21 +473,35 @@ enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, 
 
 /* ---- life ---- */
 
-void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when now)
+static void touch_part(struct store *st, uint32_t series, uint64_t part)
 {
-    const uint64_t at = cell_touch_offset(op, cells), old = store_get(st, at);
-    const uint32_t series = (uint32_t)(old >> 32);
-    const uint64_t fresh = (uint64_t)series << 32 | (uint32_t)st->head->epoch;
+    const uint64_t touch = (uint64_t)series << 32 | epoch_of(st);
+    if (store_get(st, part + PART_TOUCH * WORD) != touch)
+        store_set(st, part + PART_TOUCH * WORD, touch);
+}
+
+void series_touch(struct store *st, uint32_t series, enum cell_op op, uint64_t cells,
+                  struct when now)
+{
     struct series_rec *r = series_at(st, series);
     assert(r);
-    store_set(st, at, fresh);
-    if (at != r->cells)
-        store_set(st, r->cells, fresh);
+    if (op == CELL_PART)
+        touch_part(st, series, cells);
+    if (touched_in(r) == epoch_of(st))
+        return;
+    STORE_SET(st, r->state, state_of(group_of(r), epoch_of(st)));
     if (flags_of(r) & SERIES_LIVE)
         return;
     STORE_SET(st, r->metric, with_flags(r, flags_of(r) | SERIES_LIVE));
     STORE_SET(st, r->created, now.wall);
-    group_count(st, r->group, 1);
+    group_count(st, group_of(r), 1);
+}
+
+void series_set_touched(struct store *st, uint32_t series, uint32_t epoch)
+{
+    struct series_rec *r = series_at(st, series);
+    assert(r);
+    STORE_SET(st, r->state, state_of(group_of(r), epoch));
 }
 
 void series_next_epoch(struct store *st)
@@ -489,7 +524,7 @@ uint64_t series_age(const struct store *st, uint32_t series)
         return 0;
     if (!(flags_of(r) & SERIES_LIVE))
         return st->refs[series] ? 0 : UINT64_MAX;
-    return (uint32_t)((uint32_t)st->head->epoch - (uint32_t)store_get(st, r->cells));
+    return (uint32_t)(epoch_of(st) - touched_in(r));
 }
 
 bool series_expire(struct store *st, uint32_t series)
@@ -498,13 +533,12 @@ bool series_expire(struct store *st, uint32_t series)
     struct metric_view m = {0};
     const bool found = metric_read(st, metric_of(r), &m);
     assert(found && !(flags_of(r) & SERIES_GROUP));
-    const uint64_t group = r->group;
+    const uint32_t group = group_of(r);
     const bool live = flags_of(r) & SERIES_LIVE;
     if (st->refs[series]) {
-        const bool fresh = (uint32_t)store_get(st, r->cells) == (uint32_t)st->head->epoch;
         cells_clear(st, &m, r->cells);
-        store_set(st, r->cells, (uint64_t)series << 32);
-        st->touch_round += fresh;
+        st->touch_round += touched_in(r) == epoch_of(st);
+        STORE_SET(st, r->state, state_of(group, 0));
         STORE_SET(st, r->metric, with_flags(r, flags_of(r) & ~(unsigned)SERIES_LIVE));
         if (live)
             group_count(st, group, -1);
@@ -513,7 +547,7 @@ bool series_expire(struct store *st, uint32_t series)
     count_in(st, series, -1);
     unlink_from_metric(st, metric_of(r), series);
     cells_free(st, &m, r->cells);
-    text_free(st, r->labels);
+    label_text_free(st, r->labels);
     table_remove(st, TABLE_SERIES, series);
     group_members(st, group, -1);
     group_count(st, group, live ? -1 : 0);

@@ -87,14 +87,13 @@ enum { SERIES_PARTS_MAX = 4096 };
  * the heap is full, or there are SERIES_PARTS_MAX of sessions that are there). */
 enum cell_op series_target(struct store *st, uint32_t series, uint32_t session, uint64_t *cells);
 
-/* Marks it updated in this epoch; brings a dormant one back. */
-void series_touch(struct store *st, enum cell_op op, uint64_t cells, struct when now);
+/* Marks it updated in this epoch, unless it is; brings a dormant one back. Comes before every
+ * update; who has called it need not again as long as store.touch_round stays. */
+void series_touch(struct store *st, uint32_t series, enum cell_op op, uint64_t cells,
+                  struct when now);
 
-/* Whether the update can go straight to the cells. */
-static inline bool series_touched(const struct store *st, enum cell_op op, uint64_t cells)
-{
-    return (uint32_t)store_get(st, cell_touch_offset(op, cells)) == (uint32_t)st->head->epoch;
-}
+/* As a copy of the store found it. */
+void series_set_touched(struct store *st, uint32_t series, uint32_t epoch);
 
 /* The next epoch of the idle clock begins: no series is touched in it yet. */
 void series_next_epoch(struct store *st);

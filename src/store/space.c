@@ -9,6 +9,7 @@ enum {
     STEP = 64 * 1024,   /* pages are reserved in steps of this */
     FIRST_BUCKETS = 64, /* of an index */
     SPLIT_MAX = 64,     /* records of a bucket that is split */
+    RUN_WORDS = 2048,   /* single words that are taken from the heap at one time */
     WORD = 8,
 };
 
@@ -62,6 +63,23 @@ static uint64_t heap_bump(struct store *st, uint64_t bytes)
     return h->section[SECTION_HEAP].offset + at;
 }
 
+/* Counters are single words; from runs of their own they lie close together, not each
+ * beside its label text. 0 when the heap is full. */
+static uint64_t heap_single(struct store *st)
+{
+    struct store_head *h = st->head;
+    if (h->run == h->run_end) {
+        const uint64_t at = heap_bump(st, RUN_WORDS * WORD);
+        if (!at)
+            return heap_bump(st, WORD);
+        STORE_SET(st, h->run, at);
+        STORE_SET(st, h->run_end, at + RUN_WORDS * WORD);
+    }
+    const uint64_t at = h->run;
+    STORE_SET(st, h->run, at + WORD);
+    return at;
+}
+
 uint64_t heap_alloc(struct store *st, uint64_t words)
 {
     struct store_head *h = st->head;
@@ -72,7 +90,7 @@ uint64_t heap_alloc(struct store *st, uint64_t words)
     if (at)
         STORE_SET(st, h->heap_free[c], store_get(st, at));
     else
-        at = heap_bump(st, bytes);
+        at = words == 1 ? heap_single(st) : heap_bump(st, bytes);
     if (at)
         STORE_ADD(st, h->heap_live, bytes);
     return at;

@@ -82,7 +82,7 @@ static inline void memory_store_update(struct memory_store *ms, uint32_t series,
     const bool known = series_read(&ms->st, series, &s) && metric_read(&ms->st, s.metric, &m);
     assert(known);
     const enum cell_op op = series_target(&ms->st, series, session, &cells);
-    series_touch(&ms->st, op, cells, memory_store_now);
+    series_touch(&ms->st, series, op, cells, memory_store_now);
     const int r = cell_apply(&ms->st, op, cells, bits, memory_store_now.mono / (60 * NS_PER_S));
     assert(r == 0);
     store_commit(&ms->st);

@@ -76,8 +76,7 @@ static void update_by(uint32_t i, uint32_t session, uint64_t bits)
 {
     uint64_t cells;
     const enum cell_op op = series_target(&w.st, i, session, &cells);
-    if (!series_touched(&w.st, op, cells))
-        series_touch(&w.st, op, cells, w.now);
+    series_touch(&w.st, i, op, cells, w.now);
     ck_assert_int_eq(cell_apply(&w.st, op, cells, bits, w.now.mono / (60 * NS_PER_S)), 0);
     store_commit(&w.st);
 }
@@ -632,6 +631,49 @@ START_TEST(broken_chains_are_damage)
 }
 END_TEST
 
+static uint32_t series_with(uint32_t m, const char *labels, struct str keys)
+{
+    const struct series_ask ask = {
+        .metric = m, .labels = str_of(labels), .keys = keys, .budget = UINT32_MAX, .now = w.now};
+    uint32_t i = 0;
+    ck_assert_int_eq(series_make(&w.st, &ask, &i), 0);
+    store_commit(&w.st);
+    return i;
+}
+
+static struct str keys_of(uint32_t i)
+{
+    struct series_view s;
+    ck_assert(series_read(&w.st, i, &s));
+    return s.keys;
+}
+
+/* As they came: one text for the series that have them in common, until the last has gone. */
+START_TEST(keys_are_shared)
+{
+    const struct str two = STR("a.b\0c.d"), other = STR("e.f");
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    const uint64_t before = w.st.head->heap_live;
+    uint32_t i[5];
+    char labels[8] = "a=\"0\"";
+    for (unsigned k = 0; k < 5; k++) {
+        labels[3] = (char)('0' + k);
+        i[k] = series_with(m, labels, k == 2 ? other : two);
+    }
+    ck_assert(str_eq(keys_of(i[0]), two) && str_eq(keys_of(i[2]), other));
+    ck_assert_ptr_eq(keys_of(i[0]).p, keys_of(i[1]).p);
+    ck_assert_ptr_eq(keys_of(i[0]).p, keys_of(i[4]).p);
+    for (unsigned k = 0; k < 4; k++) {
+        ck_assert(series_expire(&w.st, i[k]));
+        store_commit(&w.st);
+        ck_assert(str_eq(keys_of(i[4]), two));
+    }
+    ck_assert(series_expire(&w.st, i[4]));
+    store_commit(&w.st);
+    ck_assert_uint_eq(w.st.head->heap_live, before);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("series");
@@ -656,6 +698,7 @@ int main(void)
     tcase_add_test(t, cardinality_overflows);
     tcase_add_test(t, expiry_makes_room_again);
     tcase_add_test(t, a_held_series_sleeps_and_wakes);
+    tcase_add_test(t, keys_are_shared);
     tcase_add_test(t, a_copy_holds_the_same);
     tcase_add_test(t, a_copy_refuses_what_it_does_not_know);
     tcase_add_test(t, contributions_have_a_bound);

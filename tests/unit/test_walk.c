@@ -7,7 +7,9 @@
 #include "store/copy.h"
 #include "store/read.h"
 #include "store/ring.h"
+#include "store/series.h"
 #include "store/session.h"
+#include "store/session_ring.h"
 #include "store/stream.h"
 
 static uint8_t *old;
@@ -46,6 +48,11 @@ static void setup_v1(void)
 static void setup_v2(void)
 {
     walk("tests/data/store-v2.gz");
+}
+
+static void setup_v3(void)
+{
+    walk("tests/data/store-v3.gz");
 }
 
 static void teardown(void)
@@ -247,6 +254,84 @@ START_TEST(keeps_rings_and_ledgers_of_1)
 }
 END_TEST
 
+/* ---- version 3 ---- */
+
+static void read_one(const char *family, struct metric_view *m, struct series_view *s,
+                     struct sample *v)
+{
+    ck_assert_msg(metric_find(&w.st, str_of(family), m), "%s", family);
+    ck_assert(series_read(&w.st, m->first, s));
+    ck_assert(str_eq(s->labels, STR("service_name=\"three\"")));
+    ck_assert_uint_eq(s->domain, 5);
+    series_sample(&w.st, m, s, v);
+    ck_assert(v->present);
+}
+
+START_TEST(keeps_counters_and_keys_of_3)
+{
+    static const char keys[] = "service.name\0tool.name";
+    struct metric_view m;
+    struct series_view s;
+    struct sample v;
+    unsigned k = 0;
+    ck_assert(metric_find(&w.st, STR("three_requests"), &m));
+    ck_assert_uint_eq(m.nseries, 20); /* the dormant one had no value */
+    for (uint32_t i = m.first; i && series_read(&w.st, i, &s); i = s.next, k++) {
+        series_sample(&w.st, &m, &s, &v);
+        ck_assert_uint_eq(v.u, 4000 + k); /* the open batch had added a million to the first */
+        ck_assert(str_eq(s.keys, (struct str){keys, sizeof keys - 1}));
+        ck_assert_uint_eq(series_age(&w.st, i), 0);
+    }
+    ck_assert_uint_eq(k, 20);
+    ck_assert_uint_eq(w.st.head->epoch, 21);
+}
+END_TEST
+
+START_TEST(keeps_every_other_value_of_3)
+{
+    struct metric_view m;
+    struct series_view s;
+    struct sample v;
+    read_one("three_busy_seconds", &m, &s, &v);
+    ck_assert_double_eq(v.d, 2.25);
+    read_one("three_level", &m, &s, &v);
+    ck_assert_double_eq(v.d, -2.5);
+    read_one("three_active", &m, &s, &v);
+    ck_assert_double_eq(v.d, 6);
+    read_one("three_peak", &m, &s, &v);
+    ck_assert_double_eq(v.d, 30);
+    read_one("three_duration_seconds", &m, &s, &v);
+    ck_assert_uint_eq(v.count, 100);
+    ck_assert_double_eq(v.sum, 618.75);
+    ck_assert_uint_eq(v.buckets[0], 9);
+    read_one("three_wait_seconds", &m, &s, &v);
+    ck_assert_double_eq(v.sum, 1237.5);
+    read_one("three_size_bytes", &m, &s, &v);
+    ck_assert_uint_eq(v.count, 100);
+    ck_assert_double_eq(v.sum, 4950);
+    ck_assert_double_eq_tol(series_quantile(&w.st, &m, &s, 0.5, w.now.mono), 49.5, 0.75);
+}
+END_TEST
+
+START_TEST(keeps_sessions_and_streams_of_3)
+{
+    const uint64_t hash[2] = {33, 44};
+    struct stream_view stream;
+    struct session_view s;
+    for (uint8_t k = 0; k < 3; k++) {
+        const uint8_t id[16] = {3, (uint8_t)(k + 1)};
+        const uint32_t session = session_find(&w.st, id);
+        ck_assert(session_read(&w.st, session, &s));
+        ck_assert_uint_eq(s.applied, 100u * (k + 1u));
+        const uint64_t mark = ring_mark_find(&w.st, session, k + 1u);
+        ck_assert_uint_ne(mark, 0);
+        ck_assert_uint_eq(ring_mark_at(&w.st, mark)->position, 300u * (k + 1u));
+    }
+    ck_assert(stream_read(&w.st, stream_find(&w.st, hash), &stream));
+    ck_assert_uint_eq(stream.values[0], 77);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("walk");
@@ -265,6 +350,13 @@ int main(void)
     tcase_add_checked_fixture(x, setup_v2, teardown);
     tcase_add_test(x, is_not_taken_as_it_is);
     tcase_add_test(x, keeps_what_2_had_more);
+    TCase *y = tcase_create("from version 3");
+    tcase_add_checked_fixture(y, setup_v3, teardown);
+    tcase_add_test(y, is_not_taken_as_it_is);
+    tcase_add_test(y, keeps_counters_and_keys_of_3);
+    tcase_add_test(y, keeps_every_other_value_of_3);
+    tcase_add_test(y, keeps_sessions_and_streams_of_3);
+    suite_add_tcase(s, y);
     suite_add_tcase(s, x);
     suite_add_tcase(s, t);
     suite_add_tcase(s, u);
