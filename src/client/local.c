@@ -12,11 +12,6 @@
 /* The library keeps state per thread, which C can only do with a global. */
 _Thread_local struct local local;
 
-static _Thread_local struct {
-    struct buf scratch; /* an item while it is encoded */
-    char correlation[LIMIT_CORRELATION];
-} rest;
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor is how we learn that a thread ends */
 static bool have_key;
@@ -25,7 +20,10 @@ static void thread_ended(void *arg)
 {
     (void)arg;
     span_thread_ended();
-    buf_fini(&rest.scratch);
+    buf_fini(&local.scratch);
+    free(local.correlation);
+    local.correlation = NULL;
+    local.ncorrelation = 0;
     struct ring *rings = local.rings;
     local.rings = local.ring = NULL;
     local.serial = 0;
@@ -93,21 +91,23 @@ struct ring *local_find(struct mcptally *m)
 struct buf *local_scratch(void)
 {
     (void)local_note(); /* else it would not be freed */
-    if (rest.scratch.max == 0)
-        buf_init(&rest.scratch, LIMIT_ITEM);
-    buf_reset(&rest.scratch);
-    return &rest.scratch;
-}
-
-const char *local_correlation_text(void)
-{
-    return rest.correlation;
+    local.scratch.max = LIMIT_ITEM;
+    buf_reset(&local.scratch);
+    return &local.scratch;
 }
 
 void local_set_correlation(struct str id)
 {
-    if (id.n > 0)
-        memcpy(rest.correlation, id.p, id.n);
+    local.ncorrelation = 0;
+    if (id.n == 0)
+        return;
+    const int saved = errno;
+    if (!local.correlation && local_note())
+        local.correlation = malloc(LIMIT_CORRELATION);
+    errno = saved;
+    if (!local.correlation)
+        return;
+    memcpy(local.correlation, id.p, id.n);
     local.ncorrelation = (unsigned)id.n;
 }
 

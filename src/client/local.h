@@ -20,13 +20,16 @@ struct local {
     uint64_t compared;    /* CLOCK_BOOTTIME, ns, when that was found out; 0: not yet */
     unsigned nspare;
     unsigned ncorrelation; /* bytes of the correlation id */
+    char *correlation;     /* room for one of LIMIT_CORRELATION bytes; NULL before the first */
+    struct buf scratch;    /* an item while it is encoded */
     bool noted;            /* the end of this thread will be heard of */
 };
 
-/* Reached without a call, wherever the library is loaded: the block of every thread has a
- * little room for libraries that come late, of which this takes less than a hundred bytes.
- * What is large or rarely needed lies elsewhere. */
+/* Reached without a call, wherever the library is loaded: every thread has a little room for
+ * libraries that come late, of which this takes less than two hundred bytes. */
 extern _Thread_local struct local local __attribute__((tls_model("initial-exec")));
+
+_Static_assert(sizeof(struct local) < 200, "room for late libraries is scarce");
 
 /* The time, from one clock: that of the wall is the other plus its lead, which is looked at
  * again every few milliseconds. Somebody who sets the clock is noticed by then. */
@@ -43,13 +46,12 @@ static inline bool local_note(void)
     return __builtin_expect(local.noted, 1) || local_note_first();
 }
 
-/* The correlation id of this thread; empty: none. */
-const char *local_correlation_text(void);
+/* The correlation id of this thread; empty: none, or there was no memory for it. */
 void local_set_correlation(struct str id); /* at most LIMIT_CORRELATION bytes */
 
 static inline struct str local_correlation(void)
 {
-    return (struct str){local.ncorrelation ? local_correlation_text() : NULL, local.ncorrelation};
+    return (struct str){local.correlation, local.ncorrelation};
 }
 
 /* An encoder's buffer, empty, up to LIMIT_ITEM bytes. */

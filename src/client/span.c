@@ -32,9 +32,10 @@ struct mcptally_span {
     unsigned flags;
     int kind;
     bool failed;
-    uint64_t start, end;        /* wall clock, ns; end 0: to be taken from `began` */
-    uint64_t began;             /* CLOCK_BOOTTIME */
-    char *tracestate, *baggage; /* NULL: none */
+    uint64_t start, end; /* wall clock, ns; end 0: to be taken from `began` */
+    uint64_t began;      /* CLOCK_BOOTTIME */
+    char *baggage;       /* NULL: none */
+    char tracestate[LIMIT_TRACESTATE + 1];
     struct span_body body;
 };
 
@@ -59,10 +60,9 @@ static void free_span(mcptally_span *s)
 /* Nobody holds it any more. */
 static void release(mcptally_span *s)
 {
-    if (s->tracestate || s->baggage) {
-        free(s->tracestate);
+    if (s->baggage) {
         free(s->baggage);
-        s->tracestate = s->baggage = NULL;
+        s->baggage = NULL;
     }
     if (local.nspare == SPARE_MAX || !local_note()) {
         free_span(s);
@@ -168,17 +168,25 @@ static void set_parent(mcptally_span *s, const char *traceparent)
     }
 }
 
-/* What goes on with the trace besides its ids; what memory is out for is left out. */
-static void carry(mcptally_span *s, const mcptally_span *outer, const char *tracestate)
+/* What goes on with the trace besides its ids; what memory is out for is left out. Returns the
+ * bytes of the tracestate. */
+static size_t carry(mcptally_span *s, const mcptally_span *outer, const char *tracestate)
 {
-    if (tracestate && strlen(tracestate) > LIMIT_TRACESTATE)
-        tracestate = NULL; /* half of one says something else than the whole */
-    if (!tracestate && outer)
+    size_t n = tracestate ? strlen(tracestate) : 0;
+    if (n > LIMIT_TRACESTATE) { /* half of one says something else than the whole */
+        tracestate = NULL;
+        n = 0;
+    }
+    if (!tracestate && outer) {
         tracestate = outer->tracestate;
-    if (tracestate && *tracestate)
-        s->tracestate = strdup(tracestate);
+        n = strlen(tracestate);
+    }
+    if (n > 0)
+        memcpy(s->tracestate, tracestate, n);
+    s->tracestate[n] = '\0';
     if (outer && outer->baggage)
         s->baggage = strdup(outer->baggage);
+    return n;
 }
 
 mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, const char *traceparent,
@@ -196,8 +204,8 @@ mcptally_span *mcptally_span_start(mcptally *m, const char *name, int kind, cons
     s->began = now.mono;
     push(s);
     set_parent(s, traceparent);
-    carry(s, traceparent ? NULL : s->outer, tracestate);
-    span_body_begin(&s->body, str_of(name), str_of(s->tracestate), local_correlation());
+    const size_t n = carry(s, traceparent ? NULL : s->outer, tracestate);
+    span_body_begin(&s->body, str_of(name), (struct str){s->tracestate, n}, local_correlation());
     return s;
 }
 
@@ -262,7 +270,7 @@ void mcptally_span_context(const mcptally_span *s, char traceparent[56])
 
 const char *mcptally_span_tracestate(const mcptally_span *s)
 {
-    return s && s->tracestate ? s->tracestate : "";
+    return s ? s->tracestate : "";
 }
 
 /* ---- baggage ---- */
