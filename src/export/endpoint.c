@@ -27,7 +27,7 @@ static bool printable(const char *url)
 static bool take_scheme(const char **url, bool *tls)
 {
     const char *colon = strstr(*url, "://");
-    if (!colon)
+    if (!colon || colon > *url + strcspn(*url, "/?#")) /* that one is in the path */
         return true;
     const size_t n = (size_t)(colon - *url);
     *tls = n == 5;
@@ -94,6 +94,16 @@ static const char *take_authority(struct endpoint *e, struct str a)
     return NULL;
 }
 
+static bool write_path(struct endpoint *e, const char *path)
+{
+    const size_t n = strlen(path), slash = path[0] != '/';
+    if (slash + n > ENDPOINT_PATH)
+        return false;
+    e->path[0] = '/';
+    memcpy(e->path + slash, path, n + 1);
+    return true;
+}
+
 static void write_authority(struct endpoint *e)
 {
     const bool brackets = strchr(e->host, ':');
@@ -119,9 +129,8 @@ int endpoint_read(struct endpoint *e, const char *url, bool tls, uint16_t port, 
     const char *wrong = take_authority(e, authority);
     if (wrong)
         return bad(why, why_size, wrong);
-    if (strlen(path) >= ENDPOINT_PATH)
+    if (!write_path(e, path))
         return bad(why, why_size, "the path is too long");
-    snprintf(e->path, sizeof e->path, "%s%s", path[0] == '/' ? "" : "/", path);
     write_authority(e);
     return 0;
 }
