@@ -40,8 +40,12 @@ static bool end_is_there(const struct attest_head *h, const struct trail *t,
     if (strcmp(h->path, t->path) != 0 || h->waiting > 0 || h->seq < c->last ||
         strcmp(h->hash, c->hash) == 0 || (h->seq == 0 && c->lines == 0))
         return true;
-    cli_error("%s ends at record %llu, but the daemon has written %llu", t->path,
-              (unsigned long long)c->last, (unsigned long long)h->seq);
+    if (h->seq == c->last)
+        cli_error("%s: record %llu is not as the daemon has written it", t->path,
+                  (unsigned long long)c->last);
+    else
+        cli_error("%s ends at record %llu, but the daemon has written %llu", t->path,
+                  (unsigned long long)c->last, (unsigned long long)h->seq);
     return false;
 }
 

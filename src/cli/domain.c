@@ -14,20 +14,7 @@
 #include "format/domain_doc.h"
 #include "format/ledger.h"
 
-struct domain_cli {
-    const char *runtime_dir;
-    uint64_t timeout; /* ns */
-    bool json;
-};
-
-static const struct option_row rows[] = {
-    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct domain_cli, runtime_dir), "DIR",
-     "where the daemon's sockets and store are", 0, 0},
-    {"timeout", 0, OPTION_DURATION, offsetof(struct domain_cli, timeout), "TIME",
-     "how long to wait for the daemon's answer (5s)", 1, UINT64_MAX},
-    {"json", 0, OPTION_FLAG, offsetof(struct domain_cli, json), NULL, "print one JSON object", 0,
-     0},
-};
+static const struct option_row rows[] = {SOURCE_ROWS, SOURCE_JSON};
 
 static const struct options options = {
     .command = "domain",
@@ -85,14 +72,15 @@ static bool read_words(int n, char **words, struct asked *a)
 }
 
 /* The same documents for a daemon that is gone. */
-static int describe_store(struct buf *to, const struct store *st, const struct asked *a)
+static int describe_store(struct buf *to, const struct view *v, const struct place *place,
+                          void *arg)
 {
+    const struct store *st = &v->store;
+    const struct asked *a = arg;
     struct json_writer j = json_begin(to);
     struct ledger l;
-    if (a->changes) {
-        cli_error("no daemon runs");
-        return CLI_UNAVAILABLE;
-    }
+    if (a->changes)
+        return source_no_daemon(to, v, place, arg);
     if (a->list) {
         domain_doc_list(&j, st, NULL, clock_now());
         return CLI_OK;
@@ -117,25 +105,19 @@ static void as_text(struct buf *to, const json_t *doc, void *arg)
 
 int cmd_domain(int argc, char **argv)
 {
-    struct domain_cli o = {.timeout = 5 * NS_PER_S};
-    struct place place;
-    struct view view;
-    struct buf answer;
+    struct source_options o = SOURCE_DEFAULTS;
     struct asked asked;
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
     if (!read_words(n, argv + 1, &asked))
         return CLI_USAGE;
-    if (place_find(&place, o.runtime_dir) < 0)
-        return options_wrong(&options, "the runtime directory's path is too long");
-    buf_init(&answer, ANSWER_MAX);
-    int status = source_ask(&place, asked.request, o.timeout, &answer, &view);
-    if (status == CLI_OK && view.mem)
-        status = describe_store(&answer, &view.store, &asked);
-    if (status == CLI_OK)
-        status = document_print(&answer, o.json, as_text, &asked);
-    view_close(&view);
-    buf_fini(&answer);
-    return status;
+    const struct source_question question = {
+        .request = asked.request,
+        .most = ANSWER_MAX,
+        .stored = describe_store,
+        .text = as_text,
+        .arg = &asked,
+    };
+    return source_print(&options, &o, &question);
 }

@@ -13,20 +13,7 @@
 #include "cli/sampling_text.h"
 #include "cli/source.h"
 
-struct sampling_options_cli {
-    const char *runtime_dir;
-    uint64_t timeout; /* ns */
-    bool json;
-};
-
-static const struct option_row rows[] = {
-    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct sampling_options_cli, runtime_dir), "DIR",
-     "where the daemon's sockets and store are", 0, 0},
-    {"timeout", 0, OPTION_DURATION, offsetof(struct sampling_options_cli, timeout), "TIME",
-     "how long to wait for the daemon's answer (5s)", 1, UINT64_MAX},
-    {"json", 0, OPTION_FLAG, offsetof(struct sampling_options_cli, json), NULL,
-     "print one JSON object", 0, 0},
-};
+static const struct option_row rows[] = {SOURCE_ROWS, SOURCE_JSON};
 
 static const struct options options = {
     .command = "sampling",
@@ -91,29 +78,17 @@ static void as_text(struct buf *to, const json_t *doc, void *arg)
     sampling_text(to, doc);
 }
 
+/* The rates of a store that nobody has mean nothing. */
 int cmd_sampling(int argc, char **argv)
 {
-    struct sampling_options_cli o = {.timeout = 5 * NS_PER_S};
-    struct place place;
-    struct view view;
-    struct buf answer;
+    struct source_options o = SOURCE_DEFAULTS;
     char request[128];
+    const struct source_question question = {
+        .request = request, .most = ANSWER_MAX, .stored = source_no_daemon, .text = as_text};
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
     if (!make_request(n, argv + 1, request, sizeof request))
         return CLI_USAGE;
-    if (place_find(&place, o.runtime_dir) < 0)
-        return options_wrong(&options, "the runtime directory's path is too long");
-    buf_init(&answer, ANSWER_MAX);
-    int status = source_ask(&place, request, o.timeout, &answer, &view);
-    if (status == CLI_OK && view.mem) {
-        cli_error("no daemon runs; the rates of a store that nobody has mean nothing");
-        status = CLI_UNAVAILABLE;
-    }
-    if (status == CLI_OK)
-        status = document_print(&answer, o.json, as_text, NULL);
-    view_close(&view);
-    buf_fini(&answer);
-    return status;
+    return source_print(&options, &o, &question);
 }

@@ -71,3 +71,32 @@ int source_ask(const struct place *place, const char *request, uint64_t timeout,
         nanosleep(&retry_pause, NULL);
     }
 }
+
+int source_no_daemon(struct buf *to, const struct view *v, const struct place *place, void *arg)
+{
+    (void)to;
+    (void)v;
+    (void)place;
+    (void)arg;
+    cli_error("no daemon runs");
+    return CLI_UNAVAILABLE;
+}
+
+int source_print(const struct options *options, const struct source_options *o,
+                 const struct source_question *q)
+{
+    struct place place;
+    struct view view;
+    struct buf answer;
+    if (place_find(&place, o->runtime_dir) < 0)
+        return options_wrong(options, "the runtime directory's path is too long");
+    buf_init(&answer, q->most);
+    int status = source_ask(&place, q->request, o->timeout, &answer, &view);
+    if (status == CLI_OK && view.mem)
+        status = q->stored(&answer, &view, &place, q->arg);
+    if (status == CLI_OK && q->text)
+        status = document_print(&answer, o->json, q->text, q->arg);
+    view_close(&view);
+    buf_fini(&answer);
+    return status;
+}

@@ -12,20 +12,7 @@
 #include "cli/style.h"
 #include "format/status.h"
 
-struct status_options {
-    const char *runtime_dir;
-    uint64_t timeout; /* ns */
-    bool json;
-};
-
-static const struct option_row rows[] = {
-    {"runtime-dir", 0, OPTION_TEXT, offsetof(struct status_options, runtime_dir), "DIR",
-     "where the daemon's sockets and store are", 0, 0},
-    {"timeout", 0, OPTION_DURATION, offsetof(struct status_options, timeout), "TIME",
-     "how long to wait for the daemon's answer (5s)", 1, UINT64_MAX},
-    {"json", 0, OPTION_FLAG, offsetof(struct status_options, json), NULL, "print one JSON object",
-     0, 0},
-};
+static const struct option_row rows[] = {SOURCE_ROWS, SOURCE_JSON};
 
 static const struct options options = {
     .command = "status",
@@ -50,12 +37,16 @@ static void read_version(const struct store *st, char *to, size_t size)
 }
 
 /* The same document for a daemon that is gone. */
-static void describe_store(struct buf *to, const struct view *v, const char *path)
+static int describe_store(struct buf *to, const struct view *v, const struct place *place,
+                          void *arg)
 {
     char version[64];
+    (void)arg;
     read_version(&v->store, version, sizeof version);
-    const struct status_info info = {.version = version[0] ? version : NULL, .store_path = path};
+    const struct status_info info = {.version = version[0] ? version : NULL,
+                                     .store_path = place->store};
     status_document(to, &v->store, &info, clock_now());
+    return CLI_OK;
 }
 
 static void as_text(struct buf *to, const json_t *doc, void *arg)
@@ -66,24 +57,17 @@ static void as_text(struct buf *to, const json_t *doc, void *arg)
 
 int cmd_status(int argc, char **argv)
 {
-    struct status_options o = {.timeout = 5 * NS_PER_S};
-    struct place place;
-    struct view view;
-    struct buf answer;
+    struct source_options o = SOURCE_DEFAULTS;
+    const struct source_question question = {
+        .request = "{\"cmd\":\"status\"}",
+        .most = ANSWER_MAX,
+        .stored = describe_store,
+        .text = as_text,
+    };
     const int n = options_parse(&options, argc, argv, &o);
     if (n < 0)
         return options_exit(n);
     if (n > 0)
         return options_wrong(&options, "what is '%s'?", argv[1]);
-    if (place_find(&place, o.runtime_dir) < 0)
-        return options_wrong(&options, "the runtime directory's path is too long");
-    buf_init(&answer, ANSWER_MAX);
-    int status = source_ask(&place, "{\"cmd\":\"status\"}", o.timeout, &answer, &view);
-    if (status == CLI_OK && view.mem)
-        describe_store(&answer, &view, place.store);
-    if (status == CLI_OK)
-        status = document_print(&answer, o.json, as_text, NULL);
-    view_close(&view);
-    buf_fini(&answer);
-    return status;
+    return source_print(&options, &o, &question);
 }

@@ -83,7 +83,8 @@ void lane_configure(struct lane *l, const struct lane_options *o)
         resize(l);
 }
 
-unsigned lane_under_way(const struct lane *l)
+/* Requests. */
+static unsigned requests_under_way(const struct lane *l)
 {
     return bundles_count(&l->queue, BUNDLE_SENT) + bundles_count(&l->spool.replay, BUNDLE_SENT);
 }
@@ -327,7 +328,7 @@ static void send_one(struct lane *l, struct bundle *b, struct when now)
 static void send_ready(struct lane *l, struct when now)
 {
     for (unsigned i = 0; i < AT_MOST; i++) {
-        const unsigned under_way = lane_under_way(l);
+        const unsigned under_way = requests_under_way(l);
         if (under_way >= l->options.concurrent || !l->io.ready(l->io.arg))
             return;
         struct bundle *b = next_to_send(l, now);
@@ -477,7 +478,7 @@ void lane_flush(struct lane *l)
 
 bool lane_idle(const struct lane *l)
 {
-    return !l->open_since && !l->queue.head && !l->spool.appending && lane_under_way(l) == 0;
+    return !l->open_since && !l->queue.head && !l->spool.appending && requests_under_way(l) == 0;
 }
 
 static void retract(struct bundles *q)

@@ -4,7 +4,6 @@
 
 #include "forward/lane.h"
 
-unsigned lane_under_way(const struct lane *l); /* requests */
 void lane_count(struct lane *l, const struct bundle *b);
 void lane_settle(struct lane *l);
 

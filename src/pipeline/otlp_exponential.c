@@ -27,7 +27,7 @@ void exponential_merge(struct otlp_exp_buckets *b, unsigned steps)
     b->n = n;
 }
 
-double exponential_middle(int scale, int64_t index)
+static double exponential_middle(int scale, int64_t index)
 {
     return exp2(ldexp((double)index + 0.5, -scale));
 }

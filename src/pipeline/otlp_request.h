@@ -142,9 +142,6 @@ int otlp_cumulative_exponential(struct otlp_request *r, uint32_t *series);
 /* Merges buckets in pairs, `steps` times. */
 void exponential_merge(struct otlp_exp_buckets *b, unsigned steps);
 
-/* The middle of a bucket: between its bounds by geometry. */
-double exponential_middle(int scale, int64_t index);
-
 /* Adds a point to the cells of a histogram. */
 void exponential_observe(struct store *st, const struct metric_view *m, enum cell_op op,
                          uint64_t cells, const struct otlp_point *p, uint64_t minute);

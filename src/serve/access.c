@@ -222,12 +222,18 @@ static const char *after(const char *authorization, const char *scheme)
     return authorization + n + strspn(authorization + n, " ");
 }
 
+/* Whether anybody has to say who he is. */
+static bool asks(const struct access *a)
+{
+    return a->config && web_config_asks(a->config);
+}
+
 enum access_verdict access_ask(struct access *a, const char *authorization,
                                const struct client_address *from, struct access_wait *w)
 {
     const char *rest;
     w->check = NULL;
-    if (!access_asks(a))
+    if (!asks(a))
         return ACCESS_GRANTED;
     if (authorization && (rest = after(authorization, "Bearer")))
         return judge_token(a, rest);
@@ -282,11 +288,6 @@ void access_lost(struct access *a)
 }
 
 /* ---- what the configuration says ---- */
-
-bool access_asks(const struct access *a)
-{
-    return a->config && web_config_asks(a->config);
-}
 
 const char *access_challenge(struct access *a)
 {

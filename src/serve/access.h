@@ -50,7 +50,6 @@ void access_free(struct access *a);
 /* Borrows the configuration until the next one, or the end. */
 void access_configure(struct access *a, const struct web_config *w);
 
-bool access_asks(const struct access *a);       /* whether anybody has to say who he is */
 const char *access_challenge(struct access *a); /* what WWW-Authenticate says */
 const char *access_header(const struct access *a, enum web_header h); /* "" for none */
 

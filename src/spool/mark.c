@@ -222,21 +222,8 @@ void spool_shrink(struct spool *s)
     s->writing = false;
 }
 
-/* From the front only: the head of a segment says where the one before it ends, and what
- * of it was never durable. */
-void spool_reap(struct spool *s)
-{
-    size_t n = 0;
-    while (s->marked && n + 1 < s->n && s->segments[n].records == 0 &&
-           take_away(s, &s->segments[n]) == 0)
-        n++;
-    s->n -= n;
-    if (n)
-        memmove(s->segments, s->segments + n, s->n * sizeof *s->segments);
-    spool_refresh(s);
-}
-
-void spool_refresh(struct spool *s)
+/* The oldest record that counts. */
+static void find_oldest(struct spool *s)
 {
     struct scan c;
     for (size_t i = 0; i < s->n; i++) {
@@ -258,4 +245,18 @@ void spool_refresh(struct spool *s)
     }
     s->oldest_seq = s->next.seq;
     s->oldest_written = 0;
+}
+
+/* From the front only: the head of a segment says where the one before it ends, and what
+ * of it was never durable. */
+void spool_reap(struct spool *s)
+{
+    size_t n = 0;
+    while (s->marked && n + 1 < s->n && s->segments[n].records == 0 &&
+           take_away(s, &s->segments[n]) == 0)
+        n++;
+    s->n -= n;
+    if (n)
+        memmove(s->segments, s->segments + n, s->n * sizeof *s->segments);
+    find_oldest(s);
 }

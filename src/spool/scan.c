@@ -11,7 +11,8 @@ void spool_name(char to[SPOOL_NAME], uint64_t name, bool damaged)
     snprintf(to, SPOOL_NAME, "%016llx.%s", (unsigned long long)name, damaged ? "damaged" : "spool");
 }
 
-int scan_open(struct spool *s, const struct segment *g, int *file)
+/* A file of a segment for reading, owned by the spool: 0 or an error. */
+static int open_segment(struct spool *s, const struct segment *g, int *file)
 {
     char name[SPOOL_NAME];
     uint64_t size;
@@ -42,7 +43,7 @@ int scan_begin(struct scan *c, struct spool *s, const struct segment *g, uint64_
         c->limit = g->used;
         c->last = g->low;
     }
-    return scan_open(s, g, &c->file);
+    return open_segment(s, g, &c->file);
 }
 
 /* Whether a record can begin here: its head is good and it fits. */

@@ -91,8 +91,6 @@ struct scan {
     uint64_t found; /* where h is */
 };
 
-/* A file of a segment for reading, owned by the spool: 0 or an error. */
-int scan_open(struct spool *s, const struct segment *g, int *file);
 int scan_begin(struct scan *c, struct spool *s, const struct segment *g, uint64_t at);
 /* 1, 0 at the end, or an error. */
 int scan_next(struct scan *c);
@@ -125,7 +123,6 @@ int spool_settle(struct spool *s);
 void spool_reap(struct spool *s);
 /* A newest segment that holds nothing gives its room back; it takes no more records. */
 void spool_shrink(struct spool *s);
-void spool_refresh(struct spool *s); /* the oldest record */
 uint64_t spool_bytes(const struct spool *s);
 
 /* ---- spool.c ---- */
