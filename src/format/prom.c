@@ -22,12 +22,11 @@ void prom_begin(struct prom_page *page, const struct store *st, enum prom_format
         .st = st, .format = format, .now_mono = now_mono, .own = true, .metric = 1};
 }
 
-/* A metric's second family comes after its first, then the next metric. */
-static void next_family(struct prom_page *page)
+/* A metric's second family, if it has one, comes after its first, then the next metric. */
+static void next_family(struct prom_page *page, bool second)
 {
-    page->quantile = !page->quantile;
-    if (!page->quantile)
-        page->metric++;
+    page->quantile = second;
+    page->metric += !second;
     page->series = 0;
     page->visited = 0;
     page->headed = false;
@@ -83,10 +82,13 @@ static bool show_metrics(struct prom_page *page, struct buf *to, struct prom_sha
 {
     struct prom_family f;
     while (page->metric < metric_ids(page->st)) {
-        if (spent(&left, to) || (prepare(page, &f) && !show_family(page, &f, to, &left)))
+        if (spent(&left, to))
+            return false;
+        const bool here = prepare(page, &f);
+        if (here && !show_family(page, &f, to, &left))
             return false;
         spend(&left, SKIP_COST);
-        next_family(page);
+        next_family(page, here && !page->quantile && f.m.flags & METRIC_QUANTILES);
     }
     return true;
 }

@@ -239,9 +239,10 @@ static char *put_created(char *p, const struct prom_family *f, const struct seri
 static char *put_number(char *p, const struct prom_family *f, struct str labels)
 {
     p = put_steps(p, f->name, labels.n ? f->lead_size : f->lead_size - 1);
-    p = put(p, labels.p, labels.n);
-    *p = '}';
-    p += labels.n > 0;
+    if (labels.n) {
+        p = put(p, labels.p, labels.n);
+        *p++ = '}';
+    }
     *p++ = ' ';
     return p;
 }
@@ -279,9 +280,10 @@ static char *put_buckets(char *p, const struct prom_family *f, const struct seri
     uint64_t sum = 0;
     p = put_steps(p, f->name, f->name_size);
     p = put(p, "_bucket{", 8);
-    p = put(p, s->labels.p, s->labels.n);
-    *p = ',';
-    p += s->labels.n > 0;
+    if (s->labels.n) {
+        p = put(p, s->labels.p, s->labels.n);
+        *p++ = ',';
+    }
     const size_t lead_size = (size_t)(p - lead);
     for (unsigned i = 0; i <= f->m.nbounds; i++) {
         sum += v->buckets[i];

@@ -142,16 +142,27 @@ static void work_updates(void)
         die("UPDATE");
 }
 
-static void render(void)
+static void render_as(enum prom_format format)
 {
     static const struct prom_share slice = {.lines = 256, .bytes = 64 << 10};
     struct prom_page page;
     buf_reset(&out);
-    prom_begin(&page, &store.st, PROM_TEXT, memory_store_now.mono);
+    prom_begin(&page, &store.st, format, memory_store_now.mono);
     while (prom_step(&page, &out, &slice))
         continue;
     if (out.failed)
         die("page");
+}
+
+static void render(void)
+{
+    render_as(PROM_TEXT);
+}
+
+/* With created times, and canonical le labels. */
+static void render_openmetrics(void)
+{
+    render_as(PROM_OPENMETRICS);
 }
 
 static bool page_has(const char *line)
@@ -176,6 +187,13 @@ static void prepare_render(void)
     prepare_counters();
     work_updates();
     render();
+}
+
+static void prepare_render_histograms(void)
+{
+    prepare_histograms();
+    work_updates();
+    render_openmetrics();
 }
 
 static bool page_is_right(void)
@@ -308,6 +326,7 @@ static const struct path paths[] = {
     {"counters", prepare_counters, work_updates, counters_are_right, FRAMES *ITEMS},
     {"histograms", prepare_histograms, work_updates, histograms_are_right, FRAMES *ITEMS},
     {"render", prepare_render, render, page_is_right, SERIES},
+    {"render14", prepare_render_histograms, render_openmetrics, page_is_right, SERIES},
     {"emit", prepare_emit, work_emit, emits_are_right, EMITS},
     {"span", prepare_emit, work_spans, spans_are_right, SPANS},
     {"observe", prepare_observe, work_observe, all_observed, MESSAGES},
