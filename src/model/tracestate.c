@@ -1,5 +1,6 @@
 #include "model/tracestate.h"
 
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -220,10 +221,9 @@ double tracestate_probability(uint64_t threshold)
 
 uint64_t tracestate_random(const uint8_t trace_id[16], const struct tracestate_ot *ot)
 {
-    uint64_t v = 0;
+    uint64_t v;
     if (ot->has_random)
         return ot->random;
-    for (int i = 8; i < 16; i++)
-        v = v << 8 | trace_id[i];
-    return v & low56;
+    memcpy(&v, trace_id + 8, sizeof v);
+    return be64toh(v) & low56;
 }

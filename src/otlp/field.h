@@ -54,13 +54,20 @@ static inline size_t fields_left(const struct fields *r)
     return (size_t)(r->end - r->p);
 }
 
-/* A varint that is longer than a byte, or is cut off. */
+/* A varint that is longer than two bytes, or is cut off. */
 uint64_t fields_long_varint(struct fields *r);
 
 static inline uint64_t fields_varint(struct fields *r)
 {
-    if (r->p < r->end && *r->p < 0x80)
-        return *r->p++;
+    const uint8_t *p = r->p;
+    if (r->end - p >= 1 && p[0] < 0x80) {
+        r->p = p + 1;
+        return p[0];
+    }
+    if (r->end - p >= 2 && p[1] < 0x80) {
+        r->p = p + 2;
+        return (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
+    }
     return fields_long_varint(r);
 }
 

@@ -5,11 +5,12 @@
 #include "otlp/otlp.h"
 #include "otlp/value.h"
 
+/* An id of n bytes, a multiple of 8. */
 static bool all_zero(const uint8_t *p, size_t n)
 {
-    uint8_t any = 0;
-    for (size_t i = 0; i < n; i++)
-        any |= p[i];
+    uint64_t any = 0;
+    for (size_t i = 0; i < n; i += 8)
+        any |= get_u64(p + i);
     return any == 0;
 }
 
@@ -258,7 +259,8 @@ static struct wanted wanted_of(const struct str *keys, unsigned n)
 static bool is_wanted(const struct wanted *w, const uint8_t *key, size_t n)
 {
     for (unsigned i = 0; i < w->n; i++)
-        if (w->keys[i].n == n && memcmp(w->keys[i].p, key, n) == 0)
+        if (w->keys[i].n == n && n > 0 && (uint8_t)w->keys[i].p[n - 1] == key[n - 1] &&
+            memcmp(w->keys[i].p, key, n) == 0)
             return true;
     return false;
 }
@@ -267,19 +269,41 @@ static bool is_wanted(const struct wanted *w, const uint8_t *key, size_t n)
  * is looked at. */
 static inline bool may_be_wanted(const struct wanted *w, const uint8_t *p, size_t n)
 {
-    if (n < 2 || p[0] != FIELD(1, BYTES) || p[1] >= 0x80 || (size_t)p[1] + 2 > n)
+    if (n < 3 || p[0] != FIELD(1, BYTES) || p[1] >= 0x80 || p[1] == 0 || (size_t)p[1] + 2 > n)
         return true;
     return (w->lengths >> (p[1] & 63) & 1) && is_wanted(w, p + 2, p[1]);
 }
 
-/* The field at p in the form that nearly all have, of which take_span() would make the
- * same: how long it is; 0 for any other, or near the end. */
-static inline size_t take_usual(const uint8_t *p, size_t left, const struct wanted *w,
-                                struct event *out)
+enum {
+    ID = sizeof(((struct event *)0)->trace.trace_id),
+    SHORT_ID = sizeof(((struct event *)0)->trace.span_id),
+    USUAL = ID + 2, /* bytes that must be left, or the usual forms are not looked for */
+};
+
+/* The attributes at p, as far as they are short and nobody wants them: what is behind them. */
+static inline const uint8_t *pass_attributes(const uint8_t *p, const uint8_t *end,
+                                             const struct wanted *w)
 {
-    enum { ID = sizeof out->trace.trace_id, SHORT_ID = sizeof out->trace.span_id };
-    if (left < ID + 2)
+    while (end - p >= USUAL && p[0] == FIELD(9, BYTES) && p[1] < 0x80 && end - p - 2 >= p[1] &&
+           !may_be_wanted(w, p + 2, p[1]))
+        p += 2 + p[1];
+    return p;
+}
+
+/* A name that may stand as it is: how long the field is, or 0. */
+static inline size_t take_usual_name(const uint8_t *p, size_t left, struct event *out)
+{
+    const struct str name = {(const char *)p + 2, p[1]};
+    if (p[1] == 0 || p[1] >= 0x80 || left - 2 < p[1] || !value_is_plain(name))
         return 0;
+    out->name = name;
+    return 2 + name.n;
+}
+
+/* The field at p, of which USUAL bytes are left at least, in the form that nearly all have and
+ * of which take_span() would make the same: how long it is, or 0. */
+static inline size_t take_usual(const uint8_t *p, size_t left, struct event *out)
+{
     switch (p[0]) {
     case FIELD(1, BYTES):
         memcpy(out->trace.trace_id, p + 2, ID);
@@ -290,14 +314,20 @@ static inline size_t take_usual(const uint8_t *p, size_t left, const struct want
     case FIELD(4, BYTES):
         memcpy(out->parent_id, p + 2, SHORT_ID);
         return p[1] == SHORT_ID ? SHORT_ID + 2 : 0;
+    case FIELD(5, BYTES):
+        return take_usual_name(p, left, out);
+    case FIELD(6, VARINT):
+        out->span_kind = p[1] <= SPAN_CONSUMER ? (enum span_kind)p[1] : SPAN_UNSPECIFIED;
+        return p[1] < 0x80 ? 2 : 0;
     case FIELD(7, FIXED64):
         out->time = get_u64(p + 1);
         return 9;
     case FIELD(8, FIXED64):
         out->end = get_u64(p + 1);
         return 9;
-    case FIELD(9, BYTES):
-        return p[1] < 0x80 && left - 2 >= p[1] && !may_be_wanted(w, p + 2, p[1]) ? p[1] + 2u : 0;
+    case FIELD(16, FIXED32) & 0xFF: /* a tag of two bytes */
+        out->span_flags = get_u32(p + 2);
+        return p[1] == FIELD(16, FIXED32) >> 7 ? 6 : 0;
     default:
         return 0;
     }
@@ -305,9 +335,14 @@ static inline size_t take_usual(const uint8_t *p, size_t left, const struct want
 
 static void take_usual_ones(struct fields *r, const struct wanted *w, struct event *out)
 {
-    size_t n;
-    while ((n = take_usual(r->p, fields_left(r), w, out)) > 0)
-        r->p += n;
+    const uint8_t *p = r->p;
+    size_t n = 1;
+    while (n > 0) {
+        p = pass_attributes(p, r->end, w);
+        n = r->end - p >= USUAL ? take_usual(p, (size_t)(r->end - p), out) : 0;
+        p += n;
+    }
+    r->p = p;
 }
 
 int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, struct event *out)

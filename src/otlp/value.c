@@ -73,6 +73,19 @@ int value_name(struct str s, struct str *view)
     return e;
 }
 
+bool value_is_plain(struct str s)
+{
+    const uint64_t high = UINT64_MAX / 255 * 0x80;
+    size_t n = 0;
+    for (; s.n - n >= 8; n += 8)
+        if ((get_u64(s.p + n) & high) || has_control(s.p + n))
+            return false;
+    for (; n < s.n; n++)
+        if (s.p[n] < ' ' || s.p[n] >= 0x7F)
+            return false;
+    return s.n > 0 && s.n <= LIMIT_NAME;
+}
+
 int value_id(struct str s, uint8_t *to, size_t n)
 {
     if (s.n != n) {

@@ -26,6 +26,10 @@ int value_plain(struct str s, size_t max, struct str *view);
 /* The same for a name, of at most LIMIT_NAME bytes: one that is empty is not known. */
 int value_name(struct str s, struct str *view);
 
+/* Whether value_name() would take it as it is: not empty, short, and printable ASCII. It may say
+ * no to what it would, too. */
+bool value_is_plain(struct str s);
+
 /* An id of n bytes, or none at all (zeros). */
 int value_id(struct str s, uint8_t *to, size_t n);
 

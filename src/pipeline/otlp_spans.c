@@ -36,9 +36,9 @@ static int apply_unmeasured(struct otlp_request *r)
     if (bad < 0)
         return (int)drop_of_error(bad);
     const struct sample_span sample = sample_of(r, e);
-    const bool room = otlp_make_room(r, RING_SPANS);
     if (sampling_note(pl->sampling, &sample, r->pressure, r->now) != SAMPLE_ENTER)
         return DROP_SAMPLED;
+    const bool room = otlp_make_room(r, RING_SPANS);
     bad = otlp_span(r->item.bytes, e);
     return bad < 0 ? (int)drop_of_error(bad) : keep_span(r, room);
 }

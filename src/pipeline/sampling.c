@@ -262,9 +262,15 @@ struct judged {
     enum verdict by;
 };
 
+/* tier: as in a trace_entry. */
+static uint64_t threshold_of(const struct sampling *s, unsigned tier)
+{
+    return s->threshold[tier ? tier - 1 : TIER_NORMAL];
+}
+
 static struct judged judge(const struct sampling *s, unsigned tier, unsigned flags, uint64_t random)
 {
-    const uint64_t threshold = s->threshold[tier ? tier - 1 : TIER_NORMAL];
+    const uint64_t threshold = threshold_of(s, tier);
     if (flags)
         return (struct judged){.kept = true,
                                .by = flags & TRACE_ERROR  ? BY_ERROR
@@ -366,7 +372,8 @@ static void hear_late(struct sampling *s, struct trace_entry *e, const struct sa
                       bool local_root)
 {
     const bool names_tier = local_root && !e->rooted && s->o.window == 0 && said->tier;
-    if (e->kept && !names_tier)
+    const bool may_change = said->flags || e->threshold != threshold_of(s, e->tier);
+    if (!names_tier && (e->kept || !may_change))
         return;
     if (names_tier)
         e->tier = said->tier;
@@ -377,10 +384,10 @@ static void hear_late(struct sampling *s, struct trace_entry *e, const struct sa
 }
 
 static struct trace_entry *remember(struct sampling *s, const struct sample_span *span,
-                                    const struct said *said, uint64_t wall)
+                                    uint64_t hash, const struct said *said, uint64_t wall)
 {
     const uint8_t *id = span->event->trace.trace_id;
-    struct trace_entry *e = trace_table_find(&s->traces, id);
+    struct trace_entry *e = trace_table_find_by(&s->traces, hash, id);
     if (e && forgotten(s, e, wall)) {
         drop_entry(s, e, wall);
         e = NULL;
@@ -418,13 +425,14 @@ enum sample_door sampling_note(struct sampling *s, const struct sample_span *spa
     if (!s || !s->o.enabled)
         return SAMPLE_ENTER;
     const struct event *event = span->event;
+    const uint64_t hash = trace_table_near(&s->traces, event->trace.trace_id);
     flood_note(&s->flood, pressure);
     advance(s, DUE_PER_NOTE, now.wall);
     listen(s, span, &said);
     if (s->slow && slow_names_note(s->slow, span->service, event->name, duration(event), now.mono))
         said.flags |= TRACE_SLOW;
     s->spans[said.tier ? said.tier - 1 : TIER_NORMAL]++;
-    struct trace_entry *e = has_trace(event) ? remember(s, span, &said, now.wall) : NULL;
+    struct trace_entry *e = has_trace(event) ? remember(s, span, hash, &said, now.wall) : NULL;
     if (!e) {
         s->at_once += has_trace(event);
         return judge(s, said.tier, said.flags, random_of(event, &said.ot)).kept ? SAMPLE_ENTER

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 
 void trace_table_init(struct trace_table *t, unsigned most, uint64_t seed)
@@ -35,19 +36,43 @@ static bool allocate(struct trace_table *t)
     return false;
 }
 
+static uint32_t *bucket_by(const struct trace_table *t, uint64_t hash)
+{
+    return &t->buckets[(uint32_t)hash & t->mask];
+}
+
 static uint32_t *bucket_of(const struct trace_table *t, const uint8_t id[16])
 {
-    return &t->buckets[(uint32_t)hash_bytes(id, 16, t->seed) & t->mask];
+    return bucket_by(t, hash_bytes(id, 16, t->seed));
+}
+
+uint64_t trace_table_near(const struct trace_table *t, const uint8_t id[16])
+{
+    const uint64_t hash = hash_bytes(id, 16, t->seed);
+    if (t->buckets)
+        __builtin_prefetch(bucket_by(t, hash));
+    return hash;
+}
+
+static bool is_same(const uint8_t a[16], const uint8_t b[16])
+{
+    return ((get_u64(a) ^ get_u64(b)) | (get_u64(a + 8) ^ get_u64(b + 8))) == 0;
+}
+
+struct trace_entry *trace_table_find_by(const struct trace_table *t, uint64_t hash,
+                                        const uint8_t id[16])
+{
+    if (!t->buckets)
+        return NULL;
+    for (uint32_t i = *bucket_by(t, hash); i; i = t->entries[i - 1].chain)
+        if (is_same(t->entries[i - 1].id, id))
+            return &t->entries[i - 1];
+    return NULL;
 }
 
 struct trace_entry *trace_table_find(const struct trace_table *t, const uint8_t id[16])
 {
-    if (!t->buckets)
-        return NULL;
-    for (uint32_t i = *bucket_of(t, id); i; i = t->entries[i - 1].chain)
-        if (memcmp(t->entries[i - 1].id, id, 16) == 0)
-            return &t->entries[i - 1];
-    return NULL;
+    return trace_table_find_by(t, hash_bytes(id, 16, t->seed), id);
 }
 
 static uint32_t take(struct trace_table *t)

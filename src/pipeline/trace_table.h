@@ -49,6 +49,12 @@ void trace_table_fini(struct trace_table *t);
 /* The entry of a trace; NULL when it is not known. */
 struct trace_entry *trace_table_find(const struct trace_table *t, const uint8_t id[16]);
 
+/* The same in two steps: the hash of an id, whose place is on its way into the cache then, and
+ * what is found there. */
+uint64_t trace_table_near(const struct trace_table *t, const uint8_t id[16]);
+struct trace_entry *trace_table_find_by(const struct trace_table *t, uint64_t hash,
+                                        const uint8_t id[16]);
+
 /* A new entry of a trace that is not known, the newest of all; NULL when the domain
  * has its share or memory is out. */
 struct trace_entry *trace_table_add(struct trace_table *t, const uint8_t id[16], unsigned domain,
