@@ -274,6 +274,7 @@ static void write_resource(struct otlp_batch *b, unsigned first)
 int otlp_batch_end(struct otlp_batch *b, struct str *request, size_t *items)
 {
     buf_reset(&b->request);
+    buf_reserve(&b->request, b->bytes);
     for (unsigned i = 0; i < b->ngroups; i++)
         b->group[i].written = false;
     for (unsigned i = 0; i < b->ngroups; i++)
@@ -286,4 +287,11 @@ int otlp_batch_end(struct otlp_batch *b, struct str *request, size_t *items)
         *items = b->items;
     otlp_batch_reset(b);
     return 0;
+}
+
+char *otlp_batch_steal(struct otlp_batch *b)
+{
+    char *bytes = b->request.p;
+    buf_init(&b->request, b->request.max);
+    return bytes;
 }

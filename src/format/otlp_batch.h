@@ -62,6 +62,10 @@ int otlp_batch_put(struct otlp_batch *b, const struct otlp_batch_parts *parts);
  * items are still there. *items may be NULL. An empty request has no bytes. */
 int otlp_batch_end(struct otlp_batch *b, struct str *request, size_t *items);
 
+/* The bytes of the request that otlp_batch_end() has just given, as the caller's own, to be
+ * freed; NULL when it has never had any. */
+char *otlp_batch_steal(struct otlp_batch *b);
+
 /* Throws away what was added. */
 void otlp_batch_reset(struct otlp_batch *b);
 

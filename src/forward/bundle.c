@@ -32,24 +32,31 @@ void bundles_fini(struct bundles *q)
         bundles_pop(q);
 }
 
-struct bundle *bundles_add(struct bundles *q, enum bundle_source source, struct str request)
+struct bundle *bundles_take(struct bundles *q, enum bundle_source source, char *bytes, size_t n)
 {
     struct bundle *b = calloc(1, sizeof *b);
-    char *bytes = request.n ? malloc(request.n) : NULL;
-    if (!b || (request.n && !bytes)) {
-        free(b);
-        free(bytes);
+    if (!b)
         return NULL;
-    }
-    if (bytes)
-        memcpy(bytes, request.p, request.n);
     b->source = source;
     b->bytes = bytes;
-    b->n = request.n;
+    b->n = n;
     *q->tail = b;
     q->tail = &b->next;
     q->count++;
-    q->bytes += b->n;
+    q->bytes += n;
+    return b;
+}
+
+struct bundle *bundles_add(struct bundles *q, enum bundle_source source, struct str request)
+{
+    char *bytes = request.n ? malloc(request.n) : NULL;
+    if (request.n && !bytes)
+        return NULL;
+    if (bytes)
+        memcpy(bytes, request.p, request.n);
+    struct bundle *b = bundles_take(q, source, bytes, request.n);
+    if (!b)
+        free(bytes);
     return b;
 }
 

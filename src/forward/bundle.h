@@ -56,6 +56,10 @@ void bundles_fini(struct bundles *q);
 /* Appends a batch with a copy of the request (n may be 0); NULL when memory is out. */
 struct bundle *bundles_add(struct bundles *q, enum bundle_source source, struct str request);
 
+/* The same with bytes of the heap that are the batch's then; NULL, and they are not, when memory
+ * is out. */
+struct bundle *bundles_take(struct bundles *q, enum bundle_source source, char *bytes, size_t n);
+
 /* Frees the request of one of them, which is BUNDLE_DONE. */
 void bundles_drop_bytes(struct bundles *q, struct bundle *b);
 

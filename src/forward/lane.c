@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "forward/lane_inside.h"
@@ -156,8 +157,10 @@ static bool close_open(struct lane *l)
     size_t items = 0;
     if (otlp_batch_end(&l->request, &bytes, &items) < 0)
         return false;
-    struct bundle *b = bundles_add(&l->queue, BUNDLE_RING, bytes);
+    char *own = otlp_batch_steal(&l->request);
+    struct bundle *b = bundles_take(&l->queue, BUNDLE_RING, own, bytes.n);
     if (!b) {
+        free(own);
         start_over(l);
         l->waits = true;
         return false;
