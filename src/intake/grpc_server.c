@@ -17,7 +17,9 @@
 enum {
     SERVER_MAGIC = 0x67737276,
     CONN_MAGIC = 0x67636f6e,
-    READ_BYTES = 65536,
+    READ_BYTES = 131072,
+    READ_EARLY = 65536, /* of a peer that sends and has not acknowledged our windows: it is one
+                           that goes by those that it is given meanwhile */
     READ_LEAST = 16384, /* of a message that is under way: less does not wake us for nothing */
     WRITE_BYTES = 16384,
     ACCEPTS = 16, /* at one wakeup */
@@ -37,6 +39,7 @@ struct grpc_conn {
     struct event *readable, *writable, *timer;
     uint64_t armed;       /* what the timer is set to, mono ns; 0: nothing */
     int lowat;            /* SO_RCVLOWAT */
+    bool held;            /* what there is to say waits for an answer or a lull */
     uint64_t read_at;     /* of the newest bytes */
     struct buf out;       /* what the peer has not taken yet */
     uint64_t stuck_since; /* since when there is some */
@@ -123,7 +126,7 @@ static uint64_t deadline_of(const struct grpc_conn *c)
     const uint64_t stuck = c->stuck_since + STUCK_NS, lull = c->read_at + LULL_NS;
     if (c->out.n && stuck < first)
         first = stuck;
-    return c->lowat > 1 && lull < first ? lull : first;
+    return (c->lowat > 1 || c->held) && lull < first ? lull : first;
 }
 
 /* A timer that is early looks again; only one that would be late is set anew. */
@@ -186,6 +189,7 @@ static void flush(struct grpc_conn *c, uint64_t now)
     bool dead = false;
     if (c->closing)
         return;
+    c->held = false;
     if (c->out.n == 0 || send_kept(c, &dead))
         while (!dead && send_new(c, now, &dead))
             ;
@@ -255,6 +259,24 @@ static void set_lowat(struct grpc_conn *c, size_t missing)
         c->lowat = lowat;
 }
 
+/* Behind a read of n bytes: where it was a full one, there is more already. */
+static void await_rest(struct grpc_conn *c, size_t n)
+{
+    const size_t missing = grpc_session_missing(c->session);
+    if (n < READ_BYTES || missing < READ_LEAST)
+        set_lowat(c, missing);
+}
+
+/* What the peer can wait for goes with the answer, or after a lull. */
+static void flush_later(struct grpc_conn *c, uint64_t now)
+{
+    c->held = grpc_session_patient(c->session);
+    if (c->held)
+        arm(c, now);
+    else
+        flush(c, now);
+}
+
 /* Whether there may be more to read. */
 static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
 {
@@ -266,8 +288,8 @@ static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
         s->stalled = true;
     if (ok) {
         c->read_at = now;
-        set_lowat(c, grpc_session_missing(c->session));
-        flush(c, now);
+        await_rest(c, n);
+        flush_later(c, now);
         return;
     }
     bool dead = false;
@@ -279,7 +301,8 @@ static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
 static void read_some(struct grpc_conn *c, uint64_t now)
 {
     struct grpc_server *s = c->server;
-    const ssize_t n = recv(c->fd, s->scratch, sizeof s->scratch, MSG_DONTWAIT);
+    const size_t most = grpc_session_agreed(c->session) ? READ_BYTES : READ_EARLY;
+    const ssize_t n = recv(c->fd, s->scratch, most, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (n <= 0)
@@ -314,8 +337,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static void expire(struct grpc_conn *c, uint64_t now)
 {
-    if (now - c->read_at >= LULL_NS)
+    if (now - c->read_at >= LULL_NS) {
+        c->held = false;
         set_lowat(c, 0);
+    }
     if (c->closing && now >= c->closing) {
         close_conn(c);
     } else if (c->closing) {

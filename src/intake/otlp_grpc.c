@@ -659,6 +659,29 @@ size_t grpc_session_missing(const struct grpc_session *s)
     return least < (size_t)window ? least : (size_t)window;
 }
 
+bool grpc_session_agreed(const struct grpc_session *s)
+{
+    return nghttp2_session_get_local_settings(s->h2, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) ==
+           GRPC_STREAM_WINDOW;
+}
+
+bool grpc_session_patient(const struct grpc_session *s)
+{
+    const int32_t window = nghttp2_session_get_local_window_size(s->h2);
+    size_t rest = 0;
+    unsigned begun = 0;
+    const struct grpc_call *c;
+    TAILQ_FOREACH(c, &s->calls, link)
+    {
+        if (c->state == CALL_HEAD || (c->state == CALL_BODY && !needs_no_window(c)))
+            return false;
+        if (c->state == CALL_BODY)
+            rest += c->message.size - c->message.bytes.n;
+        begun += c->state == CALL_BODY || c->state == CALL_WORKING;
+    }
+    return begun > 0 && !s->in_headers && window > 0 && rest <= (size_t)window;
+}
+
 bool grpc_session_served(const struct grpc_session *s)
 {
     return s->served;

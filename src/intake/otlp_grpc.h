@@ -62,6 +62,13 @@ void grpc_session_expire(struct grpc_session *s, uint64_t now);
  * is in line or being answered. */
 uint64_t grpc_session_waits(const struct grpc_session *s);
 
+/* Whether the peer has acknowledged our SETTINGS. */
+bool grpc_session_agreed(const struct grpc_session *s);
+
+/* Whether there will be an answer without anything from us before it: the peer has windows for
+ * the rest of all messages that it has begun, or they are in line. */
+bool grpc_session_patient(const struct grpc_session *s);
+
 /* How many bytes the peer is bound to send before anything can be done for it: what is missing of
  * messages that it has begun and has windows for. 0: nobody knows. */
 size_t grpc_session_missing(const struct grpc_session *s);

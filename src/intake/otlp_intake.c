@@ -18,9 +18,11 @@ enum {
     CONVERT_COST = 4,
     LANES_SCANNED = 64,   /* for one whose turn it is */
     LATER_US = 10000,     /* until those that are over their budgets are looked at again */
+    TURN_MORE = 4,        /* times OTLP_TURN_BYTES that a turn deals with when it goes fast */
     TRIM_BYTES = 1 << 20, /* of messages at once, behind which memory is given back */
 };
-#define TRIM_NS (250 * NS_PER_MS) /* since the last time: it has to be had anew */
+#define TURN_SHORT_NS (200 * NS_PER_US)
+#define TRIM_NS       (250 * NS_PER_MS) /* since the last time: it has to be had anew */
 
 enum job_stage {
     STAGE_INFLATE, /* `bytes` are compressed; what is unpacked is in `plain` */
@@ -416,6 +418,14 @@ static size_t serve_next(struct otlp_intake *in, struct when now)
     return done ? done : 1;
 }
 
+/* Whether a turn does another step: up to its bytes, and on to several times as many while it
+ * has taken little time, so that a message is not spread over turns that cost more than it. */
+static bool goes_on(size_t done, uint64_t began)
+{
+    return done < OTLP_TURN_BYTES ||
+           (done < TURN_MORE * OTLP_TURN_BYTES && clock_now().mono - began < TURN_SHORT_NS);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct otlp_intake *in = arg;
@@ -426,7 +436,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     in->turning = false;
-    for (int i = 0; i < 3 * OTLP_TURN_JOBS && done < OTLP_TURN_BYTES && n > 0; i++) {
+    for (int i = 0; i < 3 * OTLP_TURN_JOBS && goes_on(done, began) && n > 0; i++) {
         if (TAILQ_EMPTY(&in->lanes))
             break;
         n = serve_next(in, now);

@@ -2,7 +2,7 @@
  *
  * A port gathers a message, accounts for its bytes with otlp_hold(), and hands it
  * over whole. From there it is unpacked, converted and applied in turns of the
- * loop, OTLP_TURN_BYTES a turn, one step from each connection that has any, so
+ * loop, about OTLP_TURN_BYTES a turn, one step from each connection that has any, so
  * that a large message delays the small ones of others by a step. The port is
  * told when the last item is applied and committed.
  *
@@ -19,7 +19,8 @@
 #include "pipeline/pipeline.h"
 
 enum {
-    OTLP_TURN_BYTES = 65536, /* of messages that one turn of the loop deals with */
+    OTLP_TURN_BYTES = 65536, /* of messages that one turn of the loop deals with at most, or
+                                more where that takes no time to speak of */
     OTLP_TURN_JOBS = 16,     /* messages that one turn ends at most */
 };
 #define OTLP_RETRY_NS NS_PER_S /* when to come back, for who is refused by the budget */
