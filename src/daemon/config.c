@@ -114,7 +114,7 @@ static bool set_text(struct config *c, const struct config_row *row, const char 
     }
     char *copy = strdup(text);
     if (!copy) {
-        fault_add(f, at, row->key, "out of memory");
+        fault_memory(f, at, row->key);
         return false;
     }
     char **field = field_of(c, row);
@@ -317,8 +317,10 @@ bool config_override(struct config *c, const char *assignment, struct faults *f)
         return config_destinations_parse(field_of(c, row), at.file, equals + 1, f);
     if (row->type == CONFIG_LIST && config_list_split(field_of(c, row), equals + 1))
         return true;
-    fault_add(f, at, key, "%s",
-              row->type == CONFIG_LIST ? "out of memory" : "can only be set in a file");
+    if (row->type == CONFIG_LIST)
+        fault_memory(f, at, key);
+    else
+        fault_add(f, at, key, "can only be set in a file");
     return false;
 }
 

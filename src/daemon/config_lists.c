@@ -40,7 +40,7 @@ bool config_list_read(struct config_list *list, const char *key, const struct tr
             return false;
         }
         if (!config_list_add(list, n->text, strlen(n->text))) {
-            fault_add(f, n->at, key, "out of memory");
+            fault_memory(f, n->at, key);
             return false;
         }
     }

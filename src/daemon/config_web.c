@@ -36,7 +36,7 @@ static bool wrong(struct reading *r, const struct tree_node *n, const char *what
 
 static bool no_memory(struct reading *r, const struct tree_node *n)
 {
-    fault_add(r->f, n->at, n->key, "out of memory");
+    fault_memory(r->f, n->at, n->key);
     return false;
 }
 

@@ -1,13 +1,16 @@
 #include "daemon/faults.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { FAULT_LINE = 512, FAULTS_BYTES = 64 * 1024 };
 
 void faults_init(struct faults *f)
 {
     f->count = 0;
+    f->system = false;
     buf_init(&f->text, FAULTS_BYTES);
 }
 
@@ -39,6 +42,18 @@ void fault_add(struct faults *f, struct place at, const char *key, const char *f
     add_place(&f->text, at, key);
     buf_adds(&f->text, what);
     buf_addc(&f->text, '\n');
+}
+
+void fault_memory(struct faults *f, struct place at, const char *key)
+{
+    f->system = true;
+    fault_add(f, at, key, "out of memory");
+}
+
+void fault_unread(struct faults *f, const char *file, int error)
+{
+    f->system |= error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+    fault_add(f, (struct place){.file = file}, NULL, "cannot be read: %s", strerror(error));
 }
 
 const char *faults_text(struct faults *f)

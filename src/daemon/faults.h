@@ -17,6 +17,7 @@ struct place {
 struct faults {
     unsigned count; /* of all faults, those left out included */
     struct buf text;
+    bool system; /* one of them is none of the operator's: memory, descriptors, a disk */
 };
 
 void faults_init(struct faults *f);
@@ -25,6 +26,11 @@ void faults_fini(struct faults *f);
 /* Adds a line; `key` may be NULL. */
 void fault_add(struct faults *f, struct place at, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Those that are not the operator's. */
+void fault_memory(struct faults *f, struct place at, const char *key);
+/* A file that cannot be read: it depends on `error` (an errno) whose fault that is. */
+void fault_unread(struct faults *f, const char *file, int error);
 
 /* The lines so far, each ended by a newline; "" when there are none. */
 const char *faults_text(struct faults *f);

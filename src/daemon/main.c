@@ -132,11 +132,13 @@ static int run(struct invocation *c)
     faults_init(&faults);
     if (!load_config(&c->load, &config, &faults)) {
         print_faults(str_of(faults_text(&faults)));
+        status = faults.system ? DAEMON_FAILED : status;
         faults_fini(&faults);
         return status;
     }
     if (!web_check(&config, c->load.used, &faults)) {
         print_faults(str_of(faults_text(&faults)));
+        status = faults.system ? DAEMON_FAILED : status;
     } else if (c->check) {
         check_warn(&config, &c->load);
         bound_print(stdout, &config);

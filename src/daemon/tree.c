@@ -25,7 +25,7 @@ static bool syntax_fault(struct reader *r)
     const char *problem = r->parser.problem ? r->parser.problem : "cannot be read";
     struct place at = place_of(r, r->parser.problem_mark);
     if (r->parser.error == YAML_MEMORY_ERROR)
-        fault_add(r->faults, (struct place){.file = r->file}, NULL, "out of memory");
+        fault_memory(r->faults, (struct place){.file = r->file}, NULL);
     else if (r->parser.error == YAML_READER_ERROR)
         fault_add(r->faults, (struct place){.file = r->file}, NULL,
                   "not UTF-8 text: %s at byte %zu", problem, r->parser.problem_offset);
@@ -69,7 +69,7 @@ static struct tree_node *node_new(struct reader *r, enum tree_kind kind, yaml_ma
     }
     struct tree_node *n = calloc(1, sizeof *n);
     if (!n) {
-        fault_add(r->faults, (struct place){.file = r->file}, NULL, "out of memory");
+        fault_memory(r->faults, (struct place){.file = r->file}, NULL);
         return NULL;
     }
     n->kind = kind;
@@ -87,7 +87,7 @@ static char *scalar_text(struct reader *r, const yaml_event_t *e)
     }
     char *text = strdup(p);
     if (!text)
-        fault_add(r->faults, (struct place){.file = r->file}, NULL, "out of memory");
+        fault_memory(r->faults, (struct place){.file = r->file}, NULL);
     return text;
 }
 
@@ -248,7 +248,7 @@ struct tree_node *tree_parse(const char *file, const void *text, size_t n, struc
         return NULL;
     }
     if (!yaml_parser_initialize(&r.parser)) {
-        fault_add(f, (struct place){.file = file}, NULL, "out of memory");
+        fault_memory(f, (struct place){.file = file}, NULL);
         return NULL;
     }
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
@@ -285,7 +285,7 @@ struct tree_node *tree_read(const char *file, struct faults *f)
     char *text = fd >= 0 ? malloc(TREE_BYTES + 1) : NULL;
     ssize_t n = text ? read_all(fd, text, TREE_BYTES + 1) : -1;
     if (n < 0)
-        fault_add(f, (struct place){.file = file}, NULL, "cannot be read: %s", strerror(errno));
+        fault_unread(f, file, errno);
     else
         root = tree_parse(file, text, (size_t)n, f);
     free(text);

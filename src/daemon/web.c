@@ -49,7 +49,7 @@ static struct web_config *read_now(const char *path, struct faults *f)
 {
     struct web_config *w = config_new();
     if (!w)
-        fault_add(f, (struct place){.file = path}, NULL, "out of memory");
+        fault_memory(f, (struct place){.file = path}, NULL);
     if (w && (!*path || config_web_read(w, path, f)))
         return w;
     config_free(w);
