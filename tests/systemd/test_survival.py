@@ -22,8 +22,9 @@ CROWD = 15000
 READY_99, READY_WORST = 100, 250
 # When a unit that does nothing needs this much of them, it is the machine that is slow.
 SLOW_99, SLOW_WORST = 75, 200
-# Then what can be told is what the daemon takes beyond it, at the median.
-BEYOND = 40
+# Then what can be told is how many times that the daemon needs, at the median: 1.3 was measured
+# on a quiet machine, 1.2 on one with ten times the work that it can do.
+TIMES_REFERENCE = 1.6
 
 
 def quiet_unit(machine):
@@ -96,7 +97,7 @@ def test_kills_under_load(service, producers, measured):
 
 def test_ready_again_in_time(machine, measured):
     """From SIGKILL to READY=1. On a machine that is slow with a unit that does nothing, too, the
-    daemon is judged by what it takes beyond that one."""
+    daemon is judged beside that one."""
     if not measured:
         pytest.skip("no kills were measured")
     lines = [describe("mcptallyd", measured["unit"]), describe("reference", measured["reference"])]
@@ -105,7 +106,7 @@ def test_ready_again_in_time(machine, measured):
     if at(ready, .99) <= READY_99 and max(ready) <= READY_WORST:
         return
     slow = at(reference, .99) > SLOW_99 or max(reference) > SLOW_WORST
-    assert slow and at(ready, .5) - at(reference, .5) <= BEYOND, "; ".join(lines)
+    assert slow and at(ready, .5) <= TIMES_REFERENCE * at(reference, .5), "; ".join(lines)
 
 
 def test_crowd_is_back_in_time(service):
