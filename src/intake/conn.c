@@ -300,7 +300,7 @@ static bool feed(struct conn *c, size_t n, struct when now)
     const bool fresh = n == 0 || n > missing || r == LINK_MORE;
     partial_set(&in->partial, &c->hold, queue_of(c), link_partial(&c->link), fresh, now.mono);
     if (c->rings)
-        rings_retry(c);
+        rings_heard(c);
     return ++c->unanswered < READS_PER_ACK || acknowledge(c);
 }
 

@@ -131,7 +131,7 @@ static uint64_t look_at(struct shared_ring *s, struct when now)
     const uint64_t words = see(s);
     if (s->conn->place == CONN_IDLE && (has_work(s, now) || s->conn->ended))
         conn_queue(s->conn);
-    s->empty = words || !s->announced ? 0 : s->empty + 1;
+    s->empty = words ? 0 : s->empty + 1;
     return 100 * words / fair_share(s);
 }
 
@@ -177,13 +177,22 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 /* ---- offers ---- */
 
+/* Connections that share rings, of this session and a few others. */
+static struct sharers *sharers(struct rings *r, uint32_t session)
+{
+    return &r->sharers[session % RINGS_SHARERS];
+}
+
 static struct conn_rings *rings_of(struct conn *c)
 {
     if (c->rings)
         return c->rings;
     struct conn_rings *cr = calloc(1, sizeof *cr);
-    if (cr)
+    if (cr) {
+        cr->conn = c;
         TAILQ_INIT(&cr->all);
+        LIST_INSERT_HEAD(sharers(&c->in->rings, c->link.session), cr, same);
+    }
     return c->rings = cr;
 }
 
@@ -249,22 +258,6 @@ static unsigned map_ring(struct conn *c, struct shared_ring *s, int fd, uint32_t
     return s->slot ? 0 : REJECT_REFUSED;
 }
 
-/* A producer that is refused reads the ring itself, from where we say: what the store
- * knows of it is then no longer so. */
-static unsigned open_ring(struct conn *c, struct shared_ring *s, int fd, const struct ring_offer *o)
-{
-    if (link_ring_open(&c->link, o, &s->link) < 0)
-        return REJECT_REFUSED;
-    s->tail = s->until = link_ring_position(&c->link, &s->link);
-    s->items = link_ring_items(&c->link, &s->link);
-    const unsigned reason = map_ring(c, s, fd, o->words);
-    if (reason)
-        link_ring_close(&c->link, &s->link);
-    else
-        tell(s);
-    return reason;
-}
-
 static void end_ring(struct conn *c, uint32_t stream)
 {
     struct shared_ring *s = c->rings ? find(c->rings, stream) : NULL;
@@ -278,23 +271,50 @@ static void end_ring(struct conn *c, uint32_t stream)
  * read over the new one alone, or its records would count twice; false on the old one. */
 static bool take_over(struct rings *r, const struct conn *c, uint32_t stream)
 {
-    const struct pipeline *pl = r->in->pl;
-    struct conn *other;
-    if (pl->attached[c->link.session] < 2)
-        return true;
-    TAILQ_FOREACH(other, &r->in->all, all)
+    struct conn_rings *other;
+    LIST_FOREACH(other, sharers(r, c->link.session), same)
     {
-        struct shared_ring *s = NULL;
-        if (other == c || other->link.session != c->link.session)
+        if (other->conn == c || other->conn->link.session != c->link.session)
             continue;
-        if (other->link.welcomed > c->link.welcomed)
+        if (other->conn->link.welcomed > c->link.welcomed)
             return false;
-        if (other->rings)
-            s = find(other->rings, stream);
+        struct shared_ring *s = find(other, stream);
         if (s)
-            free_ring(other, s);
+            free_ring(other->conn, s);
     }
     return true;
+}
+
+static bool is_read(void *arg, const struct link *l, uint64_t mark)
+{
+    const struct conn_rings *of;
+    const struct shared_ring *s;
+    LIST_FOREACH(of, sharers(arg, l->session), same)
+    if (of->conn->link.session == l->session)
+        TAILQ_FOREACH(s, &of->all, entry)
+    if (s->link.mark == mark && !s->reason)
+        return true;
+    return false;
+}
+
+/* A producer that is refused reads the ring itself, from where we say: what the store
+ * knows of it is then no longer so. */
+static unsigned open_ring(struct conn *c, struct shared_ring *s, int fd, const struct ring_offer *o)
+{
+    struct rings *r = &c->in->rings;
+    int error = link_ring_open(&c->link, o, &s->link);
+    if (error < 0 && link_ring_forget(&c->link, is_read, r))
+        error = link_ring_open(&c->link, o, &s->link);
+    if (error < 0)
+        return REJECT_REFUSED;
+    s->tail = s->until = link_ring_position(&c->link, &s->link);
+    s->items = link_ring_items(&c->link, &s->link);
+    const unsigned reason = map_ring(c, s, fd, o->words);
+    if (reason)
+        link_ring_close(&c->link, &s->link);
+    else
+        tell(s);
+    return reason;
 }
 
 static int offered(void *arg, struct link *l, const struct ring_offer *o)
@@ -322,29 +342,18 @@ static int offered(void *arg, struct link *l, const struct ring_offer *o)
     s->tail = s->until = o->position;
     s->reason = take_over(r, c, o->stream) ? open_ring(c, s, fd, o) : REJECT_REFUSED;
     foreign_close(fd);
-    if (!s->reason)
-        wake(r, s);
     conn_queue(c); /* to answer */
     return 0;
 }
 
 static void on_bell(void *arg, struct link *l, uint64_t token)
 {
-    struct rings *r = arg;
     struct conn *c = conn_of_link(l);
-    struct shared_ring *s;
+    (void)arg;
     if (!rings_of(c))
         return; /* no memory: it goes unanswered, and is rung again after a reconnect */
     c->rings->bell = token ? token : c->rings->bell;
-    TAILQ_FOREACH(s, &c->rings->all, entry)
-    {
-        if (s->reason)
-            continue;
-        (void)see(s);
-        s->goal = s->until;
-        wake(r, s);
-    }
-    conn_queue(c);
+    c->rings->rung = true;
 }
 
 /* ---- reading ---- */
@@ -449,11 +458,21 @@ bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
     return end != LINK_RING_BROKEN;
 }
 
-void rings_retry(struct conn *c)
+/* Bells are many to a read, and rings to a connection: all are looked at once for them. */
+void rings_heard(struct conn *c)
 {
     struct shared_ring *s;
     TAILQ_FOREACH(s, &c->rings->all, entry)
-    s->retry = true;
+    {
+        s->retry = true;
+        if (!c->rings->rung || s->reason)
+            continue;
+        (void)see(s);
+        s->goal = s->until;
+        if (s->announced)
+            wake(&c->in->rings, s);
+    }
+    c->rings->rung = false;
 }
 
 /* ---- answers ---- */
@@ -498,6 +517,8 @@ bool rings_answer(struct conn *c)
         s->announced = true;
         if (s->reason)
             free_ring(c, s);
+        else
+            wake(&c->in->rings, s); /* not before: who takes no answers costs no looks */
     }
     if (!bell_is_due(cr))
         return true;
@@ -552,6 +573,7 @@ void rings_close(struct conn *c)
         free_ring(c, s);
     while (cr->nfd > 0)
         foreign_close(cr->fd[--cr->nfd]);
+    LIST_REMOVE(cr, same);
     free(cr);
     c->rings = NULL;
 }

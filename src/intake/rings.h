@@ -56,16 +56,22 @@ TAILQ_HEAD(shared_ring_list, shared_ring);
 
 /* Of one connection. */
 struct conn_rings {
+    LIST_ENTRY(conn_rings) same; /* among those of its session */
+    struct conn *conn;
     struct shared_ring_list all;
     unsigned n;
     int fd[RINGS_WAITING]; /* that came, in order */
     unsigned nfd;
     uint64_t bell;  /* number to be answered; 0: none */
+    bool rung;      /* they are to be looked at */
     uint64_t ended; /* mono ns when its peer had gone and all was read; 0: not yet */
 };
 
+enum { RINGS_SHARERS = 256 }; /* lists that sessions are spread over */
+
 struct rings {
     struct intake *in;
+    LIST_HEAD(sharers, conn_rings) sharers[RINGS_SHARERS];
     struct event *look;
     int timer;     /* whose end is the next look */
     bool looking;  /* it is set */
@@ -98,8 +104,8 @@ bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
 /* What is to be said of rings; while nothing else waits to be sent. False: it cannot be. */
 bool rings_answer(struct conn *c);
 
-/* Something came over the socket: what was missing may be there. */
-void rings_retry(struct conn *c);
+/* Something came over the socket: what was missing may be there, or a bell was rung. */
+void rings_heard(struct conn *c);
 
 /* Its peer has gone, and its rings are read to their ends: counts items that it was
  * writing when it was killed. True: whether it was is not sure yet; ask again soon. */

@@ -23,6 +23,20 @@ int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring 
     return mark ? 0 : -ERR_FULL;
 }
 
+bool link_ring_forget(struct link *l,
+                      bool (*is_read)(void *arg, const struct link *l, uint64_t mark), void *arg)
+{
+    struct store *st = l->pl->st;
+    uint64_t at = session_at(st, l->session)->rings;
+    for (int n = 0; at && n < RING_MARKS_MAX && is_read(arg, l, at); n++)
+        at = ring_mark_at(st, at)->next;
+    if (!at)
+        return false;
+    ring_mark_drop(st, l->session, (uint32_t)ring_mark_at(st, at)->stream);
+    store_commit(st);
+    return true;
+}
+
 uint64_t link_ring_position(const struct link *l, const struct link_ring *r)
 {
     return ring_mark_at(l->pl->st, r->mark)->position;

@@ -22,6 +22,11 @@ enum link_ring_end {
 /* What the daemon has of the ring, else from the offer's position on. 0, -ERR_FULL. */
 int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring *r);
 
+/* Forgets a ring of the session that nobody reads: its end was lost with a connection, as those
+ * that are still there are offered again before any that is new. False: there is none. */
+bool link_ring_forget(struct link *l,
+                      bool (*is_read)(void *arg, const struct link *l, uint64_t mark), void *arg);
+
 /* Everything before this is applied, and committed. */
 uint64_t link_ring_position(const struct link *l, const struct link_ring *r);
 uint64_t link_ring_items(const struct link *l, const struct link_ring *r);

@@ -44,11 +44,13 @@ class Memory:
             os.posix_fallocate(self.fd, 0, size)
         self.map = mmap.mmap(self.fd, size)
         struct.pack_into("<8sQ", self.map, 0, b"cmpring1", words)
+        self.numbers = memoryview(self.map)[:PAGE].cast("Q")
         fcntl.fcntl(self.fd, F_ADD_SEALS, seals)
 
     def publish(self, head):
+        """In one piece: pack_into() writes byte by byte, and the daemon reads meanwhile."""
         self.head = head
-        struct.pack_into("<Q", self.map, HEAD, head)
+        self.numbers[HEAD // 8] = head
 
     def put(self, raw):
         raw += bytes(-len(raw) % 4)
@@ -500,6 +502,44 @@ def test_rings_have_a_budget(new_daemon, tmp_path):
     daemon.config.write_text("limits: {rings: 0}\n")
     daemon.reload()
     assert Sharer(daemon.socket).max_rings == 0
+
+
+def test_rings_whose_end_was_lost_make_room_and_no_others(new_daemon, tmp_path):
+    """A session may have two. One ring is there still after the connection was lost; that the
+    other has come to its end could not be said."""
+    daemon = new_daemon("lost")
+    daemon.config = tmp_path / "lost.yaml"
+    daemon.config.write_text("limits: {rings_per_session: 2}\n")
+    daemon.start()
+    one = Sharer(daemon.socket)
+    one.define()
+    kept, lost, new = Memory(), Memory(), Memory()
+    for stream, memory in enumerate((kept, lost), 1):
+        assert one.offer(memory, stream)[0] == 0
+        memory.update(1, 10)
+    one.bell(1)
+    assert one.offer(new, 3)[0] == REFUSED
+    one.close()
+    again = Sharer(daemon.socket, one.session)
+    again.define()
+    assert again.offer(kept, 1) == (0, 3, 1)
+    assert again.offer(new, 3) == (0, 0, 0)
+    assert again.offer(Memory(), 4)[0] == REFUSED
+    kept.update(1, 1)
+    new.update(1, 2)
+    again.bell(2)
+    assert jobs(daemon) == 23
+    daemon.check_accounting()
+
+
+def test_many_bells_are_one_look(daemon, sharer):
+    memory = Memory()
+    sharer.offer(memory)
+    memory.update(1, 7)
+    sharer.send(b"".join(frame(BELL, struct.pack("<Q", i)) for i in range(1, 4000)))
+    while struct.unpack("<Q", sharer.wait_for(BELL))[0] != 3999:
+        pass
+    assert jobs(daemon) == 7
 
 
 @pytest.mark.parametrize("limits", ["rings: 0", "rings_per_session: 0"])
