@@ -77,10 +77,20 @@ static void press(struct mcptally *m, struct ring *r)
     ring_bell(m, r);
 }
 
+/* Likewise, of a ring of which it is not known how full it is. */
+static void published_in(struct mcptally *m, struct ring *r)
+{
+    const bool pressing = shm_ring_half_full(&r->shm);
+    published(m, r, pressing);
+    if (pressing)
+        press(m, r);
+}
+
 /* ---- updates ---- */
 
-/* The thread's first update in a session, or its ring is half full as far as it has looked.
- * Apart, so that all others need neither a call nor a register to be saved. */
+/* The thread's first update in a session, or its ring is half full as far as it has looked, or
+ * it lies across the end of the memory. Apart, so that all others need neither a call nor a
+ * register to be saved. */
 static __attribute__((noinline)) void put_slowly(const mcptally_series *s, uint64_t bits)
 {
     struct ring *r = emit_ring(s->m);
@@ -89,10 +99,7 @@ static __attribute__((noinline)) void put_slowly(const mcptally_series *s, uint6
         return;
     }
     shm_ring_put_update(&r->shm, s->id, bits);
-    const bool pressing = shm_ring_half_full(&r->shm);
-    published(s->m, r, pressing);
-    if (pressing)
-        press(s->m, r);
+    published_in(s->m, r);
 }
 
 static inline void put(const mcptally_series *s, uint64_t bits)
@@ -104,7 +111,8 @@ static inline void put(const mcptally_series *s, uint64_t bits)
         return;
     }
     const uint64_t head = atomic_load_explicit(&r->shm.page->head, memory_order_relaxed);
-    if (__builtin_expect(head + SHM_RING_UPDATE - r->shm.tail_seen > r->shm.mask / 2, 0)) {
+    const uint32_t at = (uint32_t)head & r->shm.mask;
+    if (__builtin_expect(head >= r->shm.half || at > r->shm.mask + 1 - SHM_RING_UPDATE, 0)) {
         put_slowly(s, bits);
         return;
     }
@@ -180,7 +188,7 @@ void emit_body(struct mcptally *m, enum event_kind kind, const struct buf *b)
         return;
     }
     shm_ring_put_item(&r->shm, kind, b->p, (uint32_t)b->n);
-    published(m, r, shm_ring_half_full(&r->shm));
+    published_in(m, r);
 }
 
 /* What all items but spans begin with. What the daemon would not take makes the buffer fail,
