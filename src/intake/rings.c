@@ -17,16 +17,16 @@
 #include "wire/encode.h"
 
 enum {
-    EMPTY_LOOKS = 25,  /* until a ring sleeps */
-    MIXED_WORDS = 128, /* fewer than so many at once are not worth the while: */
-    MIXED_TURNS = 16,  /* that is tried again after so many turns */
-    GATHER_WORDS = 1 << 16,
+    EMPTY_LOOKS = 25,       /* until a ring sleeps */
+    MIXED_WORDS = 128,      /* fewer than so many at once are not worth the while: */
+    MIXED_TURNS = 16,       /* that is tried again after so many turns */
+    GATHER_WORDS = 1 << 17, /* of a large ring; more than half of it would press */
 };
 
 #define LOOK_NS     (2 * NS_PER_MS)
-#define LOOK_MIN_NS (50 * NS_PER_US) /* when one fills up fast */
-#define PATIENCE    NS_PER_S         /* for a definition that is on its way */
-#define DYING       NS_PER_S         /* for a process to be dead after its socket is closed */
+#define LOOK_MIN_NS (200 * NS_PER_US) /* when one fills up fast */
+#define PATIENCE    NS_PER_S          /* for a definition that is on its way */
+#define DYING       NS_PER_S          /* for a process to be dead after its socket is closed */
 
 /* ---- looking ---- */
 

@@ -21,7 +21,7 @@ enum {
     READER_CPU = 0,
     WRITER_CPU = 1,
     BUFFER = 4 << 20, /* bytes of libmcptally's */
-    WINDOW = 1 << 17, /* records that may be unacknowledged */
+    WINDOW = 1 << 18, /* records that may be unacknowledged */
     BURST = 1 << 15,  /* between two looks at what is */
     PATIENCE_MS = 20000,
 };
