@@ -37,10 +37,13 @@ def test_what_it_sees_of_the_machine(service):
     inside = ("nsenter", "-t", service.show()["MainPID"], "-m", "--")
     assert service.must(*inside, "ls", "-A", "/root", "/home", "/run/user").split() == [
         "/home:", "/root:", "/run/user:"]
-    for path in ("/etc/mcptally", "/home", "/root", "/run/user", "/usr", "/sys/fs/cgroup"):
+    for path in ("/etc/mcptally", "/home", "/root", "/run/user", "/usr"):
         assert "Read-only" in service.run(*inside, "mkdir", f"{path}/new").stderr, path
     itself = (*inside, "runuser", "-u", "mcptally", "--", "test", "-w")
-    for path in ("/", "/etc/mcptally", "/run", "/var/lib"):
+    for path in ("/", "/etc/mcptally", "/run", "/var/lib", "/sys/fs/cgroup",
+                 "/sys/fs/cgroup/system.slice/mcptallyd.service/cgroup.procs",
+                 "/sys/fs/cgroup/system.slice/mcptallyd.service/cgroup.freeze",
+                 "/proc/sys/kernel/hostname"):
         assert service.run(*itself, path).returncode == 1, path
     for path in ("/run/mcptally", "/var/lib/mcptally", "/var/log/mcptally", "/tmp"):
         service.must(*itself, path)

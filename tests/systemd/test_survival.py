@@ -22,8 +22,8 @@ CROWD = 15000
 READY_99, READY_WORST = 100, 250
 # When a unit that does nothing needs this much of them, it is the machine that is slow.
 SLOW_99, SLOW_WORST = 75, 200
-# Then what can be told is how many times that the daemon needs, at the median: 1.3 was measured
-# on a quiet machine, 1.2 on one with ten times the work that it can do.
+# Then what can be told is how many times that the daemon needs, at the median: 1.2 to 1.3 was
+# measured, also with ten times as much work as the machine can do.
 TIMES_REFERENCE = 1.6
 
 
