@@ -439,7 +439,8 @@ bool rings_read(struct conn *c, struct buf *out, size_t *bytes, struct when now)
         link_bad_ring(&c->link, out);
         return false;
     }
-    const uint32_t most = (c->in->nready ? RINGS_READ : RINGS_READ_ALONE) / sizeof(uint32_t);
+    const uint32_t most =
+        (uint32_t)((c->in->nready ? RINGS_READ : RINGS_READ_ALONE) / sizeof(uint32_t));
     uint32_t taken = add_in_place(c, s, head, most, now);
     if (taken < MIXED_WORDS && s->tail != head)
         taken += feed_copy(c, s, head, out, &end, now);
