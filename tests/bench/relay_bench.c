@@ -1,10 +1,12 @@
-/* relay_bench: what `mcptally run` adds to a conversation, beside a bare relay.
+/* relay_bench: what observing a server adds to a conversation: `mcptally run`, beside a bare
+ * relay, and a server that reports for itself, beside one that does not.
  *
  *     relay_bench [PATH-OF-MCPTALLY]
  *
  * A client and a server play ping-pong through pipes: directly, through a bare
- * relay (poll, read, write; nothing else) and through the wrapper. Rounds of
- * the three alternate, with new processes each, and a figure is the median over
+ * relay (poll, read, write; nothing else), through the wrapper, and directly with a server that
+ * reports each call through libmcptally: a span, a histogram and a counter. Rounds of these
+ * alternate, with new processes each, and a figure is the median over
  * the rounds: a noisy moment or an unlucky choice of CPUs costs a round. What a relay adds is its
  * round-trip time less the direct one's, and the ratio is that of the wrapper to that of the bare
  * relay. CPU time is that of the relay and of the observer, who has nobody waiting for it. Memory
@@ -17,18 +19,21 @@
 #include <stdbool.h>
 #include <sys/wait.h>
 
+#include "mcptally.h"
+
 enum {
     ROUNDS = 25,
     PINGS = 500,        /* of one round, back to back */
     SPARSE_PINGS = 100, /* of one round, a pause before each */
     PAUSE_US = 1000,
+    FAREWELL_MS = 1000,
     WARM = 50,     /* round trips before the first that counts */
     MESSAGE = 160, /* bytes, with the newline */
     BUFFER = 65536,
     FIRST_ID = 10000000, /* all ids have as many digits */
 };
 
-enum way { DIRECT, BARE, WRAPPED, WAYS };
+enum way { DIRECT, BARE, WRAPPED, REPORTING, WAYS };
 
 /* ---- what is said ---- */
 
@@ -46,8 +51,24 @@ static void fill_message(char *to, const char *head, unsigned id)
     memcpy(to + MESSAGE - TAIL, tail, TAIL);
 }
 
-static int serve(void)
+static void answer(char message[MESSAGE])
 {
+    fill_message(message, answer_head, (unsigned)strtoul(message + ID_AT, NULL, 10));
+    write_all(1, message, MESSAGE);
+}
+
+static void answer_and_report(mcptally *m, mcptally_series *calls, char message[MESSAGE])
+{
+    MCPTALLY_TRACK(m, "tools.call");
+    mcptally_add(calls, 1);
+    answer(message);
+}
+
+static int serve(bool reports)
+{
+    mcptally *m = reports ? mcptally_open(NULL) : NULL;
+    mcptally_metric *counter = mcptally_counter(m, "bench.calls", "", "Calls of a tool.");
+    mcptally_series *calls = mcptally_with(counter, NULL);
     char message[MESSAGE];
     size_t got = 0;
     ssize_t n;
@@ -55,10 +76,13 @@ static int serve(void)
         got += (size_t)n;
         if (got < MESSAGE)
             continue;
-        fill_message(message, answer_head, (unsigned)strtoul(message + ID_AT, NULL, 10));
-        write_all(1, message, MESSAGE);
+        if (m)
+            answer_and_report(m, calls, message);
+        else
+            answer(message);
         got = 0;
     }
+    mcptally_close(m, FAREWELL_MS);
     return 0;
 }
 
@@ -225,6 +249,13 @@ static void print_row(struct peer peers[WAYS], enum rhythm rhythm, unsigned q)
            wrapped / bare);
 }
 
+static void print_server(struct peer peers[WAYS], enum rhythm rhythm, unsigned q)
+{
+    printf("a server that reports, p%.0f %s: %.1f us against %.1f\n", quantiles[q] * 100,
+           rhythm_names[rhythm], quantile(peers[REPORTING].us[rhythm][q], ROUNDS, 0.5),
+           quantile(peers[DIRECT].us[rhythm][q], ROUNDS, 0.5));
+}
+
 static void play_round(struct peer *p, unsigned round, char *const *command)
 {
     p->pid = start(command, &p->in, &p->out);
@@ -262,19 +293,21 @@ static void print_memory(const struct peer *p)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "serve") == 0)
-        return serve();
+    if (argc > 1 && (strcmp(argv[1], "serve") == 0 || strcmp(argv[1], "report") == 0))
+        return serve(*argv[1] == 'r');
     if (argc > 2 && strcmp(argv[1], "relay") == 0)
         return relay(argv + 2);
-    char self[4096], server[] = "serve", relayed[] = "relay", run[] = "run", dashes[] = "--";
-    char *mcptally = argc > 1 ? argv[1] : "build/mcptally";
+    char self[4096], server[] = "serve", relayed[] = "relay", run[] = "run", dashes[] = "--",
+                     reporting[] = "report";
+    char *command = argc > 1 ? argv[1] : "build/mcptally";
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0)
         die("/proc/self/exe");
     self[n] = 0;
     char *commands[WAYS][8] = {{self, server, NULL},
                                {self, relayed, self, server, NULL},
-                               {mcptally, run, dashes, self, server, NULL}};
+                               {command, run, dashes, self, server, NULL},
+                               {self, reporting, NULL}};
     static struct peer peers[WAYS];
     signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 0; i < ROUNDS * WAYS; i++)
@@ -282,6 +315,8 @@ int main(int argc, char **argv)
     printf("%-21s %9s %9s %9s\n", "", "direct", "bare", "wrapped");
     for (unsigned i = 0; i < RHYTHMS * QUANTILES; i++)
         print_row(peers, (enum rhythm)(i / QUANTILES), i % QUANTILES);
+    for (unsigned i = 0; i < RHYTHMS * QUANTILES; i++)
+        print_server(peers, (enum rhythm)(i / QUANTILES), i % QUANTILES);
     print_cpu(peers);
     print_memory(&peers[WRAPPED]);
     return 0;

@@ -53,30 +53,38 @@ def emit(runs):
                   [r["cpu_ns"] for r in kept[kind]])
 
 
+ADDS = re.compile(r"^round trip (p\d+,? \w+) .*adds +([-\d.]+) against +([-\d.]+):", re.M)
+SERVER = re.compile(r"^a server that reports, (p\d+ \w+): ([\d.]+) us against ([\d.]+)", re.M)
 CPU = re.compile(r"^CPU time .*bare relay ([\d.]+) us, relay ([\d.]+) us, observer ([\d.]+)",
                  re.M)
-ADDS = re.compile(r"^round trip (p\d+,? \w+) .*adds +([-\d.]+) against +([-\d.]+):", re.M)
+
+
+def both(pattern, runs):
+    """By what it is of: what we took and what the reference took, in each run."""
+    found = {}
+    for out in runs:
+        for what, mine, theirs in pattern.findall(out):
+            pair = found.setdefault(what, ([], []))
+            pair[0].append(float(mine))
+            pair[1].append(float(theirs))
+    return found.items()
 
 
 def wrapper(runs):
-    path = PROGRAMS / "relay_bench"
-    if not path.exists():
-        return
-    adds, bare, kib, cpu = {}, {}, [], []
-    for _ in range(runs):
-        done = subprocess.run([path, BUILD / "mcptally"], capture_output=True, text=True,
-                              timeout=LIMIT, check=True)
-        for what, mine, theirs in ADDS.findall(done.stdout):
-            adds.setdefault(what, []).append(float(mine))
-            bare.setdefault(what, []).append(float(theirs))
-        cpu.append(list(map(float, CPU.search(done.stdout).groups())))
-        kib.append(int(re.search(r"together (\d+) KiB", done.stdout).group(1)))
-    for what, mine in adds.items():
-        ratio = median(mine) / median(bare[what])
-        yield Row(f"mcptally run adds, {what}", "us", mine, "bare relay", bare[what], ratio,
-                  ratio <= 1.5, "at most 1.5 times")
-    bare_relay, relay, observer = zip(*cpu)
-    yield beside("CPU time of the relay for a round trip", "us", relay, "bare relay", bare_relay)
+    line = [PROGRAMS / "relay_bench", BUILD / "mcptally"]
+    with Home() as daemon:
+        env = {**os.environ, "MCPTALLY_SOCKET": daemon.socket, "MCPTALLY_TRANSPORT": "socket"}
+        done = [subprocess.run(line, capture_output=True, text=True, timeout=LIMIT, check=True,
+                               env=env).stdout for _ in range(runs)]
+        daemon.check_accounting()
+    for what, (mine, theirs) in both(ADDS, done):
+        yield beside(f"mcptally run adds, {what}", "us", mine, "bare relay", theirs, 1.5)
+    for what, (mine, theirs) in both(SERVER, done):
+        yield beside(f"round trip of a server that reports each call, {what}", "us", mine,
+                     "the same server, silent", theirs)
+    bare, relay, observer = zip(*(map(float, CPU.search(out).groups()) for out in done))
+    yield beside("CPU time of the relay for a round trip", "us", relay, "bare relay", bare)
     yield Row("CPU time of the observer for a round trip", "us", observer)
+    kib = [int(re.search(r"together (\d+) KiB", out).group(1)) for out in done]
     yield Row("private memory of the wrapper", "KiB", kib, goal=median(kib) <= 1536,
               text="at most 1536 KiB")
