@@ -21,7 +21,7 @@ static bool wants_bytes(const struct channel *c)
     return !c->eof && port_is_open(&c->from) && (c->tail < capacity(c) || !has_bytes(c));
 }
 
-void channel_poll(const struct channel *c, struct pollfd p[2])
+__attribute__((hot)) void channel_poll(const struct channel *c, struct pollfd p[2])
 {
     p[0] = (struct pollfd){.fd = wants_bytes(c) ? c->from.fd : -1, .events = POLLIN};
     /* Without POLLOUT it still tells that the reader has gone. */
@@ -59,7 +59,7 @@ static bool is_transient(void)
 
 /* Writes what is in the buffer. A reader that has gone ends the channel, and
  * so tells the writer on the other side. */
-static void write_out(struct channel *c)
+static __attribute__((hot)) void write_out(struct channel *c)
 {
     while (has_bytes(c)) {
         ssize_t n = port_write(&c->to, c->buffer + c->head, c->ready - c->head);
@@ -74,7 +74,7 @@ static void write_out(struct channel *c)
 
 /* Begins the buffer anew once everything is written. What the tee still points
  * to stays until half of the buffer is used up. */
-static void make_room(struct channel *c, struct tee *t)
+static __attribute__((hot)) void make_room(struct channel *c, struct tee *t)
 {
     if (has_bytes(c))
         return;
@@ -128,7 +128,7 @@ static void release(struct channel *c)
 /* ---- moving ---- */
 
 /* Reads what there is room for; nothing when there is none for now or ever (eof). */
-static void read_in(struct channel *c)
+static __attribute__((hot)) void read_in(struct channel *c)
 {
     size_t room = capacity(c) - c->tail;
     if (c->limited && room > c->left)
@@ -155,7 +155,7 @@ static void pass_end(struct channel *c, struct tee *t)
 }
 
 /* Writes what may be written, and tells of it. True when more may come of it. */
-static bool pass(struct channel *c, struct tee *t)
+static __attribute__((hot)) bool pass(struct channel *c, struct tee *t)
 {
     const size_t at = c->ready;
     release(c);
@@ -167,7 +167,7 @@ static bool pass(struct channel *c, struct tee *t)
     return c->ready < c->tail && !has_bytes(c);
 }
 
-void channel_move(struct channel *c, const struct pollfd p[2], struct tee *t)
+__attribute__((hot)) void channel_move(struct channel *c, const struct pollfd p[2], struct tee *t)
 {
     if (port_is_open(&c->to) && (p[1].revents & (POLLERR | POLLHUP | POLLNVAL)))
         channel_close(c);

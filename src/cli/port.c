@@ -72,14 +72,14 @@ static bool may_use(const struct port *p, short events)
     return false;
 }
 
-ssize_t port_read(struct port *p, void *to, size_t n)
+__attribute__((hot)) ssize_t port_read(struct port *p, void *to, size_t n)
 {
     if (p->kind == PORT_SOCKET)
         return recv(p->fd, to, n, MSG_DONTWAIT);
     return may_use(p, POLLIN) ? read(p->fd, to, n) : -1;
 }
 
-ssize_t port_write(struct port *p, const void *from, size_t n)
+__attribute__((hot)) ssize_t port_write(struct port *p, const void *from, size_t n)
 {
     if (p->kind == PORT_SOCKET)
         return send(p->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);

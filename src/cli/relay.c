@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -29,6 +30,8 @@ struct relay {
     bool leaving;      /* told to end while only the client's reading is waited for */
     int signals, lull; /* a timer for what the tee has not sent yet */
     bool lull_set;
+    int rare;                  /* an epoll of what seldom has news, or -1 */
+    unsigned rare_fired;       /* of it, by place in the list for poll() */
     unsigned observers;        /* started so far */
     uint64_t observer_started; /* mono ns */
     struct tee tee;
@@ -166,6 +169,8 @@ static void lull_is_over(struct relay *r)
     tee_flush(&r->tee);
 }
 
+/* ---- waiting ---- */
+
 enum { SIGNALS = 2 * TEE_STREAMS, LULL, POLLED };
 
 static void fill_poll(const struct relay *r, struct pollfd p[POLLED])
@@ -174,6 +179,46 @@ static void fill_poll(const struct relay *r, struct pollfd p[POLLED])
         channel_poll(&r->channel[s], &p[2 * s]);
     p[SIGNALS] = (struct pollfd){.fd = r->signals, .events = POLLIN};
     p[LULL] = (struct pollfd){.fd = r->lull, .events = POLLIN};
+}
+
+/* poll() looks at each descriptor twice, which for all of them costs a message as much as
+ * reading it. So it is asked of the few that have news all the time, and of one that stands
+ * for the rest: the signals, the timer, and the destinations, of which nothing but a reader's
+ * leaving is expected. */
+static bool is_rare(unsigned i)
+{
+    return i >= SIGNALS || i % 2 == 1;
+}
+
+/* Each tells once until it is armed anew: what another process holds open after we have
+ * closed it stays in an epoll, and would else keep it awake for ever. */
+static int arm_rare(const struct relay *r, const struct pollfd *p, unsigned i, int how)
+{
+    const uint32_t events = i < SIGNALS ? 0 : EPOLLIN; /* a hang-up needs no asking */
+    struct epoll_event e = {.events = events | EPOLLONESHOT, .data.u32 = i};
+    return epoll_ctl(r->rare, how, p->fd, &e);
+}
+
+/* Without it, all are asked each time. A file is no reader and cannot leave. */
+static void open_rare(struct relay *r)
+{
+    struct pollfd p[POLLED];
+    fill_poll(r, p);
+    r->rare = epoll_create1(EPOLL_CLOEXEC);
+    for (unsigned i = 0; i < POLLED && r->rare >= 0; i++)
+        if (is_rare(i) && p[i].fd >= 0 && arm_rare(r, &p[i], i, EPOLL_CTL_ADD) != 0 &&
+            errno != EPERM) {
+            close(r->rare);
+            r->rare = -1;
+        }
+}
+
+static void take_rare(struct relay *r)
+{
+    struct epoll_event e[POLLED];
+    const int n = epoll_wait(r->rare, e, POLLED, 0);
+    for (int i = 0; i < n; i++)
+        r->rare_fired |= 1u << e[i].data.u32;
 }
 
 static void turn(struct relay *r, struct pollfd p[POLLED])
@@ -189,12 +234,43 @@ static void turn(struct relay *r, struct pollfd p[POLLED])
     wait_for_lull(r);
 }
 
-static void loop(struct relay *r)
+static void arm_fired(struct relay *r, const struct pollfd p[POLLED])
+{
+    for (unsigned i = 0; r->rare_fired; i++, r->rare_fired >>= 1)
+        if (r->rare_fired & 1 && p[i].fd >= 0)
+            arm_rare(r, &p[i], i, EPOLL_CTL_MOD);
+}
+
+/* As poll() of all of them. */
+static int wait_for_any(struct relay *r, struct pollfd p[POLLED])
+{
+    struct pollfd few[SIGNALS + 1];
+    unsigned place[SIGNALS], n = 0;
+    if (r->rare < 0)
+        return poll(p, POLLED, -1);
+    arm_fired(r, p);
+    for (unsigned i = 0; i < SIGNALS; i++)
+        if (p[i].fd >= 0 && p[i].events) {
+            place[n] = i;
+            few[n++] = p[i];
+        }
+    few[n] = (struct pollfd){.fd = r->rare, .events = POLLIN};
+    const int ready = poll(few, n + 1, -1);
+    if (ready > 0 && few[n].revents) {
+        take_rare(r);
+        return poll(p, POLLED, 0);
+    }
+    for (unsigned i = 0; ready > 0 && i < n; i++)
+        p[place[i]].revents = few[i].revents;
+    return ready;
+}
+
+static __attribute__((hot, noinline)) void loop(struct relay *r)
 {
     struct pollfd p[POLLED];
     while (!r->leaving && (r->server || !all_done(r))) {
         fill_poll(r, p);
-        if (poll(p, POLLED, -1) < 0 && errno != EINTR)
+        if (wait_for_any(r, p) < 0 && errno != EINTR)
             break;
         turn(r, p);
     }
@@ -286,6 +362,7 @@ int relay_run(const struct relay_options *options)
     int keep[] = {spawn.in, spawn.out, spawn.err, signals, r->lull, options->keep};
     spawn_close_all_but(keep, sizeof keep / sizeof *keep);
     open_channels(r, &spawn);
+    open_rare(r);
     start_observer(r, clock_now());
     loop(r);
     int status = finish(r);

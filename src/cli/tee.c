@@ -47,7 +47,7 @@ static void kick(struct tee *t)
         return;
 }
 
-static bool send_packet(struct tee *t)
+static __attribute__((hot)) bool send_packet(struct tee *t)
 {
     struct iovec parts[2 * TEE_NOTES];
     struct msghdr message = {.msg_iov = parts};
@@ -90,7 +90,7 @@ static void lose(struct tee *t)
     }
 }
 
-void tee_flush(struct tee *t)
+__attribute__((hot)) void tee_flush(struct tee *t)
 {
     if (t->notes == 0)
         return;
@@ -108,7 +108,7 @@ void tee_flush(struct tee *t)
     memset(t->queued, 0, sizeof t->queued);
 }
 
-static void queue_note(struct tee *t, struct tee_head head, const char *p)
+static __attribute__((hot)) void queue_note(struct tee *t, struct tee_head head, const char *p)
 {
     if (t->notes == TEE_NOTES || t->bytes + head.size > TEE_CHUNK)
         tee_flush(t);
@@ -121,7 +121,8 @@ static void queue_note(struct tee *t, struct tee_head head, const char *p)
         tee_flush(t);
 }
 
-void tee_data(struct tee *t, enum tee_stream s, const char *p, size_t n, struct when now)
+__attribute__((hot)) void tee_data(struct tee *t, enum tee_stream s, const char *p, size_t n,
+                                   struct when now)
 {
     bool line_start = !t->mid_line[s];
     t->mid_line[s] = p[n - 1] != '\n';
