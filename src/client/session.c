@@ -202,6 +202,7 @@ static void delist(struct mcptally *m)
     /* From here on a thread that ends does not look at the session any more. */
     close_rings(atomic_exchange_explicit(&m->new_rings, NULL, memory_order_acquire));
     close_rings(m->rings);
+    m->rings = NULL;
     pthread_mutex_unlock(&all.lock);
 }
 

@@ -5,6 +5,7 @@
  *
  * A letter on stdin is a life of a session: `s` over the socket, `r` by rings, `p` driven by
  * mcptally_poll(); in capitals it says `half` in the middle of it and waits for one more letter.
+ * `q` is one by rings that says `half` likewise, and is closed without patience.
  * From open to close it defines, emits every kind in two threads and in a forked child, flushes,
  * and prints what it gave and what became of it, as JSON. Whatever is asked for may be had or
  * not; what was given is counted here by itself.
@@ -158,6 +159,14 @@ static void say(const char *text)
         _exit(2);
 }
 
+static void wait_halfway(void)
+{
+    char go;
+    say("half\n");
+    if (syscall(SYS_read, 0, &go, 1) != 1)
+        _exit(2);
+}
+
 static void drive(mcptally *m)
 {
     struct pollfd at = {mcptally_fd(m), POLLIN, 0};
@@ -178,7 +187,7 @@ static const char *as_json(const struct outcome *o, char *to, size_t size)
 
 static void live(char **argv, char how, bool pause)
 {
-    char mine[256], theirs[256] = "null", line[600], go;
+    char mine[256], theirs[256] = "null", line[600];
     struct outcome o = {0}, of_child;
     const mcptally_options options = {
         .size = sizeof options,
@@ -194,11 +203,8 @@ static void live(char **argv, char how, bool pause)
     if (how == 'p')
         drive(m);
     o.given += thread(m);
-    if (pause) {
-        say("half\n");
-        if (syscall(SYS_read, 0, &go, 1) != 1)
-            _exit(2);
-    }
+    if (pause)
+        wait_halfway();
     if (child(m, &of_child))
         as_json(&of_child, theirs, sizeof theirs);
     o.given += emit(m);
@@ -209,12 +215,38 @@ static void live(char **argv, char how, bool pause)
     say(line);
 }
 
+static void *in_the_midst(void *session)
+{
+    mcptally *m = session;
+    emit(m);
+    mcptally_flush(m, PATIENCE_MS);
+    wait_halfway();
+    emit(m);
+    return NULL;
+}
+
+/* A thread that has ended leaves what nobody has taken, and so does this one. */
+static void quit(char **argv)
+{
+    const mcptally_options options = {
+        .size = sizeof options, .socket = argv[1], .service = argv[2], .flags = MCPTALLY_RING};
+    mcptally *m = mcptally_open(&options);
+    pthread_t t;
+    if (pthread_create(&t, NULL, in_the_midst, m) == 0)
+        pthread_join(t, NULL);
+    mcptally_close(m, 0);
+    say("quit\n");
+}
+
 int main(int argc, char **argv)
 {
     char how;
     if (argc != 3)
         return 2;
     while (syscall(SYS_read, 0, &how, 1) == 1)
-        live(argv, (char)(how | 0x20), !(how & 0x20));
+        if (how == 'q')
+            quit(argv);
+        else
+            live(argv, (char)(how | 0x20), !(how & 0x20));
     return 0;
 }

@@ -8,6 +8,7 @@ each of the many calls."""
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 
@@ -116,6 +117,26 @@ def test_all_is_exact_when_nothing_fails(daemon, injected, way):
     for one in (said["mine"], said["child"]):
         assert one["lost"] == 2 * one["given"] // 15 and one["flushed"], said  # the malformed
     host.end()
+
+
+@pytest.mark.skipif("san-" in str(BUILD), reason="sanitizers look at memory themselves")
+def test_memory_is_used_well(daemon):
+    """As valgrind sees it: nothing is read that is freed, and nothing is left."""
+    line = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+            "--errors-for-leak-kinds=definite,indirect,possible", HOST, daemon.socket, "host"]
+    host = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                            stderr=subprocess.PIPE)
+    for how in b"srp":
+        host.stdin.write(bytes([how]))
+        assert b"given" in host.stdout.readline()
+    host.stdin.write(b"q")  # a ring that nobody reads any more, of a thread that has ended
+    assert host.stdout.readline() == b"half\n"
+    daemon.process.send_signal(signal.SIGSTOP)
+    host.stdin.write(b"g")
+    said = host.stdout.readline()
+    daemon.process.send_signal(signal.SIGCONT)
+    found = host.communicate(timeout=4 * DEADLINE)[1]
+    assert (said, host.returncode) == (b"quit\n", 0), found.decode()
 
 
 @pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send"])
