@@ -29,18 +29,30 @@ static void drop(uintptr_t from, uintptr_t to, uintptr_t page)
         (void)madvise((void *)from, to - from, MADV_DONTNEED); /* the vdso does not let us */
 }
 
+enum { SEGMENTS = 16 }; /* of an object: five are usual */
+
+/* The table of segments lies in one of them: dropped before it is read to its end, that would
+ * come back, with its neighbours. */
 static int drop_object(struct dl_phdr_info *o, size_t size, void *arg)
 {
     const uintptr_t *page = arg;
+    struct {
+        uintptr_t from, to;
+    } segment[SEGMENTS];
+    unsigned n = 0;
     (void)size;
-    for (unsigned i = 0; i < o->dlpi_phnum; i++)
-        if (o->dlpi_phdr[i].p_type == PT_DYNAMIC && is_written(o, &o->dlpi_phdr[i]))
-            return 0;
     for (unsigned i = 0; i < o->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &o->dlpi_phdr[i];
-        if (h->p_type == PT_LOAD && !(h->p_flags & PF_W))
-            drop(o->dlpi_addr + h->p_vaddr, o->dlpi_addr + h->p_vaddr + h->p_memsz, *page);
+        if (h->p_type == PT_DYNAMIC && is_written(o, h))
+            return 0;
+        if (h->p_type != PT_LOAD || (h->p_flags & PF_W) || n == SEGMENTS)
+            continue;
+        segment[n].from = o->dlpi_addr + h->p_vaddr;
+        segment[n].to = segment[n].from + h->p_memsz;
+        n++;
     }
+    while (n-- > 0)
+        drop(segment[n].from, segment[n].to, *page);
     return 0;
 }
 
