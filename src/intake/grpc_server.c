@@ -321,6 +321,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     assert(c->magic == CONN_MAGIC);
     read_some(c, now);
     otlp_spent(in, now);
+    otlp_intake_hurry(in);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)

@@ -18,7 +18,7 @@ enum {
     CONVERT_COST = 4,
     LANES_SCANNED = 64,   /* for one whose turn it is */
     LATER_US = 10000,     /* until those that are over their budgets are looked at again */
-    TURN_MORE = 4,        /* times OTLP_TURN_BYTES that a turn deals with when it goes fast */
+    TURNS_HURRIED = 3,    /* before others have had their turn of the loop */
     TRIM_BYTES = 1 << 20, /* of messages at once, behind which memory is given back */
 };
 #define TURN_SHORT_NS (200 * NS_PER_US)
@@ -423,19 +423,15 @@ static size_t serve_next(struct otlp_intake *in, struct when now)
 static bool goes_on(size_t done, uint64_t began)
 {
     return done < OTLP_TURN_BYTES ||
-           (done < TURN_MORE * OTLP_TURN_BYTES && clock_now().mono - began < TURN_SHORT_NS);
+           (done < OTLP_TURN_MOST && clock_now().mono - began < TURN_SHORT_NS);
 }
 
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+static void turn(struct otlp_intake *in)
 {
-    struct otlp_intake *in = arg;
     static const struct timeval later = {0, LATER_US};
     const struct when now = clock_now();
     const uint64_t began = now.mono;
     size_t done = 0, n = 1;
-    (void)fd;
-    (void)what;
-    in->turning = false;
     for (int i = 0; i < 3 * OTLP_TURN_JOBS && goes_on(done, began) && n > 0; i++) {
         if (TAILQ_EMPTY(&in->lanes))
             break;
@@ -452,6 +448,25 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     otlp_spent(in, began);
     if (in->turned)
         in->turned(in->turned_arg);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct otlp_intake *in = arg;
+    (void)fd;
+    (void)what;
+    in->turning = false;
+    in->hurried = 0;
+    turn(in);
+}
+
+/* The turn that is due stays due, so that it ends the row of those before it. */
+void otlp_intake_hurry(struct otlp_intake *in)
+{
+    if (!in->turning || in->hurried == TURNS_HURRIED)
+        return;
+    in->hurried++;
+    turn(in);
 }
 
 /* ---- life ---- */

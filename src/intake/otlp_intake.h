@@ -19,9 +19,9 @@
 #include "pipeline/pipeline.h"
 
 enum {
-    OTLP_TURN_BYTES = 65536, /* of messages that one turn of the loop deals with at most, or
-                                more where that takes no time to speak of */
-    OTLP_TURN_JOBS = 16,     /* messages that one turn ends at most */
+    OTLP_TURN_BYTES = 65536,              /* of messages that one turn of the loop deals with */
+    OTLP_TURN_MOST = 4 * OTLP_TURN_BYTES, /* or, where those took no time to speak of */
+    OTLP_TURN_JOBS = 16,                  /* messages that one turn ends at most */
 };
 #define OTLP_RETRY_NS NS_PER_S /* when to come back, for who is refused by the budget */
 
@@ -60,6 +60,7 @@ struct otlp_intake {
     uint64_t trimmed; /* mono ns, when memory was last given back */
     struct event *turn;
     bool turning;       /* the turn is due */
+    unsigned hurried;   /* turns before it was */
     bool draining;      /* new requests are refused */
     otlp_hook *settled; /* after each turn, for what its answers lead to; may be NULL */
     void *settled_arg;
@@ -127,6 +128,11 @@ bool otlp_job_begun(const struct otlp_job *job);
 /* Nobody waits for the answer any more. What has begun is ended without one, so
  * that its items are applied and counted; what has not is forgotten. */
 void otlp_job_abandon(struct otlp_job *job);
+
+/* Behind bytes that a port has taken, and when it needs nothing of its connections any more: a
+ * message that is whole is dealt with now, while it is in the caches and before others come to
+ * lie beside it, a few times until the loop comes round. */
+void otlp_intake_hurry(struct otlp_intake *in);
 
 /* ---- counting ---- */
 

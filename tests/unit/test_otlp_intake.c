@@ -122,7 +122,7 @@ START_TEST(a_message_takes_several_turns)
     put(0, 6000);
     for (; in.njobs; turns++)
         turn();
-    ck_assert_uint_ge(turns, 6000 * 90 / OTLP_TURN_BYTES);
+    ck_assert_uint_ge(turns, 6000 * 90 / OTLP_TURN_MOST);
     ck_assert_int_eq(answers[0].code, RPC_OK);
 }
 END_TEST
