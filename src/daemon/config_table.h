@@ -154,6 +154,8 @@
     X(COUNT, limits_rings, "limits.rings", "16384", 0, 30000, RELOAD,                              \
       "Rings in shared memory that are read, of all producers together. 0: none are; producers "   \
       "then use their sockets.")                                                                   \
+    X(COUNT, limits_rings_per_user, "limits.rings_per_user", "8192", 1, 30000, RELOAD,             \
+      "The same of one user, so that nobody can take the rings of all others.")                    \
     X(COUNT, limits_rings_per_session, "limits.rings_per_session", "64", 0, 4096, RELOAD,          \
       "The same of one producer, which has a ring for each of its threads.")                       \
     X(COUNT, limits_ids_per_connection, "limits.ids_per_connection", "4096", 16, 1 << 20, RELOAD,  \

@@ -82,6 +82,7 @@ void options_intake(const struct config *c, unsigned descriptors, struct intake_
         .partial_timeout = c->limits_partial_frame_timeout,
         .reply_bytes = c->limits_reply_bytes,
         .rings = (unsigned)c->limits_rings,
+        .user_rings = (unsigned)c->limits_rings_per_user,
         .user_rates = {.bytes = c->limits_bytes_per_second_per_user,
                        .items = c->limits_items_per_second_per_user},
         .allow = allow_producer,

@@ -44,6 +44,7 @@ struct intake_options {
     void *allow_arg;
     uint64_t reply_bytes; /* answers that peers have not taken, all together */
     unsigned rings;       /* shared rings of all connections */
+    unsigned user_rings;  /* and of one user */
 };
 
 struct conn;

@@ -20,7 +20,7 @@ enum {
     EMPTY_LOOKS = 25,       /* until a ring sleeps */
     MIXED_WORDS = 128,      /* fewer than so many at once are not worth the while: */
     MIXED_TURNS = 16,       /* that is tried again after so many turns */
-    GATHER_WORDS = 1 << 17, /* of a large ring; more than half of it would press */
+    GATHER_WORDS = 1 << 17, /* that are worth a look at a large ring */
 };
 
 #define LOOK_NS     (2 * NS_PER_MS)
@@ -250,7 +250,8 @@ static void free_ring(struct conn *c, struct shared_ring *s)
 static unsigned map_ring(struct conn *c, struct shared_ring *s, int fd, uint32_t words)
 {
     struct rings *r = &c->in->rings;
-    if (r->n > c->in->options.rings)
+    if (r->n > c->in->options.rings ||
+        slots_used(&r->slots, c->link.peer.uid) >= c->in->options.user_rings)
         return REJECT_REFUSED;
     if (ring_map_open(&s->map, fd, words) < 0)
         return REJECT_RING;

@@ -69,6 +69,15 @@ struct shm_ring_slot *slots_take(struct slots *s, uint32_t uid, struct slot_area
     return a ? take(a) : NULL;
 }
 
+unsigned slots_used(const struct slots *s, uint32_t uid)
+{
+    const struct slot_area *a;
+    unsigned n = 0;
+    LIST_FOREACH(a, &s->areas, entry)
+    n += a->uid == uid ? a->used : 0;
+    return n;
+}
+
 void slots_give(struct slot_area *a, struct shm_ring_slot *slot)
 {
     const unsigned i = (unsigned)(slot - a->slot);

@@ -29,6 +29,9 @@ struct slots {
  * descriptor for more. */
 struct shm_ring_slot *slots_take(struct slots *s, uint32_t uid, struct slot_area **area);
 
+/* How many a user has. */
+unsigned slots_used(const struct slots *s, uint32_t uid);
+
 static inline uint32_t slot_offset(const struct slot_area *a, const struct shm_ring_slot *slot)
 {
     return (uint32_t)(slot - a->slot) * SHM_SLOT_SIZE;

@@ -504,6 +504,19 @@ def test_rings_have_a_budget(new_daemon, tmp_path):
     assert Sharer(daemon.socket).max_rings == 0
 
 
+def test_a_user_has_his_share_of_rings(new_daemon, tmp_path):
+    daemon = new_daemon("share")
+    daemon.config = tmp_path / "share.yaml"
+    daemon.config.write_text("limits: {rings_per_user: 3}\n")
+    daemon.start()
+    one, other = Sharer(daemon.socket), Sharer(daemon.socket)
+    assert one.offer(Memory(), 1)[0] == one.offer(Memory(), 2)[0] == 0
+    assert other.offer(Memory(), 1)[0] == 0
+    assert other.offer(Memory(), 2)[0] == REFUSED
+    one.close()
+    until(lambda: other.offer(Memory(), 3)[0] == 0, "room for another")
+
+
 def test_rings_whose_end_was_lost_make_room_and_no_others(new_daemon, tmp_path):
     """A session may have two. One ring is there still after the connection was lost; that the
     other has come to its end could not be said."""
