@@ -5,8 +5,11 @@
  * process of its own does both. The loop accepts a connection and hands it over; it keeps
  * one end of a socket pair, at which the gate says in plain what the client says in TLS.
  * Every deadline and limit of the plain connection holds for the client, too: when it is
- * closed, so is his. The key is in the gate's memory only, and what TLS libraries do wrong
- * with the bytes of strangers befalls a process that has no store.
+ * closed, so is his. What TLS libraries do wrong with the bytes of strangers befalls a process
+ * that has no store. While it runs the daemon does not hold a key that lies in a file of its
+ * own: it reads it once, before it starts, to see whether it is good. A key that stands in the
+ * web configuration itself passes through the helper, and stays with the daemon, which would tell
+ * it to a new gate.
  *
  * It also watches the files of its configuration. When it dies it is forked again;
  * connections that went through it end, and questions that were open are lost. Callbacks

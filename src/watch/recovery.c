@@ -8,10 +8,12 @@
 
 /* ---- whom an action is for ---- */
 
+/* One with a slash is service/name alone: "/name" is that of a check, for a producer's service
+ * is never empty, whatever it calls its component. */
 static bool fits(struct str on, const struct recovery_episode *e)
 {
     const struct str service = str_of(e->service), component = str_of(e->component);
-    if (str_eq(on, STR("*")) || str_eq(on, component))
+    if (str_eq(on, STR("*")) || (str_eq(on, component) && !memchr(on.p, '/', on.n)))
         return true;
     return on.n == service.n + 1 + component.n && on.p[service.n] == '/' &&
            str_eq((struct str){on.p, service.n}, service) &&

@@ -219,11 +219,26 @@ START_TEST(test_more_episodes_than_room)
 }
 END_TEST
 
+/* A producer can report under any name but that of a check without a service. */
+START_TEST(test_a_slash_says_whose_it_is)
+{
+    static const struct str ours = {"/db", 3};
+    const struct recovery_rules one = rules_of("one", &ours);
+    configure(&one, 1, 100);
+    move(1, "shop", "db", HEALTH_HEALTHY, HEALTH_UNHEALTHY, 1);
+    move(2, "shop", "/db", HEALTH_HEALTHY, HEALTH_UNHEALTHY, 2);
+    ck_assert(!next(3));
+    fall(3, "db", 4);
+    ck_assert(next(5));
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, test_at_once_then_after_the_cooldown);
+    tcase_add_test(t, test_a_slash_says_whose_it_is);
     tcase_add_test(t, test_only_for_what_it_names);
     tcase_add_test(t, test_gives_up);
     tcase_add_test(t, test_after_giving_up);
