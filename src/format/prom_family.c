@@ -346,7 +346,7 @@ static void show_head(const struct prom_family *f, bool *headed, struct buf *to)
 static unsigned show_number(const struct prom_family *f, const struct store *st,
                             const struct series_view *s, bool *headed, struct buf *to)
 {
-    const uint64_t *cells = s->cells ? store_at(st, s->cells, 2 * sizeof *cells) : NULL;
+    const uint64_t *cells = s->cells ? store_at(st, s->cells, sizeof *cells) : NULL;
     if (!cells)
         return 0;
     show_head(f, headed, to);
