@@ -196,7 +196,7 @@ int frame_reader_part(struct frame_reader *r, const uint8_t **p, size_t *n, stru
         frame_reader_fini(r);
     if (!r->held)
         return first_part(r, p, n, out);
-    if (*n && r->have < PROTO_HEADER) {
+    if (r->have < PROTO_HEADER) {
         const int e = collect(r, PROTO_HEADER, p, n);
         if (e <= 0)
             return e;
