@@ -56,7 +56,7 @@ bool gather_step(struct gather *g, unsigned fields, size_t *work)
     g->err = r.err;
     if (n < fields && r.err == 0)
         copy(g, at, work);
-    return n == fields;
+    return n == fields && r.err == 0; /* or the next step would begin without the error */
 }
 
 int gather_result(const struct gather *g)
