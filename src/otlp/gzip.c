@@ -7,6 +7,7 @@
 enum {
     GZIP_ONLY = 16 + MAX_WBITS,
     EMPTY_COST = 1024, /* of a step, for a member that holds nothing: stops a text of those */
+    LEVEL = 3,         /* the last of the fast ones: spans take half the time of 6, 4% more room */
 };
 
 int inflate_begin(struct inflate *i, struct str gzip)
@@ -90,7 +91,7 @@ int deflate_gzip(struct buf *to, struct str bytes)
 {
     z_stream z = {0};
     assert(bytes.n <= UINT32_MAX);
-    if (deflateInit2(&z, 6, Z_DEFLATED, GZIP_ONLY, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_ONLY, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return -ERR_NOMEM;
     const size_t most = deflateBound(&z, bytes.n);
     char *room = buf_room(to, most);
