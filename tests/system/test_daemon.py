@@ -353,14 +353,28 @@ def test_partial_frames_share_a_budget(new_daemon):
     daemon.start()
     held = [producer(daemon, "greedy") for _ in range(24)]
     for one in held:
-        one.send(wire.updates(1, *[(1, 1)] * 5000)[:-1])
+        one.send(wire.frame(wire.LOG, bytes(60000))[:-1])
     good = producer(daemon, "good")
     good.count((1, 1))
     good.wait_ack()
     for one in held:
         assert one.rejected() == wire.SLOW_FRAME
     assert hits(daemon, "good") == 1
-    assert hits(daemon, "greedy") == 0
+    daemon.check_accounting()
+
+
+def test_records_of_a_partial_frame_count_once(daemon):
+    """They are applied as they come, and not again when the frame is sent anew."""
+    one = producer(daemon)
+    one.send(wire.updates(1, *[(1, 1)] * 5000)[:-1])
+    until(lambda: hits(daemon) == 4999, "the whole records")
+    one.close()
+    again = producer(daemon, session=one.session)
+    assert again.next == 5000
+    again.send(wire.updates(1, *[(1, 1)] * 5000))
+    again.next = 5001
+    again.wait_ack()
+    assert hits(daemon) == 5000
     daemon.check_accounting()
 
 
