@@ -56,6 +56,7 @@ class Home:
 
     def __enter__(self):
         self.daemon.start()
+        self.daemon.status()  # once it answers it has given back what only its start needed
         os.sched_setaffinity(self.daemon.pid, {0})
         return self.daemon
 
