@@ -33,11 +33,12 @@ def test_unit_starts_hardened(service):
 
 def test_what_it_sees_of_the_machine(service):
     """Homes are empty; its own directories are all that it can write to."""
-    service.write("/root/letter", "private")
+    homes = ("/home", "/root", "/run/user")
+    for home in homes:
+        service.write(f"{home}/letter", "private")
     inside = ("nsenter", "-t", service.show()["MainPID"], "-m", "--")
-    assert service.must(*inside, "ls", "-A", "/root", "/home", "/run/user").split() == [
-        "/home:", "/root:", "/run/user:"]
-    for path in ("/etc/mcptally", "/home", "/root", "/run/user", "/usr"):
+    assert service.must(*inside, "ls", "-A", *homes).split() == [f"{home}:" for home in homes]
+    for path in ("/etc/mcptally", *homes, "/usr"):
         assert "Read-only" in service.run(*inside, "mkdir", f"{path}/new").stderr, path
     itself = (*inside, "runuser", "-u", "mcptally", "--", "test", "-w")
     for path in ("/", "/etc/mcptally", "/run", "/var/lib", "/sys/fs/cgroup",
