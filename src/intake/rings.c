@@ -25,6 +25,7 @@ enum {
 
 #define LOOK_NS     (2 * NS_PER_MS)
 #define LOOK_MIN_NS (200 * NS_PER_US) /* when one fills up fast */
+#define LOOK_MAX_NS (100 * NS_PER_MS) /* also behind a look in which the machine stood still */
 #define PATIENCE    NS_PER_S          /* for a definition that is on its way */
 #define DYING       NS_PER_S          /* for a process to be dead after its socket is closed */
 
@@ -36,12 +37,16 @@ static bool barrier(int command)
 }
 
 /* By a descriptor of its own: the loop's timers are as coarse as milliseconds, in which a
- * thread fills its ring. */
+ * thread fills its ring. A look that is due is never put off: rings that are offered one after
+ * the other would else keep the others from being looked at. */
 static void look_in(struct rings *r, uint64_t ns)
 {
-    const struct itimerspec t = {.it_value.tv_nsec = (long)ns};
-    if (!TAILQ_EMPTY(&r->awake) && !r->looking)
-        r->looking = timerfd_settime(r->timer, 0, &t, NULL) == 0;
+    const uint64_t rest = ns < LOOK_MAX_NS ? ns : LOOK_MAX_NS, at = clock_now().mono + rest;
+    const struct itimerspec t = {.it_value.tv_nsec = (long)rest};
+    if (TAILQ_EMPTY(&r->awake) || (r->due && r->due <= at))
+        return;
+    if (timerfd_settime(r->timer, 0, &t, NULL) == 0)
+        r->due = at;
 }
 
 /* One that was asleep may get much at once: how fast it fills is not known yet. */
@@ -51,7 +56,6 @@ static void wake(struct rings *r, struct shared_ring *s)
     if (s->awake)
         return;
     r->rest = LOOK_MIN_NS;
-    r->looking = false;
     s->awake = true;
     atomic_store_explicit(&s->slot->asleep, 0, memory_order_relaxed);
     TAILQ_INSERT_TAIL(&r->awake, s, look);
@@ -154,9 +158,9 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     struct shared_ring *s, *next;
     uint64_t fullest = 0, expired;
     (void)what;
-    r->looking = false;
     if (read(fd, &expired, sizeof expired) < 0)
-        return;
+        return; /* it was set anew */
+    r->due = 0;
     for (s = TAILQ_FIRST(&r->awake); s; s = next) {
         next = TAILQ_NEXT(s, look);
         const uint64_t full = look_at(s, now);

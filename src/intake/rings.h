@@ -74,7 +74,7 @@ struct rings {
     LIST_HEAD(sharers, conn_rings) sharers[RINGS_SHARERS];
     struct event *look;
     int timer;     /* whose end is the next look */
-    bool looking;  /* it is set */
+    uint64_t due;  /* mono ns of it; 0: it is not set */
     uint64_t rest; /* ns between two looks */
     struct shared_ring_list awake;
     unsigned n; /* of all connections */

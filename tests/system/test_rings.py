@@ -490,6 +490,29 @@ def test_who_did_not_ask_may_not_share(daemon):
     assert one.closed()
 
 
+def test_rings_that_come_one_after_the_other_do_not_put_off_the_look_at_others(daemon, sharer):
+    """Each of them is looked at soon: the look that was due is not to wait for that."""
+    memory, offered, looks = Memory(), Memory(), 0
+    sharer.offer(memory)
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [offered.fd]))]
+    offer, end = (frame(RING, struct.pack("<IIQ", 1, words, 0)) for words in (1024, 0))
+    others = [Sharer(daemon.socket) for _ in range(8)]
+    for one in others:
+        one.socket.sendmsg([offer], fds)
+    for i in range(10000):
+        one = others[i % len(others)]
+        one.wait_for(RING_READY)
+        while one.fds:
+            os.close(one.fds.pop())
+        one.socket.sendmsg([end + offer], fds)
+        if memory.seen(TAIL) == memory.head:
+            memory.update(1, 1)
+            looks += 1
+    assert looks > 50
+    sharer.bell(1)
+    assert jobs(daemon) == looks
+
+
 def test_rings_have_a_budget(new_daemon, tmp_path):
     daemon = new_daemon("few")
     daemon.config = tmp_path / "few.yaml"
