@@ -4,6 +4,7 @@
 #include "daemon/journal.h"
 #include "daemon/spout.h"
 #include "intake/conn.h"
+#include "serve/pages.h"
 #include "serve/throttle.h"
 #include "pipeline/link.h"
 #include "pipeline/trace_table.h"
@@ -84,7 +85,7 @@ void bound_print(FILE *to, const struct config *c)
         {"series ids", c->limits_ids, ID_BYTES},
         {"partial frames", 1, c->limits_partial_frame_bytes},
         {"replies", 1, c->limits_reply_bytes},
-        {"metrics pages", 1, c->metrics_page_bytes},
+        {"metrics pages", 1, c->metrics_page_bytes + PAGES_KEPT},
         {"http connections", c->metrics_connections + c->health_connections + c->otlp_connections,
          HTTP_BYTES},
         {"OTLP messages", 1, c->otlp_buffer},

@@ -14,7 +14,6 @@ enum {
     LOOP_SHARE = 8,          /* of a busy loop's time pages get one part in so many */
     SLICES_NS = 1000 * 1000, /* but never more at a time */
     VARIANTS = 4,            /* two formats, with and without gzip */
-    MEMORY_KEPT = 4 << 20,   /* bytes that are kept of a page for the next one */
     PAGES_MAGIC = 0x70616765
 };
 
@@ -108,7 +107,7 @@ static void keep_memory(struct pages *ps, struct expanse *memory)
         expanse_fini(memory);
         return;
     }
-    expanse_reset(memory, MEMORY_KEPT);
+    expanse_reset(memory, PAGES_KEPT);
     ps->spare = *memory;
     later(ps->idle, ps->o.memory_idle ? ps->o.memory_idle : MEMORY_IDLE);
 }

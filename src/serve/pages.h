@@ -18,7 +18,10 @@
 struct pages;
 struct page;
 
-enum { PAGES_BYTES_DEFAULT = 64 << 20 };
+enum {
+    PAGES_BYTES_DEFAULT = 64 << 20,
+    PAGES_KEPT = 4 << 20, /* bytes of a page's memory that are kept for the next one */
+};
 
 struct pages_options {
     uint64_t cache_ttl;   /* ns; 0: only a page in the making is shared */
