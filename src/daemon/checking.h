@@ -46,7 +46,7 @@ void checking_stop(struct checking *c);
 /* Actions that have given up, as a check of the verdict. */
 void checking_checks(const struct checking *c, struct verdict *v);
 
-/* The members "checks" and "recovery" of the object in hand. */
+/* The members "active_checks" and "recovery" of the object in hand. */
 void checking_put(const struct checking *c, struct json_writer *j, struct when now);
 
 #endif
