@@ -1,6 +1,7 @@
 """The units of the installed package under a real systemd."""
 
 import re
+import select
 import subprocess
 import time
 
@@ -180,10 +181,12 @@ class Taker(http.server.BaseHTTPRequestHandler):
         print(self.path, flush=True)
 http.server.HTTPServer(('127.0.0.1', 4400), Taker).serve_forever()
 """
+DROP_IN = "/etc/systemd/system/mcptallyd.service.d/environment.conf"
 
 
 def test_no_network_socket_unless_configured(service):
     assert service.show()["RestrictAddressFamilies"] == "AF_UNIX"
+    assert service.show()["IPAddressDeny"]
     assert not service.show().get("DropInPaths")
 
 
@@ -200,19 +203,37 @@ def test_configured_ports_are_opened_and_the_passed_one_is_not_used(service):
     assert service.get("http://127.0.0.1:9091/health")  # and the other still is
 
 
-def test_destination_is_reached(service):
-    service.write("/etc/mcptally/mcptallyd.yaml",
-                  "export:\n  batch_delay: 10ms\n  destinations:\n  - name: collector\n"
-                  "    protocol: http/protobuf\n    endpoint: http://127.0.0.1:4400\n")
+def assert_collector_is_reached(service):
     service.must("systemctl", "daemon-reload")
     collector = service.start("python3", "-c", COLLECTOR)
     try:
         service.must("systemctl", "restart", "mcptallyd.service")
+        assert not service.show().get("IPAddressDeny")  # not every kernel carries it out
         service.must("mcptally", "emit", "log", "error", "one line for the collector")
+        until(lambda: select.select([collector.stdout], [], [], 0)[0], "a request")
         assert collector.stdout.readline().strip() == "/v1/logs"
     finally:
-        collector.kill()
+        service.run("pkill", "-KILL", "-f", "BaseHTTPRequestHandler")
         collector.wait()
+
+
+def test_destination_is_reached(service):
+    service.write("/etc/mcptally/mcptallyd.yaml",
+                  "export:\n  batch_delay: 10ms\n  destinations:\n  - name: collector\n"
+                  "    protocol: http/protobuf\n    endpoint: http://127.0.0.1:4400\n")
+    assert_collector_is_reached(service)
+
+
+def test_destination_of_the_environment_is_reached(service):
+    """With the drop-in that the manual shows."""
+    page = (ROOT / "man/mcptallyd.8").read_text()
+    shown = re.search(r"^\[Service\]\nEnvironment=OTEL_EXPORTER_OTLP_ENDPOINT.*?(?=^\.Ed)", page,
+                      re.M | re.S)[0]
+    service.write(DROP_IN, shown.replace("4320", "4400"))
+    try:
+        assert_collector_is_reached(service)
+    finally:
+        service.must("rm", DROP_IN)
 
 
 def test_group_of_a_socket(service):
