@@ -312,7 +312,7 @@ static void tell(struct line *l, enum ask_kind kind, int error, const struct hel
     static const struct helper_spool_answer nothing;
     if (!a)
         a = &nothing;
-    if (error == -ERR_NOTFOUND) /* it is not open any more */
+    if (error == -ERR_NOTFOUND && kind != ASK_OPEN) /* it is not open any more */
         error = -ERR_CLOSED;
     if (kind == ASK_OPEN)
         lane_spool_opened(&l->lane, error, &a->stats, now);

@@ -505,6 +505,8 @@ const char *lane_trouble(const struct lane *l)
         return "the spool cannot be written";
     if (l->spool.breakers[LANE_SPOOL_READS].state != BREAKER_CLOSED)
         return "the spool cannot be read";
+    if (l->spool.breakers[LANE_SPOOL_KEEPER].state != BREAKER_CLOSED)
+        return "the spool cannot be reached";
     if (l->breaker.since)
         return l->spool.stats.records ? "requests fail, the spool keeps them" : "requests fail";
     if (l->refusing)

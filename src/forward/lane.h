@@ -62,8 +62,15 @@ enum lane_spool_state {
     LANE_SPOOL_OPEN,    /* what is in it is known */
 };
 
-/* What may fail without the others: a full disk is still read. */
-enum lane_spool_part { LANE_SPOOL_WRITES, LANE_SPOOL_READS, LANE_SPOOL_MARKS, LANE_SPOOL_PARTS };
+/* What may fail without the others: a full disk is still read. The keeper is who has the
+ * disk: the helper, which dies, and the one before it, which is slow to end. */
+enum lane_spool_part {
+    LANE_SPOOL_WRITES,
+    LANE_SPOOL_READS,
+    LANE_SPOOL_MARKS,
+    LANE_SPOOL_KEEPER,
+    LANE_SPOOL_PARTS
+};
 
 struct lane_spool {
     enum lane_spool_state state;
@@ -151,7 +158,8 @@ void lane_report(struct lane *l, struct when now);
 
 void lane_answer(struct lane *l, uint64_t id, const struct outcome *o, struct when now);
 
-/* error: 0 or a negative enum err; stats may be NULL when there is one. */
+/* error: 0 or a negative enum err; stats may be NULL when there is one. -ERR_CLOSED and
+ * -ERR_BUSY say nothing of the disk: its keeper is away, and the spool is opened again. */
 void lane_spool_opened(struct lane *l, int error, const struct spool_stats *stats, struct when now);
 void lane_spool_kept(struct lane *l, int error, const struct spool_stats *stats, struct when now);
 void lane_spool_was_read(struct lane *l, int error, const struct spool_record *record,

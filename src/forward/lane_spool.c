@@ -6,8 +6,18 @@ enum { REPLAY_BATCHES = 64 }; /* read, sent and not yet removed */
 
 #define TOKEN_WAIT_NS (20 * NS_PER_MS)
 
-static const struct breaker_options disk = {
-    .failures = 1, .first = NS_PER_S, .most = 30 * NS_PER_S};
+/* A disk that fails is believed at once. That its keeper is away says nothing of the disk, and
+ * a helper that dies again and again is back within half a minute: so long order is kept. Who
+ * dies of what it reads is back each time; only what it has read shows that it is there. */
+static const struct part {
+    struct breaker_options breaker;
+    const char *cannot; /* for log lines; NULL: not worth one */
+} parts[LANE_SPOOL_PARTS] = {
+    [LANE_SPOOL_WRITES] = {{.failures = 1, .first = NS_PER_S, .most = 30 * NS_PER_S}, "written"},
+    [LANE_SPOOL_READS] = {{.failures = 1, .first = NS_PER_S, .most = 30 * NS_PER_S}, "read"},
+    [LANE_SPOOL_MARKS] = {{.failures = 1, .first = NS_PER_S, .most = 30 * NS_PER_S}, NULL},
+    [LANE_SPOOL_KEEPER] = {{.failures = 60, .first = 100 * NS_PER_MS, .most = NS_PER_S}, "reached"},
+};
 
 void lane_spool_init(struct lane *l)
 {
@@ -26,23 +36,49 @@ static bool fails(const struct lane_spool *s, enum lane_spool_part part)
     return s->breakers[part].state != BREAKER_CLOSED;
 }
 
+/* What is in it and comes before what memory has, nobody can have for now. */
+static bool cannot_be_read(const struct lane_spool *s)
+{
+    return fails(s, LANE_SPOOL_READS) || fails(s, LANE_SPOOL_KEEPER);
+}
+
+static void trip(struct lane *l, enum lane_spool_part part, int error, struct when now)
+{
+    const struct part *p = &parts[part];
+    const uint64_t random = l->io.random(l->io.arg);
+    if (breaker_bad(&l->spool.breakers[part], &p->breaker, now.mono, 0, random, now.mono) &&
+        p->cannot)
+        log_warn("export", "%s: the spool cannot be %s: %s", l->name, p->cannot, err_help(error));
+}
+
+/* The helper has died, or another one that is about to end still has the spool. */
+static bool is_away(int error)
+{
+    return error == -ERR_CLOSED || error == -ERR_BUSY;
+}
+
+/* It is opened again, and what comes behind it waits for that. */
+static void lost(struct lane *l, int error, struct when now)
+{
+    if (l->spool.state == LANE_SPOOL_CLOSED)
+        return; /* another answer has said so */
+    l->spool.state = LANE_SPOOL_CLOSED;
+    trip(l, LANE_SPOOL_KEEPER, error, now);
+}
+
 static void bad(struct lane *l, enum lane_spool_part part, int error, struct when now)
 {
-    struct breaker *b = &l->spool.breakers[part];
     own_add(l->own, OWN_EXPORT_SPOOL_FAILURES, l->index, 1);
-    if (breaker_bad(b, &disk, now.mono, 0, l->io.random(l->io.arg), now.mono) &&
-        part != LANE_SPOOL_MARKS)
-        log_warn("export", "%s: the spool cannot be %s: %s", l->name,
-                 part == LANE_SPOOL_WRITES ? "written" : "read", err_help(error));
-    if (error == -ERR_CLOSED)
-        l->spool.state = LANE_SPOOL_CLOSED;
+    if (is_away(error))
+        lost(l, error, now);
+    else
+        trip(l, part, error, now);
 }
 
 static void good(struct lane *l, enum lane_spool_part part)
 {
-    if (breaker_good(&l->spool.breakers[part]) && part != LANE_SPOOL_MARKS)
-        log_info("export", "%s: the spool can be %s again", l->name,
-                 part == LANE_SPOOL_WRITES ? "written" : "read");
+    if (breaker_good(&l->spool.breakers[part]) && parts[part].cannot)
+        log_info("export", "%s: the spool can be %s again", l->name, parts[part].cannot);
 }
 
 /* ---- the ledger ---- */
@@ -180,10 +216,18 @@ static bool may_read(const struct lane *l)
     return has_unread(&l->spool) && l->spool.read_at < read_end(l);
 }
 
+/* Memory is full and the ring soon is: order is not worth what would be lost. */
+static bool is_short_of_room(const struct lane *l)
+{
+    return l->pressed && !lane_has_room(l);
+}
+
 bool lane_spool_lets_pass(const struct lane *l)
 {
     const struct lane_spool *s = &l->spool;
-    if (fails(s, LANE_SPOOL_READS) || (fails(s, LANE_SPOOL_WRITES) && l->pressed))
+    const bool away = s->breakers[LANE_SPOOL_KEEPER].since;
+    if (cannot_be_read(s) || (fails(s, LANE_SPOOL_WRITES) && l->pressed) ||
+        (away && is_short_of_room(l)))
         return true;
     return s->state == LANE_SPOOL_OPEN && !may_read(l) && !s->appending && !s->reading;
 }
@@ -233,16 +277,15 @@ static bool is_wanted(const struct lane *l, struct when now)
         return false;
     if (since && (l->flushing || l->pressed || now.mono - since >= l->options.spool_after))
         return true;
-    if (l->pressed && !lane_has_room(l))
+    if (is_short_of_room(l))
         return true;
-    return has_unread(&l->spool) && !fails(&l->spool, LANE_SPOOL_READS);
+    return has_unread(&l->spool) && !cannot_be_read(&l->spool);
 }
 
-/* The first that waits, when it is known what became of those before it; where memory is full
- * and the ring soon is, order is not worth what would be lost. */
+/* The first that waits, when it is known what became of those before it. */
 static struct bundle *next_to_keep(const struct lane *l)
 {
-    const bool full = l->pressed && !lane_has_room(l);
+    const bool full = is_short_of_room(l);
     struct bundle *b = l->queue.head;
     while (b && (b->state == BUNDLE_DONE || (full && b->state == BUNDLE_SENT)))
         b = b->next;
@@ -304,7 +347,8 @@ void lane_spool_turn(struct lane *l, struct when now)
 {
     struct lane_spool *s = &l->spool;
     if (s->state == LANE_SPOOL_CLOSED && !s->appending && !s->reading && !s->finishing &&
-        breaker_may(&s->breakers[LANE_SPOOL_READS], 0, now.mono)) {
+        breaker_may(&s->breakers[LANE_SPOOL_READS], 0, now.mono) &&
+        breaker_may(&s->breakers[LANE_SPOOL_KEEPER], 0, now.mono)) {
         s->state = LANE_SPOOL_OPENING;
         l->io.spool_open(l->io.arg, l->signal);
     }
@@ -348,12 +392,17 @@ void lane_spool_opened(struct lane *l, int error, const struct spool_stats *stat
     struct lane_spool *s = &l->spool;
     if (s->state != LANE_SPOOL_OPENING)
         return;
-    s->state = error ? LANE_SPOOL_CLOSED : LANE_SPOOL_OPEN;
-    if (error) {
+    if (is_away(error)) {
+        lost(l, error, now); /* no operation that failed: nobody was there to begin it */
+    } else if (error) {
+        s->state = LANE_SPOOL_CLOSED;
         bad(l, LANE_SPOOL_READS, error, now);
     } else {
+        s->state = LANE_SPOOL_OPEN;
         good(l, LANE_SPOOL_READS);
         note_opened(l, stats);
+        if (!has_unread(s))
+            good(l, LANE_SPOOL_KEEPER);
     }
     store_commit(l->st);
 }
@@ -409,10 +458,12 @@ void lane_spool_was_read(struct lane *l, int error, const struct spool_record *r
         note_stats(l, stats);
         error = keep_read(l, record);
     }
-    if (error)
+    if (error) {
         bad(l, LANE_SPOOL_READS, error, now);
-    else
+    } else {
         good(l, LANE_SPOOL_READS);
+        good(l, LANE_SPOOL_KEEPER);
+    }
     store_commit(l->st);
 }
 

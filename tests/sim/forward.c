@@ -1,7 +1,8 @@
 /* What has to hold, whatever happens: everything that may be retried arrives at least
  * once, or is counted under the name of what happened to it; nothing that was taken
  * or refused for good is sent again by the daemon that was told so; without concurrency and
- * without faults of the spool, items arrive in order for the first time; the ledgers balance. */
+ * with a disk that works, items arrive in order for the first time, however often the process
+ * that keeps the spool dies; the ledgers balance. */
 #include "forward.h"
 
 #include <assert.h>
@@ -551,6 +552,11 @@ static void spoil(struct world *w)
 {
     struct spooler *s = &w->streams[w->current].spool;
     const uint32_t dice = rng_below(&w->rng, 10);
+    if (w->strict) { /* its disk works */
+        if (dice < 5)
+            (void)machine_do(&w->m, do_spool_death, w);
+        return;
+    }
     if (dice < 3)
         s->no_room = !s->no_room;
     else if (dice < 5)
@@ -583,7 +589,7 @@ static void step(struct world *w)
         reload(w);
     else if (dice < 975)
         remove_and_add(w);
-    else if (!w->strict)
+    else
         spoil(w);
 }
 

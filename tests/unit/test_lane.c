@@ -1,5 +1,5 @@
 /* A lane whose destination is slow: memory is full, then the spool takes over, and the ring
- * loses nothing. */
+ * loses nothing. One whose spool's keeper dies: what is in the spool comes first all the same. */
 #include "otlp_fixture.h"
 
 #include "base/log.h"
@@ -70,10 +70,15 @@ static uint64_t no_chance(void *arg)
     return 0;
 }
 
+static struct spool_stats stats_now(void)
+{
+    return (struct spool_stats){
+        .first = 1, .next = kept_records + 1, .records = kept_records, .items = kept_items};
+}
+
 static void answer_spool(void)
 {
-    const struct spool_stats stats = {
-        .first = 1, .next = kept_records + 1, .records = kept_records, .items = kept_items};
+    const struct spool_stats stats = stats_now();
     static const struct spool_stats none = {.first = 1, .next = 1};
     if (open_asked)
         lane_spool_opened(&lane, 0, &none, w.now);
@@ -202,6 +207,119 @@ START_TEST(what_is_under_way_holds_up_nothing)
 }
 END_TEST
 
+/* ---- the process that keeps the spool dies ---- */
+
+/* Some are in the spool, one waits in memory behind them, and the destination is there. */
+static void keep_some(void)
+{
+    while (kept_records < 3) {
+        append_span();
+        lane_flush(&lane);
+        (void)lane_turn(&lane, 64, w.now);
+        lane.breaker.since = 1; /* it has failed for long */
+        answer_spool();
+    }
+    lane.breaker.since = 0;
+    with.spool = false; /* nothing more goes there */
+    lane_configure(&lane, &with);
+    append_span();
+    willing = 1;
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert(read_asked && !append_asked && ntaken == 0);
+    read_asked = false;
+}
+
+/* The next that it asks of the spool in ten seconds, or nothing. */
+static void wait_for_question(void)
+{
+    for (unsigned i = 0; i < 1000 && !open_asked && !read_asked && ntaken == 0; i++) {
+        w.now.mono += 10 * NS_PER_MS;
+        (void)lane_turn(&lane, 64, w.now);
+    }
+}
+
+static uint64_t spool_failures(void)
+{
+    return own_get(&pl.own, OWN_EXPORT_SPOOL_FAILURES, own_lane_index(0, OTLP_TRACES));
+}
+
+static void is_opened(int error)
+{
+    const struct spool_stats stats = stats_now();
+    ck_assert(open_asked);
+    open_asked = false;
+    lane_spool_opened(&lane, error, error ? NULL : &stats, w.now);
+}
+
+START_TEST(what_is_in_the_spool_waits_for_its_keeper)
+{
+    const int there[] = {-ERR_CLOSED, -ERR_CLOSED, -ERR_BUSY, 0};
+    const struct spool_stats stats = stats_now();
+    static const char bytes[ITEM];
+    const struct spool_record first = {.seq = 1, .items = 1, .payload = {bytes, sizeof bytes}};
+    keep_some();
+    lane_spool_was_read(&lane, -ERR_CLOSED, NULL, NULL, w.now);
+    for (unsigned i = 0; i < sizeof there / sizeof *there; i++) {
+        wait_for_question();
+        ck_assert_uint_eq(ntaken, 0);
+        ck_assert_ptr_null(lane_trouble(&lane));
+        is_opened(there[i]);
+    }
+    ck_assert_uint_eq(spool_failures(), 1); /* the reading, which was under way */
+    wait_for_question();
+    ck_assert(read_asked && ntaken == 0);
+    lane_spool_was_read(&lane, 0, &first, &stats, w.now);
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert_uint_eq(ntaken, 1);
+    ck_assert_uint_eq(taken[0], lane.spool.replay.head->id);
+    ck_assert_uint_eq(lane.spool.breakers[LANE_SPOOL_KEEPER].since, 0);
+}
+END_TEST
+
+/* Some time everything that can be sent is. */
+START_TEST(a_keeper_that_never_comes_is_not_waited_for)
+{
+    const uint64_t began = w.now.mono;
+    keep_some();
+    lane_spool_was_read(&lane, -ERR_CLOSED, NULL, NULL, w.now);
+    while (ntaken == 0) {
+        wait_for_question();
+        if (ntaken == 0)
+            is_opened(-ERR_CLOSED);
+        ck_assert_uint_lt(w.now.mono - began, 2 * 60 * NS_PER_S);
+    }
+    ck_assert_uint_gt(w.now.mono - began, 26 * NS_PER_S); /* eight deaths in a row take so long */
+    ck_assert_str_eq(lane_trouble(&lane), "the spool cannot be reached");
+}
+END_TEST
+
+/* It is there again each time, and nothing is ever read. */
+START_TEST(nor_is_one_that_dies_of_what_it_reads)
+{
+    keep_some();
+    for (unsigned deaths = 0; ntaken == 0; deaths++) {
+        ck_assert_uint_lt(deaths, 100);
+        read_asked = false;
+        lane_spool_was_read(&lane, -ERR_CLOSED, NULL, NULL, w.now);
+        wait_for_question();
+        if (ntaken == 0)
+            is_opened(0);
+        wait_for_question();
+    }
+    ck_assert_str_eq(lane_trouble(&lane), "the spool cannot be reached");
+}
+END_TEST
+
+START_TEST(a_disk_that_cannot_be_read_is_not_waited_for)
+{
+    keep_some();
+    lane_spool_was_read(&lane, -ERR_IO, NULL, NULL, w.now);
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert_uint_eq(ntaken, 1);
+    ck_assert_str_eq(lane_trouble(&lane), "the spool cannot be read");
+}
+END_TEST
+
 START_TEST(without_a_spool_memory_is_bounded)
 {
     with.spool = false;
@@ -225,6 +343,10 @@ int main(void)
     tcase_add_checked_fixture(t, begin, end);
     tcase_add_test(t, a_full_queue_goes_to_the_spool);
     tcase_add_test(t, what_is_under_way_holds_up_nothing);
+    tcase_add_test(t, what_is_in_the_spool_waits_for_its_keeper);
+    tcase_add_test(t, a_keeper_that_never_comes_is_not_waited_for);
+    tcase_add_test(t, nor_is_one_that_dies_of_what_it_reads);
+    tcase_add_test(t, a_disk_that_cannot_be_read_is_not_waited_for);
     tcase_add_test(t, without_a_spool_memory_is_bounded);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
