@@ -38,6 +38,7 @@ struct observer {
     bool exited;
     int status;                                  /* 0 while not exited */
     struct when report_due, tick_due, usage_due; /* mono 0: not */
+    struct when look_due;                        /* mono 0: a packet wakes us */
     struct tee_head head;                        /* of the note in hand */
     const char *data;
     char packet[TEE_PACKET];
@@ -148,12 +149,12 @@ static bool receive(struct observer *o)
     return true;
 }
 
-static unsigned drain(struct observer *o)
+static void drain(struct observer *o, struct when now)
 {
     unsigned packets = 0;
     while (packets < PACKETS && !o->over && receive(o))
         packets++;
-    return packets;
+    o->look_due = packets > 0 ? later(now, packets < PACKETS ? LOOK_MS : 0) : (struct when){0};
 }
 
 /* ---- the loop ---- */
@@ -181,7 +182,7 @@ static void keep_house(struct observer *o, struct when now)
  * unless that is negative. */
 static int time_left(const struct observer *o, struct when now, int wish)
 {
-    const struct when due[] = {o->report_due, o->tick_due, o->usage_due};
+    const struct when due[] = {o->report_due, o->tick_due, o->usage_due, o->look_due};
     int least = wish;
     for (unsigned i = 0; i < sizeof due / sizeof *due; i++) {
         if (!due[i].mono)
@@ -193,22 +194,21 @@ static int time_left(const struct observer *o, struct when now, int wish)
     return least;
 }
 
-/* With traffic about, only a kick or the time wakes us: a wakeup for every
- * packet would slow the conversation down. */
-static void wait_for_work(struct observer *o, bool traffic)
+/* With traffic about, only a kick or the time makes us look: a wakeup for every
+ * packet would slow the conversation down. Whether it is time to look. The daemon's
+ * answers wake us as well, and change nothing in that. */
+static bool wait_for_packets(struct observer *o)
 {
     uint64_t kicks;
-    int wish = report_poll(o->report);
     struct pollfd p[] = {
-        {.fd = traffic ? -1 : o->socket, .events = POLLIN},
+        {.fd = o->look_due.mono ? -1 : o->socket, .events = POLLIN},
         {.fd = o->kick, .events = POLLIN},
         {.fd = report_fd(o->report), .events = POLLIN},
     };
-    if (traffic && (wish < 0 || wish > LOOK_MS))
-        wish = LOOK_MS;
-    if (poll(p, 3, time_left(o, clock_now(), wish)) > 0 && p[1].revents &&
-        read(o->kick, &kicks, sizeof kicks) < 0)
-        return;
+    const int n = poll(p, 3, time_left(o, clock_now(), report_poll(o->report)));
+    if (n > 0 && p[1].revents && read(o->kick, &kicks, sizeof kicks) == sizeof kicks)
+        return true;
+    return (n > 0 && p[0].revents) || is_due(o->look_due, clock_now());
 }
 
 /* ---- beginning and end ---- */
@@ -269,10 +269,9 @@ int observer_run(void *arg, int socket, int kick)
     if (!begin(o))
         return EXIT_FAILURE;
     while (!o->over) {
-        bool traffic = drain(o) > 0;
+        if (wait_for_packets(o))
+            drain(o, clock_now());
         keep_house(o, clock_now());
-        if (!o->over)
-            wait_for_work(o, traffic);
     }
     end(o);
     free(o);
