@@ -10,7 +10,8 @@
 #include "client/session.h"
 
 enum {
-    SENDS_PER_STEP = 64, /* then others may have the lock; a frame is PRODUCER_FRAME bytes */
+    SENDS_PER_STEP = 64, /* then others may have the lock */
+    PIECES = 64,         /* of a send: frames, about PRODUCER_FRAME bytes together */
     READS_PER_STEP = 16,
 };
 
@@ -322,13 +323,17 @@ enum sending sending_failed(int error)
     return error == EAGAIN || error == EWOULDBLOCK ? SENDING_FULL : SENDING_BROKEN;
 }
 
-static enum sending send_piece(struct mcptally *m)
+static enum sending send_some(struct mcptally *m)
 {
-    size_t n;
-    const uint8_t *out = producer_output(&m->producer, &n);
-    if (!out)
+    struct str pieces[PIECES];
+    struct iovec bytes[PIECES];
+    const unsigned n = producer_output(&m->producer, pieces, PIECES);
+    if (n == 0)
         return share_send(m);
-    const ssize_t sent = send(m->pump.fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (unsigned i = 0; i < n; i++)
+        bytes[i] = (struct iovec){(void *)pieces[i].p, pieces[i].n};
+    const struct msghdr message = {.msg_iov = bytes, .msg_iovlen = n};
+    const ssize_t sent = sendmsg(m->pump.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
         producer_sent(&m->producer, (size_t)sent);
         return SENDING_ON;
@@ -341,7 +346,7 @@ static void transmit(struct mcptally *m, uint64_t now)
     struct pump *p = &m->pump;
     enum sending s = SENDING_ON;
     for (int i = 0; i < SENDS_PER_STEP && s == SENDING_ON; i++)
-        s = send_piece(m);
+        s = send_some(m);
     if (s == SENDING_BROKEN) {
         receive(m, now); /* what it said last may still be there */
         if (p->fd >= 0)

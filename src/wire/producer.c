@@ -12,7 +12,7 @@ struct producer_frame {
     uint64_t first; /* of its sequence numbers; 0 while it has none */
     uint32_t count;
     uint8_t type;
-    bool begun;      /* a byte of it was sent once, so it may not change any more */
+    bool begun;      /* it was to be sent once, so it may not change any more */
     struct buf body; /* the whole frame; count and size are written when it begins */
 };
 
@@ -311,46 +311,56 @@ static void add_control(struct producer *p)
 }
 
 /* Writes what is known of a frame only now; from here on it does not change. */
-static void begin(struct producer *p, struct producer_frame *f)
+static void begin(struct producer_frame *f)
 {
-    if (f->begun && !p->no_ack)
-        return;
-    if (p->no_ack)
-        f->first = p->next;
     encode_batch_end(&f->body, 0, f->count);
     put_u64(f->body.p + PROTO_HEADER, f->first);
     f->begun = true;
 }
 
-const uint8_t *producer_output(struct producer *p, size_t *n)
+static void add_piece(struct str *to, const struct buf *b, size_t at)
 {
-    add_control(p);
-    const struct buf *b = NULL;
-    size_t at = 0;
-    switch (source(p)) {
-    case SOURCE_NONE:
-        *n = 0;
-        return NULL;
-    case SOURCE_CONTROL:
-        b = &p->control;
-        at = p->controlled;
-        break;
-    case SOURCE_DEFINITIONS:
-        b = &p->definitions;
-        at = p->defined;
-        break;
-    case SOURCE_QUEUE:
-        if (p->sent == 0)
-            begin(p, p->sending);
-        b = &p->sending->body;
-        at = p->sent;
-        break;
-    }
-    *n = b->n - at;
-    return (const uint8_t *)b->p + at;
+    *to = (struct str){b->p + at, b->n - at};
 }
 
-static void queue_sent(struct producer *p, size_t n)
+/* Frames of few items are many where kinds take turns: they go out together. */
+static unsigned queue_output(struct producer *p, struct str *to, unsigned most)
+{
+    uint64_t first = p->next; /* without ACK numbers are given where they are sent */
+    size_t bytes = 0;
+    unsigned n = 0;
+    for (struct producer_frame *f = p->sending; f && n < most && bytes < PRODUCER_FRAME;
+         f = f->next, n++) {
+        if (p->no_ack)
+            f->first = first;
+        if (!f->begun || p->no_ack)
+            begin(f);
+        add_piece(to + n, &f->body, n == 0 ? p->sent : 0);
+        bytes += to[n].n;
+        first += f->count;
+    }
+    return n;
+}
+
+unsigned producer_output(struct producer *p, struct str *to, unsigned most)
+{
+    add_control(p);
+    switch (source(p)) {
+    case SOURCE_NONE:
+        break;
+    case SOURCE_CONTROL:
+        add_piece(to, &p->control, p->controlled);
+        return 1;
+    case SOURCE_DEFINITIONS:
+        add_piece(to, &p->definitions, p->defined);
+        return 1;
+    case SOURCE_QUEUE:
+        return queue_output(p, to, most);
+    }
+    return 0;
+}
+
+static void frame_sent(struct producer *p, size_t n)
 {
     struct producer_frame *f = p->sending;
     p->sent += n;
@@ -368,6 +378,16 @@ static void queue_sent(struct producer *p, size_t n)
     p->unsent = p->next;
     p->acknowledged += f->count;
     drop_head(p);
+}
+
+static void queue_sent(struct producer *p, size_t n)
+{
+    while (n > 0) {
+        assert(p->sending && p->sending->begun);
+        const size_t left = p->sending->body.n - p->sent, now = n < left ? n : left;
+        frame_sent(p, now);
+        n -= now;
+    }
 }
 
 void producer_sent(struct producer *p, size_t n)
@@ -391,7 +411,6 @@ void producer_sent(struct producer *p, size_t n)
         assert(p->defined <= p->definitions.n);
         break;
     case SOURCE_QUEUE:
-        assert(n <= p->sending->body.n - p->sent);
         queue_sent(p, n);
         break;
     }

@@ -123,9 +123,10 @@ int producer_connected(struct producer *p);
 /* The connection has ended; frames that are not acknowledged wait for the next. */
 void producer_disconnected(struct producer *p);
 
-/* Bytes that can be sent now, NULL when there are none. They stay valid until
- * the next call; producer_sent() says how many of them the transport took. */
-const uint8_t *producer_output(struct producer *p, size_t *n);
+/* Bytes that can be sent now: how many pieces, most at most, 0 when there are none. They
+ * stay valid until the next call; producer_sent() says how many of their bytes the
+ * transport took. */
+unsigned producer_output(struct producer *p, struct str *to, unsigned most);
 void producer_sent(struct producer *p, size_t n);
 
 /* Takes bytes from the daemon. On an error the connection is to be closed:

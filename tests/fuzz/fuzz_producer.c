@@ -32,8 +32,12 @@ static void check(const struct producer *p)
 /* Everything that it wants to say. */
 static void drain(struct producer *p)
 {
-    size_t n;
-    while (producer_output(p, &n)) {
+    struct str out[4];
+    unsigned pieces;
+    while ((pieces = producer_output(p, out, 4)) > 0) {
+        size_t n = 0;
+        for (unsigned i = 0; i < pieces; i++)
+            n += out[i].n;
         assert(n > 0);
         producer_sent(p, n > 100 ? 100 : n);
     }

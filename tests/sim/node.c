@@ -320,18 +320,29 @@ void node_die(struct node *n, struct machine *m)
     n->dead = true;
 }
 
+/* The first `most` bytes of the pieces at most; how many they are. */
+static size_t carry(struct cable *c, const struct str *out, unsigned pieces, size_t most)
+{
+    size_t done = 0;
+    for (unsigned i = 0; i < pieces; i++) {
+        const size_t n = out[i].n < most - done ? out[i].n : most - done;
+        buf_add(&c->up, out[i].p, n);
+        done += n;
+    }
+    assert(!c->up.failed);
+    return done;
+}
+
 void node_send(struct node *n, struct machine *m, size_t most)
 {
-    size_t len;
-    const uint8_t *out;
+    struct str out[4];
+    unsigned pieces;
     notice(n, m);
     struct cable *c = &m->cables[n->cable];
-    while (n->connected && most > 0 && (out = producer_output(&n->p, &len)) != NULL) {
-        len = len < most ? len : most;
-        buf_add(&c->up, out, len);
-        assert(!c->up.failed);
-        producer_sent(&n->p, len);
-        most -= len;
+    while (n->connected && most > 0 && (pieces = producer_output(&n->p, out, 4)) > 0) {
+        const size_t sent = carry(c, out, pieces, most);
+        producer_sent(&n->p, sent);
+        most -= sent;
     }
     if (n->connected && n->shares && !n->offered && n->p.max_rings && producer_between(&n->p)) {
         const struct ring_offer o = {NODE_STREAM, n->ring.mask + 1, atomic_load(&n->slot.tail)};

@@ -60,13 +60,21 @@ static void connect_both(void)
     ck_assert_int_eq(producer_connected(&p), 0);
 }
 
+/* The first piece of what can be sent, NULL when there is none. */
+static const uint8_t *output(size_t *n)
+{
+    struct str first = {0};
+    *n = producer_output(&p, &first, 1) == 1 ? first.n : 0;
+    return (const uint8_t *)first.p;
+}
+
 /* Moves all that goes, both ways, until nothing does. 0, or the first error. */
 static int converse(void)
 {
     size_t n;
     const uint8_t *out;
     do {
-        while ((out = producer_output(&p, &n))) {
+        while ((out = output(&n))) {
             const int e = fake_feed(&l, out, n);
             producer_sent(&p, n);
             if (e < 0)
@@ -77,7 +85,7 @@ static int converse(void)
         buf_reset(&l.out);
         if (e < 0)
             return e;
-        out = producer_output(&p, &n);
+        out = output(&n);
     } while (out);
     return 0;
 }
@@ -94,7 +102,7 @@ START_TEST(says_hello_and_delivers)
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(producer_update(&p, s, 5), 0);
     size_t n;
-    ck_assert_ptr_null(producer_output(&p, &n));
+    ck_assert_ptr_null(output(&n));
     connect_both();
     ck_assert_int_eq(converse(), 0);
     ck_assert_str_eq(d.service, "svc");
@@ -113,9 +121,9 @@ START_TEST(nothing_but_hello_before_welcome)
     producer_update(&p, s, 1);
     connect_both();
     size_t n;
-    ck_assert(producer_output(&p, &n) != NULL);
+    ck_assert(output(&n) != NULL);
     producer_sent(&p, n);
-    ck_assert_ptr_null(producer_output(&p, &n));
+    ck_assert_ptr_null(output(&n));
 }
 END_TEST
 
@@ -126,7 +134,7 @@ START_TEST(unacknowledged_frames_are_sent_again_as_they_were)
     ck_assert_int_eq(converse(), 0);
     producer_update(&p, s, 1);
     size_t n, again;
-    const uint8_t *out = producer_output(&p, &n);
+    const uint8_t *out = output(&n);
     uint8_t copy[64];
     ck_assert_uint_le(n, sizeof copy);
     memcpy(copy, out, n);
@@ -136,15 +144,15 @@ START_TEST(unacknowledged_frames_are_sent_again_as_they_were)
     producer_disconnected(&p);
     connect_both();
     l.d->sessions[0].applied = 0; /* a daemon that has not applied it */
-    out = producer_output(&p, &again);
+    out = output(&again);
     fake_feed(&l, out, again);
     producer_sent(&p, again);
     ck_assert_int_eq(producer_feed(&p, (const uint8_t *)l.out.p, l.out.n), 0);
     buf_reset(&l.out);
-    out = producer_output(&p, &again); /* definitions */
+    out = output(&again); /* definitions */
     fake_feed(&l, out, again);
     producer_sent(&p, again);
-    out = producer_output(&p, &again);
+    out = output(&again);
     ck_assert_uint_eq(again, n);
     ck_assert_mem_eq(out, copy, n);
     ck_assert_int_eq(converse(), 0);
@@ -159,7 +167,7 @@ START_TEST(what_the_daemon_has_is_not_sent_again)
     connect_both();
     size_t n;
     const uint8_t *out;
-    while ((out = producer_output(&p, &n)) || p.state == PRODUCER_GREETING) {
+    while ((out = output(&n)) || p.state == PRODUCER_GREETING) {
         if (out) {
             fake_feed(&l, out, n);
             producer_sent(&p, n);
@@ -203,7 +211,7 @@ START_TEST(a_forgotten_session_counts_what_was_sent_as_expired)
     producer_update(&p, s, 1);
     producer_update(&p, s, 1);
     size_t n;
-    ck_assert(producer_output(&p, &n) != NULL);
+    ck_assert(output(&n) != NULL);
     producer_sent(&p, 1); /* a byte of it is out: it may have been applied */
     producer_update(&p, s, 100);
     producer_disconnected(&p);
@@ -270,7 +278,7 @@ START_TEST(a_rejected_item_is_not_sent_to_a_new_store)
     ck_assert_int_eq(converse(), 0);
     producer_update(&p, bad, 1);
     size_t n;
-    const uint8_t *out = producer_output(&p, &n);
+    const uint8_t *out = output(&n);
     fake_feed(&l, out, n);
     producer_sent(&p, n);
     ck_assert_int_eq(producer_feed(&p, (const uint8_t *)l.out.p, l.out.n), 0);
@@ -298,6 +306,27 @@ START_TEST(totals_of_losses_are_told_and_repeated)
     ck_assert_int_eq(converse(), 0);
     ck_assert_uint_eq(d.sessions[0].lost.total[LOST_BUFFER], 5);
     ck_assert_uint_eq(d.sessions[0].lost.total[LOST_INVALID], 2);
+}
+END_TEST
+
+START_TEST(frames_of_several_kinds_go_out_together)
+{
+    const uint32_t s = counter("c");
+    struct str out[8];
+    connect_both();
+    ck_assert_int_eq(converse(), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        producer_update(&p, s, 1);
+        ck_assert_int_eq(producer_item(&p, EVENT_LOG, (const uint8_t *)"", 0), 0);
+    }
+    ck_assert_uint_eq(producer_output(&p, out, 4), 4);
+    ck_assert_uint_eq(producer_output(&p, out, 8), 6);
+    size_t n = 0;
+    for (unsigned i = 0; i < 6; i++)
+        n += out[i].n;
+    producer_sent(&p, n);
+    ck_assert_uint_eq(producer_output(&p, out, 8), 0);
+    ck_assert_uint_eq(p.unsent, p.next);
 }
 END_TEST
 
@@ -450,7 +479,7 @@ START_TEST(a_daemon_that_lies_is_not_believed)
     connect_both();
     ck_assert_int_eq(answer(welcome_new), -ERR_SYNTAX); /* HELLO is not out */
     size_t n;
-    (void)producer_output(&p, &n);
+    (void)output(&n);
     producer_sent(&p, n);
     ck_assert_int_eq(answer(ack_9), -ERR_SYNTAX);
     ck_assert_int_eq(answer(reject_9), -ERR_SYNTAX);
@@ -519,15 +548,18 @@ static size_t some(size_t n)
     return n == 0 ? 0 : (size_t)draw(draw(4) ? n + 1 : (n < 9 ? n + 1 : 9));
 }
 
+/* Of as many frames as are given, any part. */
 static void send_some(void)
 {
-    size_t n;
-    const uint8_t *out = producer_output(&p, &n);
-    if (!out)
+    struct str out[8];
+    const unsigned pieces = producer_output(&p, out, 1 + (unsigned)draw(8));
+    const size_t begin = up.n;
+    for (unsigned i = 0; i < pieces; i++)
+        buf_add(&up, out[i].p, out[i].n);
+    if (pieces == 0)
         return;
-    n = some(n);
-    buf_add(&up, out, n);
-    producer_sent(&p, n);
+    up.n = begin + some(up.n - begin);
+    producer_sent(&p, up.n - begin);
 }
 
 static void lose_connection(void)
@@ -596,7 +628,7 @@ static void begin_random(unsigned round, bool no_ack)
 {
     struct producer_options o = options();
     o.no_ack = no_ack;
-    o.queue_bytes = 150000;
+    o.queue_bytes = 60000;
     producer_fini(&p);
     producer_init(&p, &o);
     seed = 88172645463325252u + round * UINT64_C(0x9e3779b97f4a7c15);
@@ -692,6 +724,7 @@ int main(void)
     tcase_add_test(c, rejected_items_are_counted_and_used_up);
     tcase_add_test(c, a_rejected_item_is_not_sent_to_a_new_store);
     tcase_add_test(c, totals_of_losses_are_told_and_repeated);
+    tcase_add_test(c, frames_of_several_kinds_go_out_together);
     tcase_add_test(c, bye_is_last);
     tcase_add_test(c, the_queue_is_bounded);
     tcase_add_test(c, an_item_as_long_as_can_be);
