@@ -318,9 +318,8 @@ static void receive(struct mcptally *m, uint64_t now)
 
 enum sending sending_failed(int error)
 {
-    if (error == EINTR)
-        return SENDING_ON;
-    return error == EAGAIN || error == EWOULDBLOCK ? SENDING_FULL : SENDING_BROKEN;
+    const bool later = error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+    return later ? SENDING_FULL : SENDING_BROKEN;
 }
 
 static enum sending send_some(struct mcptally *m)

@@ -4,7 +4,7 @@
 
 enum sending {
     SENDING_ON,     /* a piece is out */
-    SENDING_FULL,   /* the socket takes no more for now */
+    SENDING_FULL,   /* nothing is: the socket takes no more for now, or a signal came */
     SENDING_DONE,   /* nothing is left */
     SENDING_BROKEN, /* the daemon has gone */
 };

@@ -51,6 +51,7 @@
     X(write)                                                                                       \
     X(recv)                                                                                        \
     X(send)                                                                                        \
+    X(sendmsg)                                                                                     \
     X(epoll_ctl)                                                                                   \
     X(epoll_wait)                                                                                  \
     X(stat)                                                                                        \
@@ -519,7 +520,7 @@ API ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     struct msghdr less = *m;
     struct iovec one = m->msg_iovlen ? m->msg_iov[0] : (struct iovec){0};
     size_t n = 2;
-    if (!passes(KIND_send, &n))
+    if (!passes(KIND_sendmsg, &n))
         return -1;
     if (!next)
         *(void **)&next = find("sendmsg");

@@ -23,8 +23,8 @@ MOST = 3000  # calls of one kind in one life
 FLUSHED = {0, 105}  # ENOBUFS: what was lost is told
 # Kinds of calls, how many lives are left out between two (of the many), and errors.
 CALLS = {"memory": 13, "map": 1, "open": 1, "socket": 1, "connect": 1, "read": 1, "write": 1,
-         "recv": 1, "send": 3, "epoll_ctl": 1, "stat": 1, "allocate": 1, "fork": 1, "random": 1,
-         "fcntl": 1, "thread": 1, "poll": 1, "event": 1}
+         "recv": 1, "send": 3, "sendmsg": 1, "epoll_ctl": 1, "stat": 1, "allocate": 1, "fork": 1,
+         "random": 1, "fcntl": 1, "thread": 1, "poll": 1, "event": 1}
 WAYS = {"socket": "s", "rings": "r", "poll": "p"}
 
 
@@ -35,7 +35,6 @@ class Host:
         self.process = subprocess.Popen([HOST, daemon.socket, "host"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, bufsize=0,
                                         env={**os.environ, **injected.environment()})
-        injected.learn(self.process.pid)
 
     def line(self):
         """What it says next; it says something in time, and lives."""
@@ -56,6 +55,7 @@ class Host:
             halfway()
             self.process.stdin.write(b"g")
         said = json.loads(self.line())
+        self.injected.learn(self.process.pid)  # it has been loaded by now
         for one in (said["mine"], said["child"]):
             if one and one["opened"]:
                 self.judge(one)
@@ -139,7 +139,8 @@ def test_memory_is_used_well(daemon):
     assert (said, host.returncode) == (b"quit\n", 0), found.decode()
 
 
-@pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send"])
+@pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send",
+                                  "sendmsg"])
 def test_a_failing_call_in_the_first_life(daemon, injected, kind):
     """What is done once in a process, or what later lives do not do."""
     stride = 1 if LONG else CALLS[kind]
@@ -157,7 +158,7 @@ def test_a_failing_call_in_the_first_life(daemon, injected, kind):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", CALLS if LONG else ["memory", "connect", "recv", "send"])
+@pytest.mark.parametrize("kind", CALLS if LONG else ["memory", "connect", "recv", "send", "sendmsg"])
 def test_a_failing_call_when_the_daemon_dies(daemon, injected, kind, way):
     """It is killed in the middle of a life, and comes back."""
     def back():
@@ -177,7 +178,8 @@ def test_a_failing_call_when_the_daemon_dies(daemon, injected, kind, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send", "recv"])
+@pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send",
+                                  "sendmsg", "recv"])
 def test_a_failing_call_in_a_forked_child(daemon, injected, kind, way):
     host = Host(daemon, injected)
     stride = 1 if LONG else CALLS[kind]
