@@ -158,7 +158,8 @@ def test_a_failing_call_in_the_first_life(daemon, injected, kind):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", CALLS if LONG else ["memory", "connect", "recv", "send", "sendmsg"])
+@pytest.mark.parametrize("kind", CALLS if LONG else
+                         ["memory", "connect", "recv", "send", "sendmsg"])
 def test_a_failing_call_when_the_daemon_dies(daemon, injected, kind, way):
     """It is killed in the middle of a life, and comes back."""
     def back():
