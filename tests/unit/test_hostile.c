@@ -1,36 +1,19 @@
 /* What a producer may try that means harm: the daemon goes on, and every item is accounted for. */
-#include "store_fixture.h"
+#include "link_fixture.h"
 
 #include <stdio.h>
 
 #include "base/bytes.h"
-#include "pipeline/link.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "store/read.h"
 #include "store/session.h"
 #include "store/space.h"
-#include "wire/encode.h"
 
-static struct world w;
-static struct pipeline pl;
-static struct link l;
-static struct buf in, out;
 static uint64_t next; /* sequence number */
-
-static void feed(void)
-{
-    int r = link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now);
-    while (r == LINK_MORE)
-        r = link_go_on(&l, &out, w.now);
-    ck_assert_int_eq(r, 0);
-    buf_reset(&in);
-    buf_reset(&out);
-}
 
 static void hello(uint8_t session, const char *service)
 {
-    static const struct peer me = {.uid = 1000, .pid = 1};
     const struct hello h = {
         .version = PROTO_VERSION,
         .session = {session},
@@ -38,31 +21,20 @@ static void hello(uint8_t session, const char *service)
         .next = 1,
         .service = str_of(service),
     };
-    link_init(&l, &pl, &me);
     encode_hello(&in, &h);
-    feed();
+    feed_good();
     next = 1;
+}
+
+static void few_label_sets(struct pipeline_options *o)
+{
+    o->cardinality = 3;
 }
 
 static void setup(void)
 {
-    struct pipeline_options o;
-    world_init(&w, STORE_MIN);
-    buf_init(&in, 1 << 20);
-    buf_init(&out, 1 << 20);
-    pipeline_defaults(&o);
-    o.cardinality = 3;
-    ck_assert_int_eq(pipeline_init(&pl, &w.st, &o, w.now), 0);
+    begin_link(few_label_sets);
     hello(1, "svc");
-}
-
-static void teardown(void)
-{
-    link_fini(&l, w.now);
-    pipeline_fini(&pl);
-    buf_fini(&in);
-    buf_fini(&out);
-    world_fini(&w);
 }
 
 static uint64_t dropped(enum drop_reason why)
@@ -106,7 +78,7 @@ START_TEST(redaction_can_make_an_item_too_large)
     encode_body(&body, &e);
     e.attrs[PADS - 1].s.n = LIMIT_ITEM - body.n;
     send_event(&e);
-    feed();
+    feed_good();
     ck_assert_uint_eq(dropped(DROP_LIMIT), 1);
     ck_assert_uint_eq(w.st.head->ring[RING_EVENTS].head_seq, 0);
     buf_fini(&body);
@@ -155,7 +127,7 @@ static void fill_and_turn(unsigned n)
     encode_item(&in, &e);
     encode_batch_end(&in, at, n + 1);
     next += n + 1;
-    feed();
+    feed_good();
 }
 
 START_TEST(one_event_turns_sixteen_summaries)
@@ -169,7 +141,7 @@ START_TEST(one_event_turns_sixteen_summaries)
             double v = 1;
             for (int i = 0; i < 40; i++, v *= 2)
                 turn(v);
-            feed();
+            feed_good();
         }
         w.now.mono += 180 * NS_PER_S;
         fill_and_turn(n);
@@ -211,11 +183,12 @@ START_TEST(huge_totals_do_not_wrap)
 {
     const struct lost lost = {.total = {UINT64_MAX - 1}};
     encode_lost(&in, &lost);
-    feed();
+    feed_good();
     link_fini(&l, w.now);
+    link_init(&l, &pl, &me);
     hello(2, "svc");
     encode_lost(&in, &lost);
-    feed();
+    feed_good();
     ck_assert_uint_eq(own_get(&pl.own, OWN_PRODUCER_LOST, 0), UINT64_MAX);
 }
 END_TEST

@@ -1,67 +1,34 @@
 /* A producer's connection: handshake, exactly-once, ledgers, and every fault by name. */
-#include "store_fixture.h"
+#include "link_fixture.h"
 
 #include <math.h>
 
 #include "base/bytes.h"
-#include "pipeline/link.h"
 #include "pipeline/redact.h"
 #include "pipeline/rules.h"
 #include "store/read.h"
 #include "store/series.h"
 #include "store/session.h"
-#include "wire/encode.h"
 
-static struct world w;
-static struct pipeline pl;
-static struct link l;
-static struct buf in, out;
-static const struct peer me = {.uid = 1000, .pid = 1};
 static uint64_t known_store;
 
-static void start_pipeline(void)
+static void few(struct pipeline_options *o)
 {
-    struct pipeline_options o;
-    pipeline_defaults(&o);
-    o.cardinality = 3;
-    o.ids_per_connection = 64;
-    ck_assert_int_eq(pipeline_init(&pl, &w.st, &o, w.now), 0);
-    link_init(&l, &pl, &me);
+    o->cardinality = 3;
+    o->ids_per_connection = 64;
 }
 
 static void setup(void)
 {
-    world_init(&w, STORE_MIN);
-    buf_init(&in, 1 << 20);
-    buf_init(&out, 1 << 20);
-    start_pipeline();
-}
-
-static void teardown(void)
-{
-    link_fini(&l, w.now);
-    pipeline_fini(&pl);
-    buf_fini(&in);
-    buf_fini(&out);
-    world_fini(&w);
+    begin_link(few);
 }
 
 /* The daemon is killed: what was not committed is gone, links with it. */
 static void restart(void)
 {
-    link_fini(&l, w.now); /* only to free memory: it commits before the kill */
-    pipeline_fini(&pl);
+    stop_pipeline(); /* only to free memory: it commits before the kill */
     world_kill(&w);
-    start_pipeline();
-}
-
-static int feed(void)
-{
-    int r = link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now);
-    buf_reset(&in);
-    while (r == LINK_MORE)
-        r = link_go_on(&l, &out, w.now);
-    return r;
+    start_pipeline(few);
 }
 
 /* The next frame that the daemon sent. */
@@ -109,20 +76,6 @@ static struct welcome hello_as(uint8_t session, uint64_t first, uint64_t next)
     ck_assert_uint_eq(f.type, FRAME_WELCOME);
     ck_assert_int_eq(decode_welcome(f.payload, f.size, &wel), 0);
     return wel;
-}
-
-static void define(uint32_t id, const char *name, enum metric_kind kind, enum value_type type)
-{
-    struct metric_def d = {.name = str_of(name), .kind = kind, .type = type};
-    if (kind == METRIC_HISTOGRAM)
-        d.bounds[d.nbounds++] = 1;
-    encode_metric(&in, id, &d);
-}
-
-static void define_series(uint32_t id, uint32_t metric, const char *value)
-{
-    const struct series_def d = {id, metric, 1, {{STR("k"), str_of(value)}}};
-    encode_series(&in, &d);
 }
 
 static void updates(uint64_t first, uint32_t id, const uint64_t *bits, uint32_t n)
@@ -549,7 +502,7 @@ START_TEST(our_own_metrics_come_first)
     plain_metric("mcptally_starts", METRIC_GAUGE, VALUE_F64);
     plain_metric("mcptally_rollbacks_total", METRIC_GAUGE, VALUE_U64);
     plain_metric("mcptally_sessions", METRIC_GAUGE, VALUE_U64);
-    start_pipeline();
+    start_pipeline(few);
     ck_assert(metric_find(&w.st, STR("mcptally_starts"), &m) && m.own);
     ck_assert_int_eq((int)m.kind, METRIC_COUNTER);
     ck_assert(metric_find(&w.st, STR("mcptally_rollbacks"), &m) && m.own);

@@ -1,7 +1,7 @@
 /* What is summed of a shared ring before it reaches the store. */
-#include <stdio.h>
+#include "link_fixture.h"
 
-#include "store_fixture.h"
+#include <stdio.h>
 
 #include "base/bytes.h"
 #include "pipeline/link_ring.h"
@@ -10,23 +10,12 @@
 #include "store/series.h"
 #include "store/session.h"
 #include "store/session_ring.h"
-#include "wire/encode.h"
 #include "wire/shm_ring.h"
 
 enum { COUNTERS = 60, REALS = 61, UNDEFINED = 62, WORDS = 30000 };
 
-static struct world w;
-static struct pipeline pl;
-static struct link l;
 static struct link_ring ring;
-static struct buf in, out;
 static uint32_t words[WORDS], n;
-
-static void feed(void)
-{
-    ck_assert_int_eq(link_feed(&l, (const uint8_t *)in.p, in.n, &out, w.now), 0);
-    buf_reset(&in);
-}
 
 static void say_hello(void)
 {
@@ -38,24 +27,18 @@ static void say_hello(void)
                             .service = STR("svc"),
                             .instance = STR("1")};
     encode_hello(&in, &h);
-    feed();
 }
 
 /* Ids 1 to COUNTERS are integer counters, REALS is one of doubles. */
-static void define(void)
+static void define_all(void)
 {
-    const struct metric_def counter = {
-        .name = STR("jobs"), .kind = METRIC_COUNTER, .type = VALUE_U64};
-    const struct metric_def real = {.name = STR("sum"), .kind = METRIC_COUNTER, .type = VALUE_F64};
     char text[8];
-    encode_metric(&in, 1, &counter);
-    encode_metric(&in, 2, &real);
+    define(1, "jobs", METRIC_COUNTER, VALUE_U64);
+    define(2, "sum", METRIC_COUNTER, VALUE_F64);
     for (uint32_t id = 1; id <= REALS; id++) {
         snprintf(text, sizeof text, "%u", id);
-        const struct series_def d = {id, id == REALS ? 2 : 1, 1, {{STR("k"), str_of(text)}}};
-        encode_series(&in, &d);
+        define_series(id, id == REALS ? 2 : 1, text);
     }
-    feed();
 }
 
 static uint64_t value(uint32_t id)
@@ -102,29 +85,14 @@ static void touch(void)
 
 static void setup(void)
 {
-    struct pipeline_options o;
-    const struct peer me = {.uid = 1000, .pid = 1};
-    world_init(&w, STORE_MIN);
-    buf_init(&in, 1 << 20);
-    buf_init(&out, 1 << 20);
-    pipeline_defaults(&o);
-    ck_assert_int_eq(pipeline_init(&pl, &w.st, &o, w.now), 0);
-    link_init(&l, &pl, &me);
-    say_hello();
-    define();
-    n = 0;
     const struct ring_offer offer = {.stream = 1, .words = 1024};
+    begin_link(NULL);
+    say_hello();
+    define_all();
+    feed_good();
+    n = 0;
     ck_assert_int_eq(link_ring_open(&l, &offer, &ring), 0);
     touch();
-}
-
-static void teardown(void)
-{
-    link_fini(&l, w.now);
-    pipeline_fini(&pl);
-    buf_fini(&in);
-    buf_fini(&out);
-    world_fini(&w);
 }
 
 START_TEST(long_and_short_ones_add_up)
@@ -247,7 +215,7 @@ START_TEST(a_kill_takes_back_a_batch)
     ck_assert_uint_eq(store_get(&w.st, cells * 8 + CELL_VALUE * 8), 4);
     ck_assert_uint_eq(ring_mark_at(&w.st, ring.mark)->position, position);
     ring_sums_free(s);
-    link_init(&l, &pl, &(struct peer){.uid = 1000, .pid = 1});
+    link_init(&l, &pl, &me);
 }
 END_TEST
 
