@@ -8,73 +8,78 @@
 
 #include "base/clock.h"
 
+static struct event_base *base;
+static struct tick t;
+static unsigned calls;
+
 static void count(void *arg)
 {
     ++*(unsigned *)arg;
 }
 
-/* Until another time has come, that nobody has taken yet. */
-static void wait_for_time(const struct tick *t)
+static void setup(void)
 {
-    struct pollfd p = {.fd = t->fd, .events = POLLIN};
+    base = event_base_new();
+    calls = 0;
+}
+
+static void teardown(void)
+{
+    event_base_free(base);
+}
+
+static void start(uint64_t ns)
+{
+    ck_assert_int_eq(tick_start(&t, base, ns, count, &calls), 0);
+}
+
+/* Until another time has come, that nobody has taken yet. */
+static void wait_for_time(void)
+{
+    struct pollfd p = {.fd = t.fd, .events = POLLIN};
     ck_assert_int_eq(poll(&p, 1, -1), 1);
 }
 
 START_TEST(calls_at_each_time)
 {
-    struct event_base *base = event_base_new();
-    struct tick t;
-    unsigned calls = 0;
-    ck_assert_int_eq(tick_start(&t, base, NS_PER_MS, count, &calls), 0);
+    start(NS_PER_MS);
     while (calls < 5)
         ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
     tick_stop(&t);
     ck_assert_int_eq(event_base_loop(base, EVLOOP_NONBLOCK), 1); /* nothing is left in it */
     ck_assert_uint_eq(calls, 5);
-    event_base_free(base);
 }
 END_TEST
 
 START_TEST(what_was_missed_is_one_call)
 {
-    struct event_base *base = event_base_new();
-    struct tick t;
-    unsigned calls = 0;
-    ck_assert_int_eq(tick_start(&t, base, NS_PER_MS, count, &calls), 0);
-    wait_for_time(&t);
+    start(NS_PER_MS);
+    wait_for_time();
     poll(NULL, 0, 5);
     event_base_loop(base, EVLOOP_ONCE);
     ck_assert_uint_eq(calls, 1);
     tick_stop(&t);
-    event_base_free(base);
 }
 END_TEST
 
 /* Between two times the loop has nothing to do: it sleeps without a time limit. */
 START_TEST(the_loop_has_no_timer_of_its_own)
 {
-    struct event_base *base = event_base_new();
-    struct tick t;
-    unsigned calls = 0;
-    ck_assert_int_eq(tick_start(&t, base, 3600 * NS_PER_S, count, &calls), 0);
+    start(3600 * NS_PER_S);
     ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
     ck_assert(!event_pending(t.event, EV_TIMEOUT, NULL));
     tick_stop(&t);
     ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
-    event_base_free(base);
 }
 END_TEST
 
 START_TEST(without_descriptors_there_is_none)
 {
-    struct event_base *base = event_base_new();
-    struct tick t;
     const int last = open("/dev/null", O_RDONLY | O_CLOEXEC);
     const struct rlimit full = {(rlim_t)last, (rlim_t)last};
     ck_assert_int_ge(last, 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
-    ck_assert_int_eq(tick_start(&t, base, NS_PER_S, count, NULL), -1);
-    event_base_free(base);
+    ck_assert_int_eq(tick_start(&t, base, NS_PER_S, count, &calls), -1);
 }
 END_TEST
 
@@ -82,6 +87,7 @@ int main(void)
 {
     Suite *s = suite_create("tick");
     TCase *c = tcase_create("tick");
+    tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, calls_at_each_time);
     tcase_add_test(c, what_was_missed_is_one_call);
     tcase_add_test(c, the_loop_has_no_timer_of_its_own);
