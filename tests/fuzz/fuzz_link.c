@@ -1,7 +1,8 @@
 /* A producer's connection and its shared rings, applied to a store. The first byte says whether
- * HELLO is there already and in which pieces the rest comes, the second how much of it is words
- * of rings, which are read whenever the bell rings. Then the same once more, after the daemon was
- * killed. The ledger balances, the store is whole, and the answers are frames. */
+ * HELLO is there already, in which pieces the rest comes, and whether rings are read where they
+ * lie before they are copied; the second how much of it is words of rings, which are read
+ * whenever the bell rings. Then the same once more, after the daemon was killed. The ledger
+ * balances, the store is whole, and the answers are frames. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct line {
     const uint8_t *words; /* of all rings; not aligned */
     size_t bytes;
     struct buf out;
-    bool broken;
+    bool in_place, broken;
 };
 
 static int reserve(void *arg, uint64_t offset, uint64_t size)
@@ -65,12 +66,15 @@ static void read_ring(struct line *line, const struct link_ring *r)
     static uint32_t words[WORDS];
     const uint32_t n = (uint32_t)(line->bytes / 4 < WORDS ? line->bytes / 4 : WORDS);
     const uint64_t before = link_ring_position(&line->link, r);
-    uint32_t taken = 0;
+    uint32_t added = 0, taken = 0;
     if (n == 0)
         return;
     memcpy(words, line->words, n * sizeof *words);
-    const enum link_ring_end end =
-        link_ring_feed(&line->link, r, words, n, line->bells % 2, &taken, &line->out, now);
+    if (line->in_place)
+        added = link_ring_add(&line->link, r, words, n, now);
+    const enum link_ring_end end = link_ring_feed(&line->link, r, words + added, n - added,
+                                                  line->bells % 2, &taken, &line->out, now);
+    taken += added;
     assert(taken <= n && link_ring_position(&line->link, r) == before + taken);
     line->words += taken * sizeof *words;
     line->bytes -= taken * sizeof *words;
@@ -147,6 +151,7 @@ static void talk(struct line *line, const uint8_t *data, size_t size)
     const size_t ring = (size - 2) * data[1] / 255, n = size - 2 - ring;
     line->words = data + 2 + n;
     line->bytes = ring;
+    line->in_place = data[0] & 16;
     bool open = !(data[0] & 1) || greet(line);
     for (size_t i = 0; open && i < n; i += piece)
         open = feed(line, data + 2 + i, n - i < piece ? n - i : piece);
