@@ -313,6 +313,22 @@ START_TEST(late)
 }
 END_TEST
 
+/* A rate that was raised holds for what is still to come of a trace that was left out. */
+START_TEST(late_and_the_rate_has_changed)
+{
+    const uint64_t out = trace_where(false);
+    struct sample_span span = span_of(out);
+    note(&span);
+    pass(o.window + o.late / 2);
+    span = span_of(out);
+    ck_assert_int_eq(note(&span), SAMPLE_DROP);
+    ck_assert_int_eq(sampling_set(s, TIER_NORMAL, 1), 0);
+    span = span_of(out);
+    ck_assert_int_eq(note(&span), SAMPLE_ENTER);
+    ck_assert_int_eq(decide(&span, w.now.wall).verdict, SAMPLE_KEEP);
+}
+END_TEST
+
 /* ---- what others decided ---- */
 
 START_TEST(incoming)
@@ -703,6 +719,7 @@ int main(void)
     tcase_add_loop_test(t, tail, 0, 5);
     tcase_add_test(t, tiers);
     tcase_add_test(t, late);
+    tcase_add_test(t, late_and_the_rate_has_changed);
     tcase_add_loop_test(t, incoming, 0, 7);
     tcase_add_test(t, honest);
     tcase_add_test(t, table_full);
