@@ -122,6 +122,30 @@ START_TEST(a_reason_without_room_is_counted_all_the_same)
 }
 END_TEST
 
+static uint64_t live_series(void)
+{
+    return w.st.head->table[TABLE_SERIES].live;
+}
+
+/* One name ends with its series, whatever others the metrics have. */
+START_TEST(the_series_of_who_is_gone_end)
+{
+    ck_assert_int_eq(start(), 0);
+    ck_assert_int_eq(own_name(&pl.own, OWN_KIND_CHECKS, 0, STR("check=\"a\",kind=\"x\""), w.now),
+                     0);
+    const uint64_t one = live_series();
+    ck_assert_int_eq(own_name(&pl.own, OWN_KIND_CHECKS, 1, STR("check=\"b\",kind=\"x\""), w.now),
+                     0);
+    const uint64_t two = live_series();
+    ck_assert_uint_gt(two, one);
+    own_forget_name(&pl.own, OWN_KIND_CHECKS, 0, true);
+    ck_assert_uint_eq(live_series(), one);
+    ck_assert_int_eq(own_name(&pl.own, OWN_KIND_CHECKS, 0, STR("check=\"b\",kind=\"x\""), w.now),
+                     0);
+    ck_assert_uint_eq(live_series(), one);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("own");
@@ -130,6 +154,7 @@ int main(void)
     tcase_add_test(t, start_in_a_store_without_room_for_metrics);
     tcase_add_test(t, start_in_a_store_without_room_for_series);
     tcase_add_test(t, a_reason_without_room_is_counted_all_the_same);
+    tcase_add_test(t, the_series_of_who_is_gone_end);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
