@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "store/commit.h"
 #include "store/read.h"
+#include "store/series.h"
 
 /* The ids: counters, then one of each other kind, then some that are not defined. */
 enum { COUNTERS = 24, F64_COUNTER = COUNTERS, GAUGE, HISTOGRAM, DEFINED, IDS = DEFINED + 2 };
@@ -172,6 +174,36 @@ START_TEST(what_is_summed_is_touched)
 }
 END_TEST
 
+/* Expired in the epoch of its last update, which the link knows of. */
+START_TEST(what_expires_at_once_begins_anew)
+{
+    struct series_view s;
+    const uint32_t series = l.series[0].target & ((1u << LINK_SERIES_BITS) - 1);
+    dice = 8;
+    frame(3000, 0);
+    feed_good();
+    ck_assert(!series_expire(&w.st, series));
+    store_commit(&w.st);
+    want[0] = 0;
+    frame(3000, 0);
+    feed_good();
+    ck_assert(series_read(&w.st, series, &s) && s.flags & SERIES_LIVE);
+    check_all();
+}
+END_TEST
+
+/* What is added up is paid for, too: else a turn would have no end. */
+START_TEST(a_sum_is_work)
+{
+    dice = 3;
+    frame(3000, 0);
+    feed_good();
+    frame(3000, 0);
+    feed_good();
+    ck_assert_uint_ge(l.spent, 3000 / 64 * APPLY_BLOCK_UNITS);
+}
+END_TEST
+
 /* Duplicates, in a frame that has more than them, too. */
 START_TEST(what_is_sent_again_counts_once)
 {
@@ -196,6 +228,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, however_they_come, 0, sizeof odds / sizeof *odds);
     tcase_add_test(t, what_is_summed_is_touched);
+    tcase_add_test(t, what_expires_at_once_begins_anew);
+    tcase_add_test(t, a_sum_is_work);
     tcase_add_test(t, what_is_sent_again_counts_once);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

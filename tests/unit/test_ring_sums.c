@@ -182,20 +182,56 @@ START_TEST(places_end)
 }
 END_TEST
 
+/* In runs that are too short to be summed, and in others. */
 START_TEST(short_ones_are_fed_as_well)
 {
     uint64_t wanted[COUNTERS + 1] = {0};
-    for (uint32_t i = 0; i < 700; i++) {
+    const uint64_t items = link_ring_items(&l, &ring), at = link_ring_position(&l, &ring);
+    for (uint32_t i = 0; i < 1400; i++) {
         brief(1 + i % COUNTERS, i);
         wanted[1 + i % COUNTERS] += i;
-        if (i % 50)
+        if (i % (i < 700 ? 50 : 300))
             continue;
         full(2, UINT64_C(1) << 33);
         wanted[2] += UINT64_C(1) << 33;
     }
     ck_assert_uint_eq(feed_words(), n);
+    ck_assert_uint_eq(link_ring_position(&l, &ring), at + n);
+    ck_assert_uint_eq(link_ring_items(&l, &ring), items + 1400 + (n - 1400) / SHM_RING_UPDATE);
     for (uint32_t id = 1; id <= COUNTERS; id++)
         ck_assert_uint_eq(value(id), wanted[id]);
+}
+END_TEST
+
+/* Nor is more added of a domain that is over its rate: it is fed, and dropped. */
+START_TEST(over_its_rate_nothing_is_added)
+{
+    const uint64_t per_second = pl.options.domain.items = 10;
+    for (uint64_t i = 0; i < 100 * per_second; i++)
+        brief(1, 1);
+    ck_assert_uint_eq(add(), n);
+    const uint64_t added = value(1);
+    ck_assert_int_eq(domain_pace(&pl, l.domain, w.now), DOMAIN_LATER);
+    w.now.mono += pl.options.domain.defer + NS_PER_MS;
+    n = 0;
+    brief(1, 1);
+    ck_assert_uint_eq(add(), 0);
+    ck_assert_uint_eq(feed_words(), 1);
+    ck_assert_uint_eq(value(1), added);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_DROPPED, own_drop_index(l.domain, DROP_RATE_LIMITED)),
+                      1);
+}
+END_TEST
+
+START_TEST(a_torn_one_is_an_item)
+{
+    const uint64_t items = link_ring_items(&l, &ring), at = link_ring_position(&l, &ring);
+    const uint64_t received = own_get(&pl.own, OWN_RECEIVED, l.domain);
+    link_ring_torn(&l, &ring);
+    ck_assert_uint_eq(link_ring_items(&l, &ring), items + 1);
+    ck_assert_uint_eq(link_ring_position(&l, &ring), at);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_RECEIVED, l.domain), received + 1);
+    ck_assert_uint_eq(own_get(&pl.own, OWN_DROPPED, own_drop_index(l.domain, DROP_TORN)), 1);
 }
 END_TEST
 
@@ -230,6 +266,8 @@ int main(void)
     tcase_add_test(c, who_was_not_touched_is_left);
     tcase_add_test(c, places_end);
     tcase_add_test(c, short_ones_are_fed_as_well);
+    tcase_add_test(c, over_its_rate_nothing_is_added);
+    tcase_add_test(c, a_torn_one_is_an_item);
     tcase_add_test(c, a_kill_takes_back_a_batch);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
