@@ -455,6 +455,26 @@ START_TEST(a_held_series_sleeps_and_wakes)
 }
 END_TEST
 
+/* One that sleeps gives its place in the cardinality to another, and counts again awake. */
+START_TEST(who_wakes_counts)
+{
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    uint32_t a, i;
+    ck_assert_int_eq(make(m, "k=\"a\"", 2, &a), 0);
+    series_hold(&w.st, a);
+    update(a, 1);
+    ck_assert(!series_expire(&w.st, a));
+    store_commit(&w.st);
+    ck_assert_int_eq(make(m, "k=\"b\"", 2, &i), 0);
+    update(a, 1);
+    ck_assert_int_eq(make(m, "k=\"c\"", 2, &i), 1);
+    ck_assert(!series_expire(&w.st, a));
+    store_commit(&w.st);
+    ck_assert_int_eq(make(m, "k=\"d\"", 2, &i), 0);
+    series_let_go(&w.st, a);
+}
+END_TEST
+
 /* ---- the copy ---- */
 
 static void fill(void)
@@ -492,7 +512,17 @@ START_TEST(a_copy_holds_the_same)
     char copy[RING_COPY];
     struct ring_view v;
     struct consumer_view c;
+    const struct str keys = STR("service.name");
     fill();
+    const struct series_ask ask = {.metric = metric("k", METRIC_COUNTER, VALUE_U64),
+                                   .labels = STR("service_name=\"s\""),
+                                   .keys = keys,
+                                   .now = w.now};
+    uint32_t i;
+    ck_assert_int_eq(series_make(&w.st, &ask, &i), 0);
+    series_next_epoch(&w.st);
+    series_next_epoch(&w.st);
+    update(i, 1);
     ck_assert_int_eq(ring_consume(&w.st, RING_EVENTS, CONSUMER_HEALTH, copy, sizeof copy, &v), 1);
     ring_outcome(&w.st, RING_EVENTS, CONSUMER_HEALTH, RING_DELIVERED);
     store_commit(&w.st);
@@ -507,6 +537,10 @@ START_TEST(a_copy_holds_the_same)
     ck_assert_double_eq(sample_of(&n.st, only_series(&n.st, "h")).sum, 1.5);
     ck_assert_uint_eq(sample_of(&n.st, only_series(&n.st, "q")).count, 1);
     ck_assert_double_eq(sample_of(&n.st, only_series(&n.st, "g")).d, 2.5);
+    struct series_view k;
+    ck_assert(series_read(&n.st, only_series(&n.st, "k"), &k) && str_eq(k.keys, keys));
+    ck_assert_uint_eq(series_age(&n.st, only_series(&n.st, "k")), 0);
+    ck_assert_uint_eq(series_age(&n.st, only_series(&n.st, "c")), 2);
     const uint8_t id[16] = {1};
     ck_assert_uint_eq(session_at(&n.st, session_find(&n.st, id))->applied, 77);
     consumer_read(&n.st, RING_EVENTS, CONSUMER_HEALTH, &c);
@@ -631,49 +665,6 @@ START_TEST(broken_chains_are_damage)
 }
 END_TEST
 
-static uint32_t series_with(uint32_t m, const char *labels, struct str keys)
-{
-    const struct series_ask ask = {
-        .metric = m, .labels = str_of(labels), .keys = keys, .budget = UINT32_MAX, .now = w.now};
-    uint32_t i = 0;
-    ck_assert_int_eq(series_make(&w.st, &ask, &i), 0);
-    store_commit(&w.st);
-    return i;
-}
-
-static struct str keys_of(uint32_t i)
-{
-    struct series_view s;
-    ck_assert(series_read(&w.st, i, &s));
-    return s.keys;
-}
-
-/* As they came: one text for the series that have them in common, until the last has gone. */
-START_TEST(keys_are_shared)
-{
-    const struct str two = STR("a.b\0c.d"), other = STR("e.f");
-    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
-    const uint64_t before = w.st.head->heap_live;
-    uint32_t i[5];
-    char labels[8] = "a=\"0\"";
-    for (unsigned k = 0; k < 5; k++) {
-        labels[3] = (char)('0' + k);
-        i[k] = series_with(m, labels, k == 2 ? other : two);
-    }
-    ck_assert(str_eq(keys_of(i[0]), two) && str_eq(keys_of(i[2]), other));
-    ck_assert_ptr_eq(keys_of(i[0]).p, keys_of(i[1]).p);
-    ck_assert_ptr_eq(keys_of(i[0]).p, keys_of(i[4]).p);
-    for (unsigned k = 0; k < 4; k++) {
-        ck_assert(series_expire(&w.st, i[k]));
-        store_commit(&w.st);
-        ck_assert(str_eq(keys_of(i[4]), two));
-    }
-    ck_assert(series_expire(&w.st, i[4]));
-    store_commit(&w.st);
-    ck_assert_uint_eq(w.st.head->heap_live, before);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("series");
@@ -698,7 +689,7 @@ int main(void)
     tcase_add_test(t, cardinality_overflows);
     tcase_add_test(t, expiry_makes_room_again);
     tcase_add_test(t, a_held_series_sleeps_and_wakes);
-    tcase_add_test(t, keys_are_shared);
+    tcase_add_test(t, who_wakes_counts);
     tcase_add_test(t, a_copy_holds_the_same);
     tcase_add_test(t, a_copy_refuses_what_it_does_not_know);
     tcase_add_test(t, contributions_have_a_bound);
