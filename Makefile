@@ -301,6 +301,8 @@ INSTALLED = \
 	644:systemd/sysusers.conf:$(prefix)/lib/sysusers.d/mcptally.conf \
 	644:systemd/tmpfiles.conf:$(prefix)/lib/tmpfiles.d/mcptally.conf \
 	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
+# In it every key is a comment. One that is there may be somebody's, and stays.
+CONFIGURATION = $(DESTDIR)$(sysconfdir)/mcptally/mcptallyd.yaml
 
 .PHONY: install uninstall dist deb rpm-check
 install: all
@@ -315,8 +317,10 @@ install: all
 	done
 	ln -sf libmcptally.so.$(VERSION) $(DESTDIR)$(libdir)/libmcptally.so.$(SO_MAJOR)
 	ln -sf libmcptally.so.$(SO_MAJOR) $(DESTDIR)$(libdir)/libmcptally.so
+	[ -e $(CONFIGURATION) ] || install -D -m 644 conf/mcptallyd.yaml $(CONFIGURATION)
 
 uninstall:
+	! cmp -s conf/mcptallyd.yaml $(CONFIGURATION) || rm -f $(CONFIGURATION)
 	rm -f $(foreach i,$(INSTALLED),$(DESTDIR)$(lastword $(subst :, ,$i))) \
 		$(DESTDIR)$(libdir)/libmcptally.so.$(SO_MAJOR) $(DESTDIR)$(libdir)/libmcptally.so
 

@@ -54,7 +54,8 @@ def test_everything_is_installed_and_removed(staged):
     expected = {"usr/sbin/mcptallyd", "usr/bin/mcptally", "usr/include/mcptally.h",
                 "usr/lib/libmcptally.so.0.1.0", "usr/lib/libmcptally.so.0",
                 "usr/lib/libmcptally.so", "usr/lib/libmcptally.a", "usr/lib/pkgconfig/mcptally.pc",
-                "usr/share/bash-completion/completions/mcptally"}
+                "usr/share/bash-completion/completions/mcptally",
+                "etc/mcptally/mcptallyd.yaml"}
     expected |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}"
                  for page in (ROOT / "man").glob("*.[1-8]")}
     expected |= {f"usr/lib/systemd/system/mcptallyd.{kind}" for kind in ("service", "socket")}
@@ -66,6 +67,14 @@ def test_everything_is_installed_and_removed(staged):
         assert os.readlink(staged / f"usr/lib/libmcptally.so{link}") == f"libmcptally.so{target}"
     make("uninstall", f"DESTDIR={staged}", "prefix=/usr", "sysconfdir=/etc")
     assert tree(staged) == set()
+
+
+def test_a_configuration_that_is_there_stays(staged):
+    own = staged / "etc/mcptally/mcptallyd.yaml"
+    own.write_text("log.level: debug\n")
+    for what in ("install", "uninstall"):
+        make(what, f"DESTDIR={staged}", "prefix=/usr", "sysconfdir=/etc")
+        assert own.read_text() == "log.level: debug\n"
 
 
 def test_unit_starts_what_was_installed(tmp_path):
