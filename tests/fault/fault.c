@@ -51,7 +51,7 @@
     X(write)                                                                                       \
     X(recv)                                                                                        \
     X(send)                                                                                        \
-    X(sendmsg)                                                                                     \
+    X(pass) /* a send with a descriptor */                                                         \
     X(epoll_ctl)                                                                                   \
     X(epoll_wait)                                                                                  \
     X(stat)                                                                                        \
@@ -520,7 +520,7 @@ API ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     struct msghdr less = *m;
     struct iovec one = m->msg_iovlen ? m->msg_iov[0] : (struct iovec){0};
     size_t n = 2;
-    if (!passes(KIND_sendmsg, &n))
+    if (!passes(m->msg_controllen ? KIND_pass : KIND_send, &n))
         return -1;
     if (!next)
         *(void **)&next = find("sendmsg");

@@ -38,7 +38,7 @@ KINDS = {
     "write": (errno.EINTR, errno.ENOSPC, errno.EIO, SHORT),
     "recv": (errno.EINTR, errno.ECONNRESET, SHORT),
     "send": (errno.EINTR, errno.EAGAIN, errno.EPIPE, errno.ENOBUFS, SHORT),
-    "sendmsg": (errno.EINTR, errno.EAGAIN, errno.EPIPE, errno.ENOBUFS, errno.ETOOMANYREFS, SHORT),
+    "pass": (errno.EINTR, errno.EAGAIN, errno.EPIPE, errno.ENOBUFS, errno.ETOOMANYREFS, SHORT),
     "epoll_ctl": (errno.ENOMEM, errno.ENOSPC),
     "epoll_wait": (errno.EINTR,),
     "stat": (errno.EIO, errno.ENOMEM),

@@ -23,7 +23,7 @@ MOST = 3000  # calls of one kind in one life
 FLUSHED = {0, 105}  # ENOBUFS: what was lost is told
 # Kinds of calls, how many lives are left out between two (of the many), and errors.
 CALLS = {"memory": 13, "map": 1, "open": 1, "socket": 1, "connect": 1, "read": 1, "write": 1,
-         "recv": 1, "send": 3, "sendmsg": 1, "epoll_ctl": 1, "stat": 1, "allocate": 1, "fork": 1,
+         "recv": 1, "send": 3, "pass": 1, "epoll_ctl": 1, "stat": 1, "allocate": 1, "fork": 1,
          "random": 1, "fcntl": 1, "thread": 1, "poll": 1, "event": 1}
 WAYS = {"socket": "s", "rings": "r", "poll": "p"}
 
@@ -140,7 +140,7 @@ def test_memory_is_used_well(daemon):
 
 
 @pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send",
-                                  "sendmsg"])
+                                  "pass"])
 def test_a_failing_call_in_the_first_life(daemon, injected, kind):
     """What is done once in a process, or what later lives do not do."""
     stride = 1 if LONG else CALLS[kind]
@@ -159,7 +159,7 @@ def test_a_failing_call_in_the_first_life(daemon, injected, kind):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", CALLS if LONG else
-                         ["memory", "connect", "recv", "send", "sendmsg"])
+                         ["memory", "connect", "recv", "send", "pass"])
 def test_a_failing_call_when_the_daemon_dies(daemon, injected, kind, way):
     """It is killed in the middle of a life, and comes back."""
     def back():
@@ -180,7 +180,7 @@ def test_a_failing_call_when_the_daemon_dies(daemon, injected, kind, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["memory", "thread", "event", "socket", "connect", "send",
-                                  "sendmsg", "recv"])
+                                  "pass", "recv"])
 def test_a_failing_call_in_a_forked_child(daemon, injected, kind, way):
     host = Host(daemon, injected)
     stride = 1 if LONG else CALLS[kind]
@@ -202,4 +202,18 @@ def test_a_failing_call(daemon, injected, kind, way):
         host.live(WAYS[way])
     after = host.held()
     assert after[0] <= before[0] + 2 and after[1] == before[1], (before, after)
+    host.end()
+
+
+def test_an_answer_to_an_offer_fails(new_daemon, injected, shm):
+    """The daemon's, with a descriptor: the ring is offered once more, over another connection."""
+    daemon = new_daemon()
+    answers = faults.Faults(shm / "daemon")
+    daemon.env = answers.environment()
+    host = Host(daemon.start(), injected)
+    host.live("r")
+    for error in faults.KINDS["pass"]:
+        answers.arm("pass", 1, error)
+        host.live("r")
+        assert answers.disarm("pass") == 1
     host.end()
