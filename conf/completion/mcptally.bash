@@ -32,6 +32,7 @@ _mcptally_operands()
         "sampling set 3" | "sampling reset 3") echo "critical normal debug" ;;
         "domain"*" 2") echo "list show reset drain" ;;
         "emit health 4") echo "healthy degraded unhealthy unknown" ;;
+        maintenance*" 2") echo "daily weekly monthly" ;;
         help*" 2") _mcptally_commands ;;
     esac
 }

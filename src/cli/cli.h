@@ -25,7 +25,7 @@
     X(tail, "follow spans, log records, events and health reports")                                \
     X(trace, "print a trace as a tree of spans, with times")                                       \
     X(top, "watch servers and tools: rates, errors, quantiles")                                    \
-    X(verify, "check whether the store and the spools are whole")                                  \
+    X(verify, "check whether the store, the spools and the audit log are whole")                   \
     X(maintenance, "what the daily, weekly and monthly timers do")                                 \
     X(bench, "generate load and tell what became of it")                                           \
     X(compare, "compare two reports or exports; a gate for CI")                                    \

@@ -110,6 +110,7 @@ def test_completion(tmp_path):
     assert complete("mcptally", "emit", "") == {"counter", "gauge", "histogram", "summary", "event",
                                                 "log", "health", "span", "-"}
     assert complete("mcptally", "emit", "health", "db", "u") == {"unhealthy", "unknown"}
+    assert complete("mcptally", "maintenance", "") == {"daily", "weekly", "monthly"}
     (tmp_path / "somewhere").mkdir()
     assert complete("mcptally", "status", "--runtime-dir", "some") == {"somewhere"}
 

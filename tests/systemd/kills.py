@@ -39,7 +39,7 @@ def ask():
                 client.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
                 if client.recv(1):
                     return
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             pass  # the one that was killed had taken it
 
 
