@@ -31,11 +31,13 @@ static void ring_bell(struct mcptally *m, struct ring *r)
     waker_wake(&m->waker);
 }
 
-/* The daemon reads this ring, and sleeps: the session wakes it. Once for each sleep. */
+/* The daemon reads this ring, and sleeps: the session wakes it. Once for each sleep. Or the
+ * session reads it again: then it wakes itself. */
 static __attribute__((noinline)) void note_sleep(struct mcptally *m, struct ring *r,
                                                  uint32_t asleep)
 {
-    r->rung = asleep;
+    if (asleep != RING_CAME_HOME)
+        r->rung = asleep;
     if (asleep)
         ring_bell(m, r);
 }

@@ -200,7 +200,7 @@ static bool anything(const struct mcptally *m)
     if (atomic_load_explicit(&m->new_rings, memory_order_relaxed))
         return true;
     for (const struct ring *r = m->rings; r; r = r->next)
-        if ((m->pump.fd >= 0 && atomic_load_explicit(&r->bell, memory_order_relaxed)) ||
+        if ((r->reader == RING_AWAY && atomic_load_explicit(&r->bell, memory_order_relaxed)) ||
             (r->reader == RING_HOME &&
              (!ring_empty(r) || atomic_load_explicit(&r->dead, memory_order_relaxed))))
             return true;

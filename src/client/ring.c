@@ -76,6 +76,7 @@ struct ring *ring_new(struct mcptally *m, uint64_t serial, uint32_t bytes, bool 
     }
     memset(r, 0, sizeof *r);
     shm_ring_init(&r->shm, memory, words, &r->own);
+    atomic_init(&r->own.asleep, RING_CAME_HOME);
     r->fd = fd;
     r->serial = serial;
     r->m = m;

@@ -20,6 +20,10 @@ enum ring_reader {
 
 enum { RING_SLOT_PAGES = 2 };
 
+/* As `asleep` of a ring's own slot: whoever looks there took the ring for one that the daemon
+ * reads, and it came home before the record was in it. */
+#define RING_CAME_HOME UINT32_MAX
+
 struct ring {
     struct shm_ring shm;
     _Atomic bool dead;        /* the thread has gone, and writes no more */

@@ -47,6 +47,7 @@ static void refused(struct mcptally *m, struct ring *r, const struct ring_ready 
     const bool possible = unread <= (uint64_t)r->shm.mask + 1;
     r->items_before += ready->items;
     r->refused = true;
+    m->share.came_home++;
     ring_bring_home(r, possible ? ready->position : ring_tail(r));
     waker_wake(&m->waker);
 }
@@ -108,6 +109,7 @@ static uint64_t count_items(struct mcptally *m, const struct ring *r, uint64_t t
 static void bring_home(struct ring *r, uint64_t tail)
 {
     r->items_before = ring_items(r);
+    r->m->share.came_home++;
     ring_bring_home(r, tail);
 }
 

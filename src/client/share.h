@@ -20,9 +20,10 @@ enum { SHARE_MEMORIES = 16 }; /* descriptors that came and wait for their frame 
 
 struct share {
     bool wanted;
-    bool unmapped;    /* a slot could not be mapped, as descriptors are out: rings come home */
-    bool broken;      /* the connection is of no use any more */
-    uint32_t streams; /* given so far */
+    bool unmapped;      /* a slot could not be mapped, as descriptors are out: rings come home */
+    bool broken;        /* the connection is of no use any more */
+    uint32_t streams;   /* given so far */
+    uint32_t came_home; /* rings that the session reads again, so far */
     /* A bell with a number is answered when the daemon has read what was there. */
     uint64_t bell_wanted, bell_sent, bell_heard;
     int memory[SHARE_MEMORIES]; /* of the daemon's slots, in the order of their frames */

@@ -55,8 +55,14 @@ static bool settle(struct mcptally *m, uint64_t deadline)
 {
     bool drained = false;
     uint64_t goal = 0, bell = 0;
+    uint32_t home = m->share.came_home;
     for (;;) {
         const int step_ms = pump_step(m);
+        if (home != m->share.came_home) { /* what lies there is no matter of the bell any more */
+            home = m->share.came_home;
+            drained = false;
+            continue;
+        }
         if (!drained && !m->pump.starved) {
             drained = true; /* the rings were empty, up to where they were */
             goal = taken(m);

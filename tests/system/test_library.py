@@ -1,6 +1,7 @@
 """libmcptally as a stranger uses it: its header, its shared library, a real daemon."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -285,4 +286,57 @@ def test_a_process_that_is_out_of_descriptors_counts_no_record_twice(build, daem
     """It cannot map what the daemon says of its ring, which the daemon reads by then."""
     run(build(SHORT_OF_DESCRIPTORS), daemon.socket)
     assert value(daemon, "short_calls_total") == 1030
+    daemon.check_accounting()
+
+
+COMES_HOME = r"""
+#include <mcptally.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    char go;
+    mcptally_options o = {
+        .size = sizeof o,
+        .socket = argc > 1 ? argv[1] : NULL,
+        .flags = MCPTALLY_RING,
+    };
+    mcptally *m = mcptally_open(&o);
+    mcptally_series *s = mcptally_with(mcptally_counter(m, "home.calls", NULL, NULL), NULL);
+    for (int i = 0; i < 2; i++) { /* the daemon is to read the ring by then */
+        mcptally_add(s, 1);
+        if (mcptally_flush(m, 20000) != 0)
+            return 2;
+    }
+    if (write(1, "1", 1) != 1 || read(0, &go, 1) != 1)
+        return 3;
+    mcptally_add(s, 40);
+    if (write(1, "2", 1) != 1 || mcptally_flush(m, 60000) != 0)
+        return 4;
+    mcptally_stats stats = {.size = sizeof stats};
+    mcptally_get_stats(m, &stats);
+    mcptally_close(m, 5000);
+    return stats.acknowledged == 3 && stats.emitted == 3 ? 0 : 5;
+}
+"""
+
+
+def test_a_ring_comes_home_while_somebody_waits_for_it(new_daemon, build, tmp_path):
+    """The daemon that it was offered to is gone with its store, and the next one wants none."""
+    daemon = new_daemon().start()
+    with subprocess.Popen([str(build(COMES_HOME)), daemon.socket], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(1) == b"1"
+        daemon.kill()
+        daemon.store.unlink()
+        process.stdin.write(b"g")
+        process.stdin.flush()
+        assert process.stdout.read(1) == b"2"
+        stat = pathlib.Path(f"/proc/{process.pid}/stat")
+        until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S", "it to wait")
+        daemon.config = tmp_path / "none.yaml"
+        daemon.config.write_text("limits: {rings: 0}\n")
+        daemon.start()
+        assert process.wait(DEADLINE) == 0
+    assert value(daemon, "home_calls_total") == 40
     daemon.check_accounting()

@@ -1,8 +1,8 @@
 #include <check.h>
 #include <math.h>
 
+#include "client/session.h"
 #include "fake_server.h"
-#include "mcptally.h"
 
 static struct fake_server server;
 static mcptally *m;
@@ -422,6 +422,32 @@ START_TEST(whoever_emits_after_a_flush_wakes_nobody)
 }
 END_TEST
 
+/* The thread saw the ring as the daemon's, and then it came home. */
+START_TEST(a_record_that_is_late_for_the_daemon_wakes_the_session)
+{
+    mcptally_close(m, 0);
+    mcptally_options o = options();
+    o.flags = MCPTALLY_NO_THREAD | MCPTALLY_RING;
+    open_with(&o);
+    server_start(&server);
+    struct pollfd at = {mcptally_fd(m), POLLIN, 0};
+    mcptally_series *c = counter("c");
+    mcptally_add(c, 1);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    while (atomic_load(&m->waker.rest) != REST_ASLEEP) {
+        poll(&at, 1, 1);
+        mcptally_poll(m);
+    }
+    ck_assert_int_eq(poll(&at, 1, 0), 0);
+    atomic_store(&m->rings->direct, true);
+    mcptally_add(c, 1);
+    atomic_store(&m->rings->direct, false);
+    ck_assert_int_eq(poll(&at, 1, 0), 1);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), 2);
+}
+END_TEST
+
 START_TEST(two_sessions_in_one_thread)
 {
     server_start(&server);
@@ -481,6 +507,7 @@ int main(void)
     tcase_add_test(c, at_most_once_is_acknowledged_when_sent);
     tcase_add_test(c, the_host_drives);
     tcase_add_test(c, whoever_emits_after_a_flush_wakes_nobody);
+    tcase_add_test(c, a_record_that_is_late_for_the_daemon_wakes_the_session);
     tcase_add_test(c, two_sessions_in_one_thread);
     tcase_add_test(c, errno_is_left_alone);
     suite_add_tcase(s, c);
