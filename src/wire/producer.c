@@ -323,12 +323,21 @@ static void add_piece(struct str *to, const struct buf *b, size_t at)
     *to = (struct str){b->p + at, b->n - at};
 }
 
-/* Frames of few items are many where kinds take turns: they go out together. */
+/* Whether something has come that goes before the next frame. */
+static bool is_preceded(const struct producer *p)
+{
+    return p->defined < p->definitions.n || p->control.n > 0;
+}
+
+/* Frames of few items are many where kinds take turns: they go out together; behind one that
+ * has begun no others that may need what has come since. */
 static unsigned queue_output(struct producer *p, struct str *to, unsigned most)
 {
     uint64_t first = p->next; /* without ACK numbers are given where they are sent */
     size_t bytes = 0;
     unsigned n = 0;
+    if (is_preceded(p) && most > 1)
+        most = 1;
     for (struct producer_frame *f = p->sending; f && n < most && bytes < PRODUCER_FRAME;
          f = f->next, n++) {
         if (p->no_ack)

@@ -330,6 +330,39 @@ START_TEST(frames_of_several_kinds_go_out_together)
 }
 END_TEST
 
+static uint8_t type_of(struct str frame)
+{
+    return (uint8_t)frame.p[4];
+}
+
+/* A frame is half sent: what its followers need goes out before them, not behind it. */
+START_TEST(definitions_and_losses_go_before_items_that_came_later)
+{
+    const uint32_t s = counter("c");
+    struct str out[8];
+    connect_both();
+    ck_assert_int_eq(converse(), 0);
+    producer_update(&p, s, 1);
+    ck_assert_uint_eq(producer_output(&p, out, 8), 1);
+    ck_assert_int_eq(fake_feed(&l, (const uint8_t *)out[0].p, 9), 0);
+    producer_sent(&p, 9);
+    producer_update(&p, counter("later"), 7);
+    producer_lose(&p, LOST_BUFFER, 2);
+    static const uint8_t expected[] = {FRAME_DEFINE_METRIC, FRAME_LOST, FRAME_UPDATE};
+    for (unsigned i = 0;; i++) {
+        ck_assert_uint_eq(producer_output(&p, out, 8), 1);
+        if (i > 0)
+            ck_assert_uint_eq(type_of(out[0]), expected[i - 1]);
+        ck_assert_int_eq(fake_feed(&l, (const uint8_t *)out[0].p, out[0].n), 0);
+        producer_sent(&p, out[0].n);
+        if (i == sizeof expected)
+            break;
+    }
+    ck_assert_uint_eq(sum_of("c"), 1);
+    ck_assert_uint_eq(sum_of("later"), 7);
+}
+END_TEST
+
 START_TEST(bye_is_last)
 {
     const uint32_t s = counter("c");
@@ -725,6 +758,7 @@ int main(void)
     tcase_add_test(c, a_rejected_item_is_not_sent_to_a_new_store);
     tcase_add_test(c, totals_of_losses_are_told_and_repeated);
     tcase_add_test(c, frames_of_several_kinds_go_out_together);
+    tcase_add_test(c, definitions_and_losses_go_before_items_that_came_later);
     tcase_add_test(c, bye_is_last);
     tcase_add_test(c, the_queue_is_bounded);
     tcase_add_test(c, an_item_as_long_as_can_be);
