@@ -73,6 +73,7 @@ void node_init(struct node *n, struct rng *rng, unsigned cable)
     *n = (struct node){.rng = rng, .cable = cable};
     producer_init(&n->p, &o);
     n->metrics[ITEM_COUNT] = define(n, "sim.count", METRIC_COUNTER, VALUE_U64, JOIN_LAST);
+    n->metrics[ITEM_TALLY] = define(n, "sim.tally", METRIC_COUNTER, VALUE_U64, JOIN_LAST);
     n->metrics[ITEM_SUM] = define(n, "sim.cost", METRIC_COUNTER, VALUE_F64, JOIN_LAST);
     n->metrics[ITEM_SIZE] = define(n, "sim.size", METRIC_HISTOGRAM, VALUE_F64, JOIN_LAST);
     n->metrics[ITEM_GAUGE] = define(n, "sim.active", METRIC_GAUGE, VALUE_F64, JOIN_SUM);
@@ -194,6 +195,7 @@ static int emit(struct node *n, enum item_kind kind, uint8_t amount)
 {
     switch (kind) {
     case ITEM_COUNT:
+    case ITEM_TALLY:
         return put_update(n, n->series[kind], amount);
     case ITEM_SUM:
         return put_update(n, n->series[kind], f64_bits(amount * 0.5));
@@ -215,24 +217,47 @@ static int emit(struct node *n, enum item_kind kind, uint8_t amount)
     return -ERR_RANGE;
 }
 
-void node_emit(struct node *n, uint32_t most)
+static void emit_one(struct node *n, enum item_kind kind)
 {
-    for (uint32_t i = rng_below(n->rng, most); i > 0 && !n->dead; i--) {
+    const uint8_t amount = (uint8_t)rng_below(n->rng, 200);
+    if (emit(n, kind, amount) == 0)
+        remember(n, kind, amount);
+}
+
+/* What the daemon adds up, or applies by blocks. */
+static void emit_run(struct node *n, uint32_t items)
+{
+    n->ringing = n->shares && rng_chance(n->rng, 50);
+    for (uint32_t i = 0; i < items && !n->dead; i++)
+        emit_one(n, rng_chance(n->rng, 50) ? ITEM_COUNT : ITEM_TALLY);
+}
+
+static void emit_mixed(struct node *n, uint32_t items)
+{
+    for (uint32_t i = 0; i < items && !n->dead; i++) {
         enum item_kind kind = (enum item_kind)rng_below(n->rng, ITEM_KINDS);
-        const uint8_t amount = (uint8_t)rng_below(n->rng, 200);
         if (kind == ITEM_STORM && n->storms == 0)
             kind = ITEM_COUNT;
         if (rng_chance(n->rng, 5))
             (void)storm_series(n);
         n->ringing = n->shares && rng_chance(n->rng, 50);
-        if (emit(n, kind, amount) == 0)
-            remember(n, kind, amount);
+        emit_one(n, kind);
     }
+}
+
+void node_emit(struct node *n, uint32_t most)
+{
+    const uint32_t items = rng_below(n->rng, most);
+    if (rng_chance(n->rng, 20))
+        emit_run(n, items);
+    else
+        emit_mixed(n, items);
 }
 
 static void add_item(const struct item *it, struct totals *t)
 {
     t->count += it->kind == ITEM_COUNT ? it->amount : 0;
+    t->tally += it->kind == ITEM_TALLY ? it->amount : 0;
     t->sum += it->kind == ITEM_SUM ? it->amount * 0.5 : 0;
     if (it->kind == ITEM_SIZE)
         t->bucket[it->amount % 4]++;

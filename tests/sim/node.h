@@ -11,6 +11,7 @@
 struct totals {
     uint64_t items;
     uint64_t count;     /* sim_count_total */
+    uint64_t tally;     /* sim_tally_total */
     double sum;         /* sim_cost_total, in halves, so that no order of adding matters */
     uint64_t bucket[4]; /* sim_size */
     uint64_t events, spans;
@@ -25,6 +26,7 @@ enum { NODE_CABLES = MACHINE_CABLES / 2 };
 
 enum item_kind {
     ITEM_COUNT,
+    ITEM_TALLY, /* another counter of the same kind: sums are of several words */
     ITEM_SUM,
     ITEM_SIZE,
     ITEM_GAUGE,

@@ -209,6 +209,9 @@ static bool check_values(struct history *h, const struct totals *t)
     if (sample_of(h, "sim_count", &v) && !agrees(h, v.d, (double)t->count))
         return fault(h, "count: %llu of %llu", (unsigned long long)v.u,
                      (unsigned long long)t->count);
+    if (sample_of(h, "sim_tally", &v) && !agrees(h, v.d, (double)t->tally))
+        return fault(h, "tally: %llu of %llu", (unsigned long long)v.u,
+                     (unsigned long long)t->tally);
     if (sample_of(h, "sim_cost", &v) && !agrees(h, v.d, t->sum))
         return fault(h, "cost: %g of %g", v.d, t->sum);
     for (int i = 0; sample_of(h, "sim_size", &v) && i < 4; i++)
@@ -315,7 +318,8 @@ static bool revive(struct history *h)
 /* The series whose values are compared may not expire. */
 static void pin(struct history *h)
 {
-    static const char *const families[] = {"sim_count", "sim_cost", "sim_size", "sim_ruled"};
+    static const char *const families[] = {"sim_count", "sim_tally", "sim_cost", "sim_size",
+                                           "sim_ruled"};
     struct metric_view m;
     static const char *const sent_metrics[] = {"total", "cost", "size", "scaled"};
     char family[64];
