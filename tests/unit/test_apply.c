@@ -204,6 +204,23 @@ START_TEST(a_sum_is_work)
 }
 END_TEST
 
+/* A kill leaves what was added and the ledger, or neither. */
+START_TEST(a_frame_is_one_batch)
+{
+    static const uint32_t sizes[] = {3000, 20}; /* summed, and by blocks */
+    dice = 4;
+    frame(3000, 0);
+    feed_good();
+    for (unsigned i = 0; i < 2; i++) {
+        const uint64_t batch = w.st.batch;
+        frame(sizes[i], 0);
+        feed_good();
+        ck_assert_uint_eq(w.st.batch, batch + 1);
+    }
+    check_all();
+}
+END_TEST
+
 /* Duplicates, in a frame that has more than them, too. */
 START_TEST(what_is_sent_again_counts_once)
 {
@@ -230,6 +247,7 @@ int main(void)
     tcase_add_test(t, what_is_summed_is_touched);
     tcase_add_test(t, what_expires_at_once_begins_anew);
     tcase_add_test(t, a_sum_is_work);
+    tcase_add_test(t, a_frame_is_one_batch);
     tcase_add_test(t, what_is_sent_again_counts_once);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -58,10 +58,13 @@ static void full(uint32_t id, uint64_t v)
     n += SHM_RING_UPDATE;
 }
 
+/* In one batch: a kill leaves all of it, or nothing. */
 static uint32_t add(void)
 {
+    const uint64_t batch = w.st.batch;
     const uint32_t taken = link_ring_add(&l, &ring, words, n, w.now);
     ck_assert_uint_eq(w.st.undo_used, 0);
+    ck_assert_uint_eq(w.st.batch, batch + (taken > 0));
     return taken;
 }
 

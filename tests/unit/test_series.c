@@ -12,6 +12,7 @@
 #include "store/series.h"
 #include "store/session.h"
 #include "store/sketch.h"
+#include "store/space.h"
 #include "wire/decode.h"
 
 static struct world w;
@@ -455,6 +456,24 @@ START_TEST(a_held_series_sleeps_and_wakes)
 }
 END_TEST
 
+/* A reader's store changes meanwhile: a record may be another metric's by now. */
+START_TEST(a_run_of_series_stays_in_its_metric)
+{
+    struct series_view run[4];
+    const uint32_t m = metric("c", METRIC_COUNTER, VALUE_U64);
+    const uint32_t first = series(m, "k=\"1\""), second = series(m, "k=\"2\"");
+    const uint32_t other = series(metric("d", METRIC_COUNTER, VALUE_U64), "k=\"1\"");
+    ck_assert_uint_eq(series_read_run(&w.st, m, first, run, 4), 2);
+    struct series_rec *r = table_get(&w.st, TABLE_SERIES, second);
+    const uint64_t links = r->links;
+    r->links |= other;
+    ck_assert_uint_eq(series_read_run(&w.st, m, first, run, 4), 2);
+    r->links = links | first; /* a circle */
+    ck_assert_uint_eq(series_read_run(&w.st, m, first, run, 4), 4);
+    r->links = links;
+}
+END_TEST
+
 /* One that sleeps gives its place in the cardinality to another, and counts again awake. */
 START_TEST(who_wakes_counts)
 {
@@ -689,6 +708,7 @@ int main(void)
     tcase_add_test(t, cardinality_overflows);
     tcase_add_test(t, expiry_makes_room_again);
     tcase_add_test(t, a_held_series_sleeps_and_wakes);
+    tcase_add_test(t, a_run_of_series_stays_in_its_metric);
     tcase_add_test(t, who_wakes_counts);
     tcase_add_test(t, a_copy_holds_the_same);
     tcase_add_test(t, a_copy_refuses_what_it_does_not_know);
