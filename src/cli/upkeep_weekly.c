@@ -90,16 +90,17 @@ static int verify_audit(const struct upkeep *u)
     struct attest_head head;
     struct trail *t = malloc(sizeof *t);
     snprintf(path, sizeof path, "%s/audit.log", u->state);
+    attest_ask(u->place.control, &head); /* first: what comes later may be in a file of its own */
     const int r = t ? trail_open(t, path) : -ERR_NOMEM, why = errno;
     int status;
     if (r < 0) {
         status = no_audit(path, r, why);
     } else {
-        attest_ask(u->place.control, &head);
         printf("audit %s: ", path);
         fflush(stdout); /* before what is said on stderr */
         status = attest(t, &head);
-        printf(status == CLI_OK ? "" : "DAMAGED\n");
+        if (status != CLI_OK)
+            puts("DAMAGED");
         trail_close(t);
     }
     free(t);
