@@ -22,11 +22,14 @@ enum {
     PAGE = 4 << 20,
     RECEIVER_CPU = 0,
     BATCH_MOST = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE,
-    DEFINITIONS = 256 << 20, /* bytes of them at most */
 };
 
 static const char *const kinds[] = {
     [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+
+static const char *const names[] = {[METRIC_COUNTER] = "delay.hits",
+                                    [METRIC_GAUGE] = "delay.level",
+                                    [METRIC_HISTOGRAM] = "delay.time"};
 
 static uint32_t batch = 1, nseries = 1;
 static enum metric_kind kind = METRIC_COUNTER;
@@ -88,34 +91,6 @@ static void send_batch(struct talk *t, struct buf *out)
     write_all(t->fd, out->p, out->n);
 }
 
-static void define(struct talk *t)
-{
-    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
-    const struct str names[] = {[METRIC_COUNTER] = STR("delay.hits"),
-                                [METRIC_GAUGE] = STR("delay.level"),
-                                [METRIC_HISTOGRAM] = STR("delay.time")};
-    struct buf out;
-    struct metric_def metric = {
-        .name = names[kind], .kind = kind, .type = kind == METRIC_COUNTER ? VALUE_U64 : VALUE_F64};
-    if (kind == METRIC_HISTOGRAM) {
-        metric.nbounds = sizeof bounds / sizeof *bounds;
-        memcpy(metric.bounds, bounds, sizeof bounds);
-    }
-    buf_init(&out, DEFINITIONS);
-    encode_metric(&out, 1, &metric);
-    for (uint32_t i = 1; i <= nseries; i++) {
-        char text[16];
-        const int n = snprintf(text, sizeof text, "%u", i);
-        struct series_def s = {.id = i, .metric_id = 1, .nlabels = nseries > 1};
-        s.labels[0] = (struct label){STR("shard"), {text, (size_t)n}};
-        encode_series(&out, &s);
-    }
-    if (out.failed)
-        die("definitions");
-    write_all(t->fd, out.p, out.n);
-    buf_fini(&out);
-}
-
 /* Every series once, so that it is there. */
 static void fill(struct talk *t, struct buf *out)
 {
@@ -162,7 +137,7 @@ static void measure(const char *path, size_t count, uint16_t port, uint64_t *ns)
     talk_begin(&t, path, str_of(service), now_ns());
     buf_init(&out, LIMIT_FRAME + PROTO_HEADER);
     if (!item)
-        define(&t);
+        talk_define(&t, str_of(names[kind]), kind, nseries);
     fill(&t, &out);
     for (size_t i = 0; i < count; i++) {
         const uint64_t begin = now_ns();

@@ -26,24 +26,13 @@ static void define(struct buf *out, uint32_t id, uint64_t n)
 /* Series [from, from + count), each with one update. */
 static void fill(const char *path, uint64_t from, uint64_t count, bool histograms)
 {
-    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
     struct talk t;
     struct buf out;
-    struct metric_def metric = {.name = STR("bench.requests"),
-                                .help = STR("Requests of the bench."),
-                                .kind = METRIC_COUNTER,
-                                .type = VALUE_U64};
-    if (histograms) {
-        metric.kind = METRIC_HISTOGRAM;
-        metric.type = VALUE_F64;
-        metric.nbounds = sizeof bounds / sizeof *bounds;
-        memcpy(metric.bounds, bounds, sizeof bounds);
-    }
     talk_begin(&t, path, STR("bench"), now_ns());
     if (count > t.max_ids - 1)
         count = t.max_ids - 1;
-    buf_init(&out, 64 << 20);
-    encode_metric(&out, 1, &metric);
+    buf_init(&out, TALK_DEFINITIONS);
+    talk_put_metric(&out, STR("bench.requests"), histograms ? METRIC_HISTOGRAM : METRIC_COUNTER);
     for (uint32_t i = 1; i <= count; i++) {
         define(&out, i, from + i - 1);
         const size_t at = encode_batch(&out, FRAME_UPDATE, t.next++);

@@ -16,6 +16,37 @@ struct talk {
     uint32_t max_ids; /* that this connection may define */
 };
 
+enum { TALK_DEFINITIONS = 256 << 20 }; /* bytes of them at most */
+
+/* ---- definitions ---- */
+
+/* The metric of number 1; a histogram has 14 buckets. */
+static inline void talk_put_metric(struct buf *to, struct str name, enum metric_kind kind)
+{
+    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
+    struct metric_def metric = {
+        .name = name, .kind = kind, .type = kind == METRIC_COUNTER ? VALUE_U64 : VALUE_F64};
+    if (kind == METRIC_HISTOGRAM) {
+        metric.nbounds = sizeof bounds / sizeof *bounds;
+        memcpy(metric.bounds, bounds, sizeof bounds);
+    }
+    encode_metric(to, 1, &metric);
+}
+
+/* Its series 1 to n, which have a label when there are more than one. */
+static inline void talk_put_series(struct buf *to, uint32_t n)
+{
+    for (uint32_t i = 1; i <= n; i++) {
+        char text[16];
+        const int length = snprintf(text, sizeof text, "%u", i);
+        struct series_def s = {.id = i, .metric_id = 1, .nlabels = n > 1};
+        s.labels[0] = (struct label){STR("shard"), {text, (size_t)length}};
+        encode_series(to, &s);
+    }
+}
+
+/* ---- the connection ---- */
+
 /* Takes what has come; waits for something with `wait`. A REJECT ends it all. */
 static inline void talk_listen(struct talk *t, bool wait)
 {
@@ -63,6 +94,19 @@ static inline void talk_begin(struct talk *t, const char *path, struct str servi
     buf_fini(&out);
     while (t->max_ids == 0)
         talk_listen(t, true);
+}
+
+/* Defines the metric and its series. */
+static inline void talk_define(struct talk *t, struct str name, enum metric_kind kind, uint32_t n)
+{
+    struct buf out;
+    buf_init(&out, TALK_DEFINITIONS);
+    talk_put_metric(&out, name, kind);
+    talk_put_series(&out, n);
+    if (out.failed)
+        die("definitions");
+    write_all(t->fd, out.p, out.n);
+    buf_fini(&out);
 }
 
 static inline void talk_flush(struct talk *t)

@@ -14,8 +14,11 @@ enum {
     FRAME_UPDATES = (LIMIT_FRAME - PROTO_BATCH) / PROTO_UPDATE,
     RECEIVER_CPU = 0,
     SENDER_CPU = 1,
-    DEFINITIONS = 256 << 20, /* bytes of them at most */
 };
+
+static const char *const names[] = {[METRIC_COUNTER] = "bench.updates",
+                                    [METRIC_GAUGE] = "bench.levels",
+                                    [METRIC_HISTOGRAM] = "bench.times"};
 
 static uint32_t nseries = 1000;
 static uint64_t batch = FRAME_UPDATES;
@@ -117,36 +120,6 @@ static void bare(uint64_t count)
 
 /* ---- the daemon ---- */
 
-static void define(struct talk *t)
-{
-    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
-    struct buf out;
-    const struct str names[] = {[METRIC_COUNTER] = STR("bench.updates"),
-                                [METRIC_GAUGE] = STR("bench.levels"),
-                                [METRIC_HISTOGRAM] = STR("bench.times")};
-    struct metric_def metric = {.name = names[kind],
-                                .help = STR("Updates of the bench."),
-                                .kind = kind,
-                                .type = kind == METRIC_COUNTER ? VALUE_U64 : VALUE_F64};
-    if (kind == METRIC_HISTOGRAM) {
-        metric.nbounds = sizeof bounds / sizeof *bounds;
-        memcpy(metric.bounds, bounds, sizeof bounds);
-    }
-    buf_init(&out, DEFINITIONS);
-    encode_metric(&out, 1, &metric);
-    for (uint32_t i = 1; i <= nseries; i++) {
-        char text[16];
-        const int n = snprintf(text, sizeof text, "%u", i);
-        struct series_def s = {.id = i, .metric_id = 1, .nlabels = 1};
-        s.labels[0] = (struct label){STR("shard"), {text, (size_t)n}};
-        encode_series(&out, &s);
-    }
-    if (out.failed)
-        die("definitions");
-    write_all(t->fd, out.p, out.n);
-    buf_fini(&out);
-}
-
 /* Frames that together have every series, made once; only their first sequence number changes. */
 struct frames {
     struct buf *all;
@@ -197,7 +170,7 @@ static void daemon_side(const char *path, uint64_t count)
     talk_begin(&t, path, STR("bench"), now_ns());
     if (getsockopt(t.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
         die("SO_PEERCRED");
-    define(&t);
+    talk_define(&t, str_of(names[kind]), kind, nseries);
     make_frames(&frames);
     send_frames(&t, &frames, frames.n); /* so that every series is there and its pages are */
     talk_flush(&t);

@@ -5,7 +5,7 @@
  * Only measured() and what it calls is counted (callgrind's --toggle-collect); around it the path
  * is prepared, and afterwards what it did is checked. No path needs a daemon, a clock or luck. */
 #include "../unit/memory_store.h"
-#include "bench.h"
+#include "talk.h"
 
 #include "format/prom.h"
 #include "mcp/session.h"
@@ -69,22 +69,10 @@ static void greet(void)
         die("HELLO");
 }
 
-static void define(enum metric_kind kind, enum value_type type)
+static void define(enum metric_kind kind)
 {
-    struct metric_def metric = {.name = STR("work.done"), .kind = kind, .type = type};
-    static const double bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
-    if (kind == METRIC_HISTOGRAM) {
-        metric.nbounds = sizeof bounds / sizeof *bounds;
-        memcpy(metric.bounds, bounds, sizeof bounds);
-    }
-    encode_metric(&in, 1, &metric);
-    for (uint32_t i = 1; i <= SERIES; i++) {
-        char text[16];
-        const int n = snprintf(text, sizeof text, "%u", i);
-        struct series_def s = {.id = i, .metric_id = 1, .nlabels = 1};
-        s.labels[0] = (struct label){STR("shard"), {text, (size_t)n}};
-        encode_series(&in, &s);
-    }
+    talk_put_metric(&in, STR("work.done"), kind);
+    talk_put_series(&in, SERIES);
     if (feed() != 0)
         die("DEFINE");
 }
@@ -115,11 +103,10 @@ static uint64_t seconds(unsigned i)
     return bits;
 }
 
-static void prepare_updates(enum metric_kind kind, enum value_type type,
-                            uint64_t (*value)(unsigned))
+static void prepare_updates(enum metric_kind kind, uint64_t (*value)(unsigned))
 {
     greet();
-    define(kind, type);
+    define(kind);
     put_frames(1, 1, value);
     if (feed() != 0)
         die("UPDATE");
@@ -128,12 +115,12 @@ static void prepare_updates(enum metric_kind kind, enum value_type type,
 
 static void prepare_counters(void)
 {
-    prepare_updates(METRIC_COUNTER, VALUE_U64, one);
+    prepare_updates(METRIC_COUNTER, one);
 }
 
 static void prepare_histograms(void)
 {
-    prepare_updates(METRIC_HISTOGRAM, VALUE_F64, seconds);
+    prepare_updates(METRIC_HISTOGRAM, seconds);
 }
 
 static void work_updates(void)

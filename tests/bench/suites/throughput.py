@@ -23,12 +23,18 @@ def per_cpu(done):
     return done["updates"] / done["cpu_seconds"] / 1e6
 
 
+def against_bare(runs, name, count):
+    """A program's bare form and the daemon, one after the other."""
+    with Home(series__cardinality="1000") as daemon:
+        done = pairs(runs, lambda: program(name, "bare", count),
+                     lambda: program(name, "daemon", daemon.socket, count))
+        daemon.check_accounting()
+    return done
+
+
 def updates(runs):
     """Sustained: counter updates, batched."""
-    with Home(series__cardinality="1000") as daemon:
-        bare, ours = pairs(runs, lambda: program("updates", "bare", size["updates"]),
-                           lambda: program("updates", "daemon", daemon.socket, size["updates"]))
-        daemon.check_accounting()
+    bare, ours = against_bare(runs, "updates", size["updates"])
     yield beside("counter updates applied, by wall clock", "million/s", list(map(rate, ours)),
                  "bare loop", list(map(rate, bare)))
     yield beside("counter updates applied, by the receiver's CPU time", "million/CPU s",
@@ -141,9 +147,6 @@ def crowd(daemon, count):
 
 
 def rings(runs):
-    with Home(series__cardinality="1000") as daemon:
-        bare, ours = pairs(runs, lambda: program("ring", "bare", size["rings"]),
-                           lambda: program("ring", "daemon", daemon.socket, size["rings"]))
-        daemon.check_accounting()
+    bare, ours = against_bare(runs, "ring", size["rings"])
     yield beside("updates through a shared ring, end to end", "million/s", list(map(rate, ours)),
                  "bare ring", list(map(rate, bare)), 0.6)
