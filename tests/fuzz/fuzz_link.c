@@ -3,7 +3,6 @@
  * lie before they are copied; the second how much of it is words of rings, which are read
  * whenever the bell rings. Then the same once more, after the daemon was killed. The ledger
  * balances, the store is whole, and the answers are frames. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,13 +13,12 @@
 #include "store/session_ring.h"
 #include "wire/decode.h"
 #include "wire/encode.h"
+#include "lives.h"
 
-enum { SIZE = STORE_MIN, ROUNDS = 2, RINGS = 2, WORDS = 4096, BELLS = 8 };
+enum { RINGS = 2, WORDS = 4096, BELLS = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct when now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S};
-static const struct store_identity me = {{1, 2}, 7, 0, 9};
 static const struct peer peer = {.uid = 1000, .pid = 1};
 
 struct line {
@@ -32,12 +30,6 @@ struct line {
     struct buf out;
     bool in_place, broken;
 };
-
-static int reserve(void *arg, uint64_t offset, uint64_t size)
-{
-    (void)arg;
-    return offset + size <= SIZE ? 0 : -ERR_FULL;
-}
 
 /* ---- rings ---- */
 
@@ -161,42 +153,27 @@ static void talk(struct line *line, const uint8_t *data, size_t size)
 
 /* ---- what must hold ---- */
 
-static void check_all(const struct pipeline *pl)
-{
-    char why[128];
-    uint64_t received = 0, accounted = 0;
-    for (unsigned i = 0; i < pl->options.domains; i++) {
-        received += own_get(&pl->own, OWN_RECEIVED, i);
-        accounted += own_get(&pl->own, OWN_APPLIED, i);
-    }
-    for (unsigned i = 0; i < pl->options.domains * DROP_MAX; i++)
-        accounted += own_get(&pl->own, OWN_DROPPED, i);
-    assert(received == accounted);
-    const int bad = store_check(pl->st, why, sizeof why);
-    assert(bad == 0);
-}
-
-static void round_of(struct pipeline *pl, const uint8_t *data, size_t size)
+static void apply_all(struct pipeline *pl, void *arg)
 {
     static const struct ring_edge edge = {offered, on_bell, NULL};
+    const struct str *input = arg;
     struct line line = {0};
     buf_init(&line.out, 4 << 20);
     link_init(&line.link, pl, &peer);
     pl->rings = &edge;
-    talk(&line, data, size);
+    talk(&line, (const uint8_t *)input->p, input->n);
     assert(pl->st->undo_used == 0);
-    check_all(pl);
+    check_ledger(pl);
     link_fini(&line.link, now);
-    check_all(pl);
+    check_ledger(pl);
     buf_fini(&line.out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct pipeline pl;
     static uint8_t *mem;
+    struct str input = {(const char *)data, size};
     struct pipeline_options o;
-    struct store st;
     if (size < 2)
         return 0;
     if (!mem)
@@ -204,14 +181,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(mem != MAP_FAILED && madvise(mem, SIZE, MADV_DONTNEED) == 0);
     pipeline_defaults(&o);
     o.domains = 2;
-    for (int round = 0; round < ROUNDS; round++) {
-        int r = store_attach(&st, mem, SIZE, &me, reserve, NULL, now);
-        assert(r == (round ? STORE_CONTINUED : STORE_CREATED));
-        r = pipeline_init(&pl, &st, &o, now);
-        assert(r == 0);
-        round_of(&pl, data, size);
-        pipeline_fini(&pl);
-        store_detach(&st, false);
-    }
+    live(mem, &o, apply_all, &input);
     return 0;
 }

@@ -1,7 +1,6 @@
 /* An OTLP request behind a byte that says its signal, applied to a store in small steps,
  * and applied again after the daemon has died: the ledger balances, the store is whole,
  * and what the rings keep can be read. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,27 +9,11 @@
 #include "pipeline/redact.h"
 #include "store/read.h"
 #include "../unit/otlp_whole.h"
+#include "lives.h"
 
-enum { SIZE = STORE_MIN, STEP = 300, ROUNDS = 2 };
+enum { STEP = 300 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const struct when now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S};
-static const struct store_identity me = {{1, 2}, 7, 0, 9};
-
-static int reserve(void *arg, uint64_t offset, uint64_t size)
-{
-    (void)arg;
-    return offset + size <= SIZE ? 0 : -ERR_FULL;
-}
-
-static uint64_t own_all(const struct pipeline *pl, enum own_metric m, unsigned each)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < pl->options.domains * each; i++)
-        n += own_get(&pl->own, m, i);
-    return n;
-}
 
 static void check_rings(const struct store *st)
 {
@@ -69,46 +52,41 @@ static uint64_t apply(struct pipeline *pl, enum otlp_signal signal, const uint8_
     return result.accepted + result.rejected;
 }
 
-static void check_all(const struct pipeline *pl, uint64_t items)
+struct input {
+    const uint8_t *data;
+    size_t size;
+    struct redact *redact;
+    uint64_t items; /* in all lives */
+};
+
+static void apply_all(struct pipeline *pl, void *arg)
 {
-    char why[128];
-    const uint64_t received = own_all(pl, OWN_RECEIVED, 1);
-    assert(received == items);
-    assert(received == own_all(pl, OWN_APPLIED, 1) + own_all(pl, OWN_DROPPED, DROP_MAX));
-    const int bad = store_check(pl->st, why, sizeof why);
-    assert(bad == 0);
+    struct input *in = arg;
+    pl->redact = in->redact;
+    in->items +=
+        apply(pl, (enum otlp_signal)(in->data[0] % OTLP_SIGNALS), in->data + 1, in->size - 1);
+    const uint64_t received = check_ledger(pl);
+    assert(received == in->items);
     check_rings(pl->st);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct redact_options secrets = {.enabled = true};
-    static struct pipeline pl;
+    struct input in = {.data = data, .size = size};
     struct pipeline_options o;
-    struct store st;
-    uint64_t items = 0;
     if (size == 0)
         return 0;
     uint8_t *mem = aligned_alloc(4096, SIZE);
-    struct redact *redact = redact_new(&secrets);
-    assert(mem && redact);
+    in.redact = redact_new(&secrets);
+    assert(mem && in.redact);
     memset(mem, 0, SIZE);
     pipeline_defaults(&o);
     o.forward_points = true;
     o.scope_labels = true;
     o.domains = 2;
-    for (int round = 0; round < ROUNDS; round++) {
-        int r = store_attach(&st, mem, SIZE, &me, reserve, NULL, now);
-        assert(r == (round ? STORE_CONTINUED : STORE_CREATED));
-        r = pipeline_init(&pl, &st, &o, now);
-        assert(r == 0);
-        pl.redact = redact;
-        items += apply(&pl, (enum otlp_signal)(data[0] % OTLP_SIGNALS), data + 1, size - 1);
-        check_all(&pl, items);
-        pipeline_fini(&pl);
-        store_detach(&st, false);
-    }
-    redact_free(redact);
+    live(mem, &o, apply_all, &in);
+    redact_free(in.redact);
     free(mem);
     return 0;
 }

@@ -3,7 +3,6 @@
  *
  * The input is patches of five bytes, u32 offset and value, over a good store; the
  * checksum of its head is made right again, so that what lies behind it is met. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,19 +13,11 @@
 #include "store/ring.h"
 #include "store/series.h"
 #include "store/session.h"
+#include "lives.h"
 
-enum { SIZE = STORE_MIN, PATCH = 5, PATCHES = 64, WALK = 4096 };
+enum { PATCH = 5, PATCHES = 64, WALK = 4096 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const struct when now = {1000 * NS_PER_S, UINT64_C(1700000000) * NS_PER_S};
-static const struct store_identity me = {{1, 2}, 7, 0, 9};
-
-static int reserve(void *arg, uint64_t offset, uint64_t size)
-{
-    (void)arg;
-    return offset + size <= SIZE ? 0 : -ERR_FULL;
-}
 
 /* ---- a good store ---- */
 
