@@ -207,6 +207,51 @@ START_TEST(what_is_under_way_holds_up_nothing)
 }
 END_TEST
 
+/* It takes little, but an end of it there is. */
+START_TEST(what_is_done_behind_it_is_bounded)
+{
+    with.queue_batches = BATCHES;
+    lane_configure(&lane, &with);
+    willing = 1;
+    for (unsigned i = 0; i < RECORDS; i++) {
+        append_span();
+        (void)lane_turn(&lane, 64, w.now);
+        answer_spool();
+        ck_assert_uint_le(lane.queue.count, 10 * BATCHES);
+    }
+    ck_assert_uint_gt(lane.queue.count, 2 * BATCHES);
+    (void)ledger();
+}
+END_TEST
+
+/* Nobody reads what was written past a request under way until that is answered; what came
+ * behind it does not go ahead of it either. */
+START_TEST(what_was_written_ahead_is_not_passed)
+{
+    const struct outcome good = {.kind = OUTCOME_OK};
+    willing = 1;
+    while (kept_records < 3) {
+        append_span();
+        (void)lane_turn(&lane, 64, w.now);
+        answer_spool();
+    }
+    with.spool = false; /* what comes now stays in memory */
+    lane_configure(&lane, &with);
+    willing = 2;
+    for (unsigned i = 0; i < RECORDS / 8; i++) {
+        append_span();
+        (void)lane_turn(&lane, 64, w.now);
+        answer_spool();
+    }
+    ck_assert_uint_gt(bundles_count(&lane.queue, BUNDLE_READY), 0);
+    ck_assert_uint_eq(ntaken, 1);
+    ck_assert(!read_asked);
+    lane_answer(&lane, taken[0], &good, w.now);
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert(read_asked && ntaken == 1);
+}
+END_TEST
+
 /* ---- the process that keeps the spool dies ---- */
 
 /* Some are in the spool, one waits in memory behind them, and the destination is there. */
@@ -310,6 +355,21 @@ START_TEST(nor_is_one_that_dies_of_what_it_reads)
 }
 END_TEST
 
+START_TEST(nor_is_any_when_memory_and_ring_are_full)
+{
+    keep_some();
+    lane_spool_was_read(&lane, -ERR_CLOSED, NULL, NULL, w.now);
+    while (!lane.pressed || lane_has_room(&lane)) {
+        ck_assert_uint_eq(ntaken, 0);
+        append_span();
+        (void)lane_turn(&lane, 64, w.now);
+    }
+    (void)lane_turn(&lane, 64, w.now);
+    ck_assert_uint_eq(ntaken, 1);
+    ck_assert_uint_eq(ledger().overrun, 0);
+}
+END_TEST
+
 START_TEST(a_disk_that_cannot_be_read_is_not_waited_for)
 {
     keep_some();
@@ -343,9 +403,12 @@ int main(void)
     tcase_add_checked_fixture(t, begin, end);
     tcase_add_test(t, a_full_queue_goes_to_the_spool);
     tcase_add_test(t, what_is_under_way_holds_up_nothing);
+    tcase_add_test(t, what_is_done_behind_it_is_bounded);
+    tcase_add_test(t, what_was_written_ahead_is_not_passed);
     tcase_add_test(t, what_is_in_the_spool_waits_for_its_keeper);
     tcase_add_test(t, a_keeper_that_never_comes_is_not_waited_for);
     tcase_add_test(t, nor_is_one_that_dies_of_what_it_reads);
+    tcase_add_test(t, nor_is_any_when_memory_and_ring_are_full);
     tcase_add_test(t, a_disk_that_cannot_be_read_is_not_waited_for);
     tcase_add_test(t, without_a_spool_memory_is_bounded);
     suite_add_tcase(s, t);
