@@ -48,6 +48,13 @@ void foreign_close(int fd)
     close(fd);
 }
 
+/* An older kernel has no such call, and a sandbox may not know it. */
+static void close_each(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last; fd++)
+        close((int)fd);
+}
+
 /* They are numbered one after the other, as a rule, so that one call closes all. */
 static void close_all(const struct foreign *came)
 {
@@ -55,7 +62,9 @@ static void close_all(const struct foreign *came)
         do_not_linger(came->fd[i]);
         if (i + 1 < came->n && came->fd[i + 1] == came->fd[i] + 1)
             continue;
-        close_range((unsigned)came->fd[first], (unsigned)came->fd[i], 0);
+        const unsigned from = (unsigned)came->fd[first], to = (unsigned)came->fd[i];
+        if (close_range(from, to, 0) < 0)
+            close_each(from, to);
         first = i + 1;
     }
 }

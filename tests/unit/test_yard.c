@@ -1,15 +1,27 @@
 /* Connections that are over: closed at once or in turns, and no descriptor is left. */
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "serve/foreign.h"
 #include "serve/yard.h"
 
 enum { USER = 7, MESSAGES = 8, RIGHTS = 250, A_TURN = 4 /* of the messages */ };
+
+static bool no_close_range;
+
+/* In place of the C library's. */
+int close_range(unsigned first, unsigned last, int flags)
+{
+    if (no_close_range)
+        errno = ENOSYS;
+    return no_close_range ? -1 : (int)syscall(SYS_close_range, first, last, flags);
+}
 
 static struct event_base *base;
 static struct yard yard;
@@ -102,6 +114,31 @@ START_TEST(what_it_holds_is_closed_in_turns)
 }
 END_TEST
 
+/* Those between them are ours. */
+static void check_gaps(void)
+{
+    const unsigned before = open_now();
+    unsigned closed;
+    char byte;
+    const int low = dup(pair[0]), kept = dup(pair[0]), high = dup(pair[0]);
+    close(low);
+    close(high);
+    ck_assert_int_eq(pass(pair[1], 3), 1); /* one will have low's number */
+    ck_assert_int_eq(foreign_receive_bytes(pair[0], &byte, 1, &closed), 1);
+    ck_assert_uint_eq(closed, 3);
+    ck_assert_int_ge(fcntl(kept, F_GETFD), 0);
+    close(kept);
+    ck_assert_uint_eq(open_now(), before);
+}
+
+START_TEST(only_what_came_is_closed)
+{
+    check_gaps();
+    no_close_range = true;
+    check_gaps();
+}
+END_TEST
+
 /* So that many of them do not come back as many times. */
 START_TEST(reads_count_too)
 {
@@ -142,6 +179,7 @@ int main(void)
     tcase_add_test(t, one_that_is_read_is_closed_at_once);
     tcase_add_test(t, nobodys_place_is_not_given_back);
     tcase_add_test(t, what_it_holds_is_closed_in_turns);
+    tcase_add_test(t, only_what_came_is_closed);
     tcase_add_test(t, reads_count_too);
     tcase_add_test(t, who_may_not_is_told);
     suite_add_tcase(s, t);
