@@ -326,8 +326,10 @@ static inline size_t take_usual(const uint8_t *p, size_t left, struct event *out
         out->end = get_u64(p + 1);
         return 9;
     case FIELD(16, FIXED32) & 0xFF: /* a tag of two bytes */
+        if (p[1] != FIELD(16, FIXED32) >> 7)
+            return 0;
         out->span_flags = get_u32(p + 2);
-        return p[1] == FIELD(16, FIXED32) >> 7 ? 6 : 0;
+        return 6;
     default:
         return 0;
     }

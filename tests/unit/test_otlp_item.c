@@ -150,6 +150,7 @@ START_TEST(random_heads)
     ck_assert(str_eq(head.name, e.name) && str_eq(head.tracestate, e.tracestate));
     ck_assert(head.time == e.time && head.end == e.end);
     ck_assert(head.status == e.status && head.span_flags == e.span_flags);
+    ck_assert_uint_eq(head.span_kind, e.span_kind);
     unsigned found = 0;
     for (unsigned i = 0; i < head.nattrs; i++)
         found += str_eq(head.attrs[i].key, key);
@@ -259,6 +260,25 @@ START_TEST(ids)
         put_bytes(&b, cases[i].field, (struct str){(const char *)zero, cases[i].n});
         ck_assert_int_eq(span_error(), cases[i].error);
     }
+}
+END_TEST
+
+/* What looks like a usual field at its first byte and is none: a kind that there is not, and a
+ * field whose tag begins as that of the flags does. */
+START_TEST(unusual_heads)
+{
+    static struct event head;
+    span_with_ids();
+    put_varint(&b, 6 << 3 | FIELD_VARINT);
+    put_varint(&b, 9);
+    put_varint(&b, 32 << 3 | FIELD_FIXED32);
+    buf_add(&b, "\xff\xff\xff\xff", 4);
+    put_text(&b, 5, STR("a name that is long enough"));
+    ck_assert_int_eq(span_error(), 0);
+    ck_assert_int_eq(otlp_span_head(buf_str(&b), NULL, 0, &head), 0);
+    ck_assert_uint_eq(head.span_kind, e.span_kind);
+    ck_assert_uint_eq(head.span_flags, e.span_flags);
+    ck_assert(str_eq(head.name, e.name));
 }
 END_TEST
 
@@ -484,6 +504,7 @@ int main(void)
     tcase_add_loop_test(t, a_name_ends_at_a_control_character, 2, 20);
     tcase_add_loop_test(t, random_logs, 0, 200);
     tcase_add_test(t, ids);
+    tcase_add_test(t, unusual_heads);
     tcase_add_test(t, depth);
     tcase_add_test(t, twice);
     tcase_add_test(t, types);
