@@ -100,6 +100,9 @@ START_TEST(long_urls)
         snprintf(url, sizeof url, "http://a/%0*d", (int)path - 1, 1);
         ck_assert_int_eq(endpoint_read(&e, url, false, 0, why, sizeof why) == 0,
                          path <= ENDPOINT_PATH);
+        snprintf(url, sizeof url, "http://a?%0*d", (int)path - 2, 1); /* which gets its slash */
+        ck_assert_int_eq(endpoint_read(&e, url, false, 0, why, sizeof why) == 0,
+                         path <= ENDPOINT_PATH);
     }
 }
 END_TEST

@@ -343,6 +343,18 @@ START_TEST(a_slice_is_bounded)
 }
 END_TEST
 
+START_TEST(lines_of_a_histogram_are_its_work)
+{
+    char labels[32];
+    for (int i = 0; i < 200; i++) {
+        snprintf(labels, sizeof labels, "i=\"%d\"", i);
+        two_buckets(labels);
+    }
+    const struct prom_share share = {.lines = 40, .bytes = 1 << 20};
+    ck_assert_uint_ge(bounded_slices(&share, 200), 4 * 200 / 42);
+}
+END_TEST
+
 START_TEST(what_is_not_shown_is_work_too)
 {
     for (int i = 0; i < 1000; i++) {
@@ -395,6 +407,7 @@ int main(void)
     tcase_add_test(t, own_metrics_come_first_and_in_one_slice);
     tcase_add_test(t, info_is_a_gauge_in_text_and_an_info_in_openmetrics);
     tcase_add_test(t, a_slice_is_bounded);
+    tcase_add_test(t, lines_of_a_histogram_are_its_work);
     tcase_add_test(t, what_is_not_shown_is_work_too);
     tcase_add_test(t, a_full_buffer_shows);
     suite_add_tcase(s, t);

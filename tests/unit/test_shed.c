@@ -2,6 +2,7 @@
 #include "daemon/shed.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,11 +70,35 @@ START_TEST(code_and_constants_come_back)
 }
 END_TEST
 
+/* Whether there is a page of it in our tables; to ask is not to touch it. */
+static bool is_mapped(const void *p)
+{
+    const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entry;
+    ck_assert_int_eq(pread(fd, &entry, sizeof entry, (off_t)((uintptr_t)p / PAGE * sizeof entry)),
+                     sizeof entry);
+    close(fd);
+    return entry >> 63;
+}
+
+START_TEST(constants_are_given_back)
+{
+    static const uint8_t constants[PAGES * PAGE] = {1}; /* the kernel brings 16 at a time */
+    if (sysconf(_SC_PAGESIZE) != PAGE)
+        return;
+    ck_assert_uint_eq(sum(constants, sizeof constants), 1);
+    ck_assert(is_mapped(constants + sizeof constants / 2));
+    shed();
+    ck_assert(!is_mapped(constants + sizeof constants / 2));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("shed");
     TCase *t = tcase_create("shed");
     tcase_add_test(t, zeros_are_given_back);
+    tcase_add_test(t, constants_are_given_back);
     tcase_add_test(t, code_and_constants_come_back);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
