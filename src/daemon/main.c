@@ -124,21 +124,26 @@ static void print_faults(struct str text)
     redact_free(redact);
 }
 
+/* Says what is wrong, and the exit status for that. */
+static int refuse(struct faults *f)
+{
+    print_faults(str_of(faults_text(f)));
+    return f->system ? DAEMON_FAILED : DAEMON_CONFIG;
+}
+
 static int run(struct invocation *c)
 {
     struct config config;
     struct faults faults;
-    int status = DAEMON_CONFIG;
+    int status;
     faults_init(&faults);
     if (!load_config(&c->load, &config, &faults)) {
-        print_faults(str_of(faults_text(&faults)));
-        status = faults.system ? DAEMON_FAILED : status;
+        status = refuse(&faults);
         faults_fini(&faults);
         return status;
     }
     if (!web_check(&config, c->load.used, &faults)) {
-        print_faults(str_of(faults_text(&faults)));
-        status = faults.system ? DAEMON_FAILED : status;
+        status = refuse(&faults);
     } else if (c->check) {
         check_warn(&config, &c->load);
         bound_print(stdout, &config);
