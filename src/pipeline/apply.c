@@ -105,20 +105,29 @@ static bool pause(struct link *l, struct apply *a)
 
 /* ---- updates ---- */
 
-static void touch(struct store *st, struct link_series *s, struct when now)
+enum {
+    BLOCK = 64,
+    SUMS = 2048,      /* series; the log has room for one change of each */
+    SUMS_WORTH_IT = 2 /* updates of a series, on the average */
+};
+
+static void touch(struct link *l, uint32_t id, struct when now)
 {
+    struct link_series *s = &l->series[id];
     const uint32_t series = s->target & ((UINT32_C(1) << LINK_SERIES_BITS) - 1);
-    series_touch(st, series, link_op(s->target), (uint64_t)s->cells * WORD, now);
+    series_touch(l->pl->st, series, link_op(s->target), (uint64_t)s->cells * WORD, now);
     s->target |= LINK_TOUCHED;
+    link_runs_touched(l, id);
 }
 
 void apply_begin_round(struct link *l)
 {
-    if (l->round == l->pl->st->touch_round)
+    if (l->round == l->pl->st->touch_round && l->runs.ids == l->nseries)
         return;
     for (uint32_t id = 0; id < l->nseries; id++)
         l->series[id].target &= ~LINK_TOUCHED;
     l->round = l->pl->st->touch_round;
+    link_runs_begin(l);
 }
 
 static int update(struct link *l, uint32_t id, uint64_t bits, uint64_t minute, struct when now)
@@ -134,15 +143,49 @@ static int update(struct link *l, uint32_t id, uint64_t bits, uint64_t minute, s
     if (bad)
         return bad == -ERR_RANGE ? DROP_NEGATIVE : DROP_NOT_FINITE;
     if (!(s->target & LINK_TOUCHED))
-        touch(st, s, now);
+        touch(l, id, now);
     (void)cell_apply(st, op, (uint64_t)s->cells * WORD, bits, minute); /* a full sketch loses no
                                                                           count */
     return DROP_MAX;
 }
 
-static uint64_t counter_word(struct link_series s)
+static uint64_t counter_word(uint32_t cells)
 {
-    return (uint64_t)s.cells * WORD + CELL_VALUE * WORD;
+    return (uint64_t)cells * WORD + CELL_VALUE * WORD;
+}
+
+/* Of a touched integer counter; of anything else it takes bits from `all`. */
+static inline uint32_t counter_cells(const struct link *l, const struct link_run *runs, uint32_t id,
+                                     uint32_t *all)
+{
+    if (runs && runs[id / LINK_RUN].cells)
+        return runs[id / LINK_RUN].cells + id % LINK_RUN;
+    *all &= l->series[id].target;
+    return l->series[id].cells;
+}
+
+/* What add_block() is about to change. Cells that may not be in a cache are asked for `ahead`
+ * items before their turn, while it waits for others. */
+static inline __attribute__((always_inline)) bool plan_block(const struct link *l,
+                                                             const struct link_run *runs,
+                                                             const struct batch *b, uint64_t at,
+                                                             unsigned n, unsigned ahead)
+{
+    const struct store *st = l->pl->st;
+    const uint32_t nseries = l->nseries;
+    struct undo_entry *plan = store_plan(st, n);
+    uint32_t all = UINT32_MAX;
+    for (unsigned i = 0; i < n; i++) {
+        const uint32_t id = update_id(b, at + i), later = update_id(b, at + i + ahead);
+        if (runs && later < nseries)
+            __builtin_prefetch(
+                store_word(st, counter_word(runs[later / LINK_RUN].cells + later % LINK_RUN)), 1);
+        if (id >= nseries)
+            return false;
+        /* without cells a word of the head */
+        store_plan_add(st, plan + i, counter_word(counter_cells(l, runs, id, &all)));
+    }
+    return (all & LINK_PLAIN) == LINK_PLAIN;
 }
 
 /* The common case, many at a time: integer counters that were updated in this
@@ -150,19 +193,10 @@ static uint64_t counter_word(struct link_series s)
 static bool add_block(struct link *l, const struct batch *b, uint64_t at, unsigned n)
 {
     struct store *st = l->pl->st;
-    const struct link_series *series = l->series;
-    const uint32_t nseries = l->nseries;
-    struct undo_entry *plan = store_plan(st, n);
-    uint32_t all = UINT32_MAX;
-    for (unsigned i = 0; i < n; i++) {
-        const uint32_t id = update_id(b, at + i);
-        if (id >= nseries)
-            return false;
-        const struct link_series s = series[id];
-        all &= s.target;
-        store_plan_add(st, plan + i, counter_word(s)); /* without cells a word of the head */
-    }
-    if ((all & LINK_PLAIN) != LINK_PLAIN)
+    const struct undo_entry *plan = store_plan(st, n);
+    const struct link_run *runs = l->runs.run;
+    const unsigned ahead = b->count - at >= 2 * BLOCK ? BLOCK : 0;
+    if (runs ? !plan_block(l, runs, b, at, n, ahead) : !plan_block(l, NULL, b, at, n, 0))
         return false;
     store_publish(st, n);
     for (unsigned i = 0; i < n; i++)
@@ -201,7 +235,7 @@ static void add_sums(struct link *l, uint64_t *sum)
     for (uint32_t id = 0; id < l->nseries; id++) {
         if (sum[id] == 0)
             continue;
-        store_plan_add(st, plan + n, counter_word(l->series[id]));
+        store_plan_add(st, plan + n, counter_word(l->series[id].cells));
         sum[n++] = sum[id];
     }
     if (n == 0)
@@ -210,12 +244,6 @@ static void add_sums(struct link *l, uint64_t *sum)
     for (unsigned i = 0; i < n; i++)
         store_planned_add(st, plan + i, sum[i]);
 }
-
-enum {
-    BLOCK = 64,
-    SUMS = 2048,      /* series; the log has room for one change of each */
-    SUMS_WORTH_IT = 2 /* updates of a series, on the average */
-};
 
 _Static_assert((int)SUMS <= (int)COMMIT_ITEM_SETS, "as for one item");
 

@@ -27,6 +27,7 @@ void link_free(struct link *l)
 {
     free(l->series);
     free(l->metrics);
+    link_runs_free(&l->runs);
     l->series = NULL;
     l->metrics = NULL;
     l->nseries = l->nmetrics = 0;
@@ -369,6 +370,7 @@ static bool aim(struct link *l, struct link_series *at, uint32_t series)
 
 static void forget_id(struct link *l, uint32_t id)
 {
+    link_runs_forget(l, id);
     if (l->series[id].cells)
         series_let_go(l->pl->st, l->series[id].target & ((1u << LINK_SERIES_BITS) - 1));
     l->series[id] = (struct link_series){0};

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "pipeline/link_runs.h"
 #include "pipeline/pipeline.h"
 #include "wire/frame.h"
 
@@ -42,6 +43,7 @@ struct link {
     uint64_t acked;    /* newest sequence number acknowledged */
     uint32_t *metrics; /* id -> metric index; 0: not defined; a refused id: LINK_REFUSED + reason */
     struct link_series *series; /* id -> series */
+    struct link_runs runs;      /* of them */
     uint32_t nmetrics, nseries; /* lengths of the two */
     uint32_t no_place;          /* the lowest id of a series that a budget had no room for */
     uint32_t round;             /* of the store's touches, that LINK_TOUCHED is of */
