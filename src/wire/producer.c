@@ -260,8 +260,27 @@ int producer_connected(struct producer *p)
     return 0;
 }
 
+/* At most once: the daemon takes the updates of a frame as they come, so that those that are
+ * out are not sent again with what is left of it. */
+static void forget_written(struct producer *p)
+{
+    if (!p->no_ack || p->sent <= FRAME_HEAD || p->sending->type != FRAME_UPDATE)
+        return;
+    struct producer_frame *f = p->sending;
+    const uint32_t out = (uint32_t)((p->sent - FRAME_HEAD) / PROTO_UPDATE);
+    const size_t bytes = (size_t)out * PROTO_UPDATE;
+    char *items = f->body.p + FRAME_HEAD;
+    memmove(items, items + bytes, f->body.n - FRAME_HEAD - bytes);
+    f->body.n -= bytes;
+    f->count -= out;
+    p->next += out;
+    p->unsent = p->next;
+    p->acknowledged += out;
+}
+
 void producer_disconnected(struct producer *p)
 {
+    forget_written(p);
     p->state = PRODUCER_OFF;
     p->sending = p->head;
     p->sent = 0;
