@@ -422,17 +422,85 @@ START_TEST(whoever_emits_after_a_flush_wakes_nobody)
 }
 END_TEST
 
-/* The thread saw the ring as the daemon's, and then it came home. */
-START_TEST(a_record_that_is_late_for_the_daemon_wakes_the_session)
+/* ---- a ring that the daemon reads, as the thread sees it ---- */
+
+/* A session with the smallest ring, in which there is an update of a counter. */
+static mcptally_series *open_small(void)
 {
     mcptally_close(m, 0);
     mcptally_options o = options();
     o.flags = MCPTALLY_NO_THREAD | MCPTALLY_RING;
+    o.buffer_bytes = 4096;
     open_with(&o);
-    server_start(&server);
-    struct pollfd at = {mcptally_fd(m), POLLIN, 0};
     mcptally_series *c = counter("c");
     mcptally_add(c, 1);
+    return c;
+}
+
+START_TEST(numbers_of_any_size_beyond_what_there_is_room_for)
+{
+    enum { MORE = 2000 };
+    static const uint64_t sizes[] = {0, 16383, 16384, 16385, 1u << 31, UINT64_C(1) << 40};
+    mcptally_series *c = open_small();
+    uint64_t sum = 1;
+    server_start(&server);
+    atomic_store(&local.ring->direct, true);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; sum += sizes[i++])
+        mcptally_add(c, sizes[i]);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), sum);
+    for (int i = 0; i < MORE; i++)
+        mcptally_add(c, 1);
+    mcptally_flush(m, 20000);
+    const uint64_t lost = stats().lost_buffer;
+    ck_assert_uint_gt(lost, 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), sum + MORE - lost);
+    check_ledger(0);
+}
+END_TEST
+
+/* Whether so many additions rang the bell. */
+static bool rings_for(mcptally_series *c, unsigned n)
+{
+    atomic_store(&local.ring->bell, false);
+    for (; n > 0; n--)
+        mcptally_add(c, 1);
+    return atomic_load(&local.ring->bell);
+}
+
+START_TEST(the_daemon_is_woken_once_a_sleep_and_pressed_when_the_ring_fills)
+{
+    enum { HALF = 1024 / 2 };
+    static struct shm_ring_slot slot;
+    mcptally_series *c = open_small();
+    struct ring *ring = local.ring;
+    shm_ring_set_slot(&ring->shm, &slot);
+    atomic_store(&ring->away, true);
+    atomic_store(&ring->direct, true);
+    ck_assert(!rings_for(c, 10));
+    for (uint32_t sleep = 1; sleep < 4; sleep++) {
+        atomic_store(&slot.asleep, sleep);
+        ck_assert(rings_for(c, 1));
+        ck_assert(!rings_for(c, 10));
+    }
+    atomic_store(&slot.asleep, 0);
+    ck_assert(!rings_for(c, HALF - 60));
+    ck_assert(rings_for(c, 20));
+    ck_assert(!rings_for(c, 10));
+    ck_assert(rings_for(c, HALF / 4)); /* of three words each, from here on */
+    ring_bring_home(ring, 0);
+    server_start(&server);
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(server_sum(&server, "c"), stats().emitted);
+}
+END_TEST
+
+/* The thread saw the ring as the daemon's, and then it came home. */
+START_TEST(a_record_that_is_late_for_the_daemon_wakes_the_session)
+{
+    mcptally_series *c = open_small();
+    struct pollfd at = {mcptally_fd(m), POLLIN, 0};
+    server_start(&server);
     ck_assert_int_eq(mcptally_flush(m, 20000), 0);
     while (atomic_load(&m->waker.rest) != REST_ASLEEP) {
         poll(&at, 1, 1);
@@ -445,6 +513,17 @@ START_TEST(a_record_that_is_late_for_the_daemon_wakes_the_session)
     ck_assert_int_eq(poll(&at, 1, 0), 1);
     ck_assert_int_eq(mcptally_flush(m, 20000), 0);
     ck_assert_uint_eq(server_sum(&server, "c"), 2);
+}
+END_TEST
+
+START_TEST(who_sets_the_clock_is_noticed)
+{
+    local_now();
+    local.ahead += 3600 * NS_PER_S;
+    local.compared -= NS_PER_S;
+    const uint64_t before = clock_wall(), now = local_now().wall;
+    ck_assert_uint_gt(now + 60 * NS_PER_S, before);
+    ck_assert_uint_lt(now, before + 60 * NS_PER_S);
 }
 END_TEST
 
@@ -507,7 +586,10 @@ int main(void)
     tcase_add_test(c, at_most_once_is_acknowledged_when_sent);
     tcase_add_test(c, the_host_drives);
     tcase_add_test(c, whoever_emits_after_a_flush_wakes_nobody);
+    tcase_add_test(c, numbers_of_any_size_beyond_what_there_is_room_for);
+    tcase_add_test(c, the_daemon_is_woken_once_a_sleep_and_pressed_when_the_ring_fills);
     tcase_add_test(c, a_record_that_is_late_for_the_daemon_wakes_the_session);
+    tcase_add_test(c, who_sets_the_clock_is_noticed);
     tcase_add_test(c, two_sessions_in_one_thread);
     tcase_add_test(c, errno_is_left_alone);
     suite_add_tcase(s, c);
