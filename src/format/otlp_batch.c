@@ -72,17 +72,17 @@ static int without_tracestate(struct otlp_batch *b, struct str span, struct str 
 {
     struct fields r = fields_of(span);
     struct field f;
-    const uint8_t *from = r.p, *at = r.p;
+    const uint8_t *from = r.p, *at;
     *tracestate = (struct str){NULL, 0};
     buf_reset(&b->item);
-    while (fields_next(&r, &f)) {
-        if (f.tag == FIELD(3, BYTES)) {
-            buf_add(&b->item, from, (size_t)(at - from));
-            from = r.p;
-            *tracestate = f.s;
-        }
-        at = r.p;
+    for (at = fields_pass_short(&r, 3); fields_next(&r, &f); at = fields_pass_short(&r, 3)) {
+        if (f.tag != FIELD(3, BYTES))
+            continue;
+        buf_add(&b->item, from, (size_t)(at - from));
+        from = r.p;
+        *tracestate = f.s;
     }
+    at = r.p;
     buf_add(&b->item, from, (size_t)(at - from));
     return r.err != 0 ? -ERR_SYNTAX : 0;
 }

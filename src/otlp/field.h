@@ -116,6 +116,18 @@ static inline bool fields_next(struct fields *r, struct field *f)
     return r->err == 0;
 }
 
+/* Passes over fields of bytes that are shorter than 128 and of numbers from 1 to 15, but for one:
+ * most of what there is in most messages. Where that leads, at the latest to the end. */
+static inline const uint8_t *fields_pass_short(struct fields *r, unsigned but)
+{
+    const uint8_t *p = r->p;
+    while (r->end - p >= 2 && (p[0] & 0x87) == FIELD_BYTES && p[0] >= 8 && p[0] >> 3 != but &&
+           p[1] < 0x80 && p[1] <= r->end - p - 2)
+        p += 2 + p[1];
+    r->p = p;
+    return p;
+}
+
 /* For a switch's default: a field whose number is in the mask of known ones (below 32)
  * has come with another type than its own, which is refused; others are left alone. */
 static inline void fields_unknown(struct fields *r, const struct field *f, uint32_t known)

@@ -225,12 +225,68 @@ static int finish_span(const struct fields *r, struct event *out)
     return 0;
 }
 
+enum {
+    ID = sizeof(((struct event *)0)->trace.trace_id),
+    SHORT_ID = sizeof(((struct event *)0)->trace.span_id),
+    USUAL = ID + 2, /* bytes that must be left, or the usual forms are not looked for */
+};
+
+/* A name that may stand as it is: how long the field is, or 0. */
+static inline size_t take_usual_name(const uint8_t *p, size_t left, struct event *out)
+{
+    const struct str name = {(const char *)p + 2, p[1]};
+    if (p[1] == 0 || p[1] >= 0x80 || left - 2 < p[1] || !value_is_plain(name))
+        return 0;
+    out->name = name;
+    return 2 + name.n;
+}
+
+/* Tag and length of a field of bytes, as the first two of it. */
+#define HEAD(number, size) (FIELD(number, BYTES) | (size) << 8)
+
+/* With what nearly every span begins, and what follows the name: of the same order and size in
+ * all of them. Where it ends; p when it is otherwise. */
+static inline const uint8_t *take_usual_ids(const uint8_t *p, const uint8_t *end, struct event *out)
+{
+    const uint8_t *span = p + 2 + ID, *parent = span + 2 + SHORT_ID;
+    if (end - p < 2 + ID + 2 * (2 + SHORT_ID) || get_u16(p) != HEAD(1, ID) ||
+        get_u16(span) != HEAD(2, SHORT_ID))
+        return p;
+    memcpy(out->trace.trace_id, p + 2, ID);
+    memcpy(out->trace.span_id, span + 2, SHORT_ID);
+    if (get_u16(parent) != HEAD(4, SHORT_ID))
+        return parent;
+    memcpy(out->parent_id, parent + 2, SHORT_ID);
+    return parent + 2 + SHORT_ID;
+}
+
+static inline const uint8_t *take_usual_times(const uint8_t *p, const uint8_t *end,
+                                              struct event *out)
+{
+    if (end - p < 20 || p[0] != FIELD(6, VARINT) || p[1] > SPAN_CONSUMER ||
+        p[2] != FIELD(7, FIXED64) || p[11] != FIELD(8, FIXED64))
+        return p;
+    out->span_kind = (enum span_kind)p[1];
+    out->time = get_u64(p + 3);
+    out->end = get_u64(p + 12);
+    return p + 20;
+}
+
+static const uint8_t *take_usual_begin(const uint8_t *p, const uint8_t *end, struct event *out)
+{
+    p = take_usual_ids(p, end, out);
+    if (end - p >= USUAL && p[0] == FIELD(5, BYTES))
+        p += take_usual_name(p, (size_t)(end - p), out);
+    return take_usual_times(p, end, out);
+}
+
 int otlp_span(struct str bytes, struct event *out)
 {
     struct fields r = fields_of(bytes);
     struct field f;
     struct span_seen seen = {0};
     begin_span(out);
+    r.p = take_usual_begin(r.p, r.end, out);
     while (fields_next(&r, &f))
         take_span(&r, &f, out, &seen);
     out->all_attrs = out->nattrs;
@@ -274,30 +330,20 @@ static inline bool may_be_wanted(const struct wanted *w, const uint8_t *p, size_
     return (w->lengths >> (p[1] & 63) & 1) && is_wanted(w, p + 2, p[1]);
 }
 
-enum {
-    ID = sizeof(((struct event *)0)->trace.trace_id),
-    SHORT_ID = sizeof(((struct event *)0)->trace.span_id),
-    USUAL = ID + 2, /* bytes that must be left, or the usual forms are not looked for */
-};
-
-/* The attributes at p, as far as they are short and nobody wants them: what is behind them. */
+/* The attributes at p, as far as they are short and nobody wants them: what is behind them. The
+ * first four bytes of each are looked at together: tag and length, and those of its key. */
 static inline const uint8_t *pass_attributes(const uint8_t *p, const uint8_t *end,
                                              const struct wanted *w)
 {
-    while (end - p >= USUAL && p[0] == FIELD(9, BYTES) && p[1] < 0x80 && end - p - 2 >= p[1] &&
-           !may_be_wanted(w, p + 2, p[1]))
-        p += 2 + p[1];
+    const uint32_t tags = FIELD(9, BYTES) | FIELD(1, BYTES) << 16, shorts = 0x80008000;
+    while (end - p >= USUAL) {
+        const uint32_t head = get_u32(p), n = head >> 8 & 0xFF, key = head >> 24;
+        if ((head & (0x00FF00FF | shorts)) != tags || key == 0 || key + 2 > n || end - p - 2 < n ||
+            ((w->lengths >> (key & 63) & 1) && is_wanted(w, p + 4, key)))
+            break;
+        p += 2 + n;
+    }
     return p;
-}
-
-/* A name that may stand as it is: how long the field is, or 0. */
-static inline size_t take_usual_name(const uint8_t *p, size_t left, struct event *out)
-{
-    const struct str name = {(const char *)p + 2, p[1]};
-    if (p[1] == 0 || p[1] >= 0x80 || left - 2 < p[1] || !value_is_plain(name))
-        return 0;
-    out->name = name;
-    return 2 + name.n;
 }
 
 /* The field at p, of which USUAL bytes are left at least, in the form that nearly all have and
@@ -354,6 +400,7 @@ int otlp_span_head(struct str bytes, const struct str *keys, unsigned nkeys, str
     struct field f;
     struct span_seen seen = {0};
     begin_span(out);
+    r.p = take_usual_begin(r.p, r.end, out);
     for (take_usual_ones(&r, &w, out); fields_next(&r, &f); take_usual_ones(&r, &w, out)) {
         const bool passed =
             f.tag == FIELD(11, BYTES) || f.tag == FIELD(13, BYTES) ||
