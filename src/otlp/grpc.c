@@ -24,6 +24,14 @@ static int take_prefix(struct grpc_message *m)
     return m->size > m->bytes.max ? -ERR_RANGE : 0;
 }
 
+/* Room for what has arrived and several times as much, so that little of it is moved again. */
+static void reserve(struct grpc_message *m, size_t arrived)
+{
+    const uint64_t most = (uint64_t)GRPC_RESERVE * arrived;
+    if (arrived > m->bytes.cap)
+        buf_reserve(&m->bytes, most < m->size ? (size_t)most : m->size);
+}
+
 int grpc_message_feed(struct grpc_message *m, const uint8_t *p, size_t n)
 {
     while (m->have < GRPC_PREFIX) {
@@ -40,8 +48,7 @@ int grpc_message_feed(struct grpc_message *m, const uint8_t *p, size_t n)
     }
     if (n > m->size - m->bytes.n)
         return -ERR_SYNTAX;
-    if (m->bytes.n + n >= m->size / GRPC_RESERVE)
-        buf_reserve(&m->bytes, m->size);
+    reserve(m, m->bytes.n + n);
     buf_add(&m->bytes, p, n);
     if (m->bytes.failed)
         return -ERR_NOMEM;

@@ -8,7 +8,7 @@
 
 enum {
     GRPC_PREFIX = 5,
-    GRPC_RESERVE = 4, /* all of a message is reserved when a part in so many has arrived */
+    GRPC_RESERVE = 4, /* times what has arrived of a message is reserved, up to its size */
 };
 
 /* Gathers the one message of a unary call: flag, length, bytes. */
