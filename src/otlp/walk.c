@@ -16,7 +16,8 @@ const char *otlp_signal_name(unsigned signal)
 enum { RESOURCES = FIELD(1, BYTES), SCOPES = FIELD(2, BYTES), ITEMS = FIELD(2, BYTES) };
 
 enum {
-    CHILDREN = 1u << 2, /* of a Resource* or Scope* message: their number */
+    CHILD = 2, /* of a Resource* or Scope* message: its number */
+    CHILDREN = 1u << CHILD,
     /* A call of otlp_walk_next() ends with the first of its units of work beyond this:
      * otherwise millions of fields without an item would hold the loop. */
     CALL_WORK = 512,
@@ -176,11 +177,10 @@ static int part(struct str message, struct str *before, struct str *child)
 {
     struct fields r = fields_of(message);
     struct field f;
-    const uint8_t *at = r.p;
-    while (fields_next(&r, &f)) {
+    for (const uint8_t *at = fields_pass_short(&r, CHILD); fields_next(&r, &f);
+         at = fields_pass_short(&r, CHILD)) {
         if (f.tag != ITEMS) {
             fields_unknown(&r, &f, CHILDREN);
-            at = r.p;
             continue;
         }
         *before = (struct str){message.p, (size_t)((const char *)at - message.p)};
