@@ -8,6 +8,11 @@ uint64_t hash_bytes(const void *p, size_t n, uint64_t seed)
     return XXH3_64bits_withSeed(p, n, seed);
 }
 
+uint64_t hash_id(const uint8_t id[16], uint64_t seed)
+{
+    return XXH3_64bits_withSeed(id, 16, seed);
+}
+
 void hash_bytes128(const void *p, size_t n, uint64_t seed, uint64_t out[2])
 {
     const XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed);

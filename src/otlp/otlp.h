@@ -61,6 +61,10 @@ void otlp_walk_fini(struct otlp_walk *w);
  * no version has, are passed over. */
 int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out);
 
+/* The trace id with which the item behind the newest begins, as nearly every span does; NULL when
+ * there is none, or it has another form. Unchecked. */
+const uint8_t *otlp_walk_trace_ahead(const struct otlp_walk *w);
+
 /* An item and its surroundings as one Resource* message, appended; and back
  * again, for bytes that otlp_join() made: 0 or -ERR_SYNTAX. */
 void otlp_join(struct buf *to, struct str resource, struct str scope, struct str item);

@@ -161,6 +161,16 @@ int otlp_walk_next(struct otlp_walk *w, struct otlp_item *out)
     return e;
 }
 
+const uint8_t *otlp_walk_trace_ahead(const struct otlp_walk *w)
+{
+    enum { ID = sizeof(((struct trace_ref *)0)->trace_id), LONGEST = 3 + 2 + ID };
+    const uint8_t *p = (const uint8_t *)w->in_scope.p;
+    if (w->in_scope.n < LONGEST || p[0] != ITEMS)
+        return NULL;
+    p += p[1] < 0x80 ? 2 : 3; /* a longer one leads elsewhere, at worst to another id */
+    return p[0] == FIELD(1, BYTES) && p[1] == ID ? p + 2 : NULL;
+}
+
 void otlp_join(struct buf *to, struct str resource, struct str scope, struct str item)
 {
     const size_t inner = scope.n + 1 + put_varint_size(item.n) + item.n;

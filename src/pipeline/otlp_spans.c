@@ -75,6 +75,7 @@ int otlp_apply_span(struct otlp_request *r)
     const struct pipeline *pl = r->pl;
     if (otlp_too_large(r, RING_SPANS, r->item.bytes.n))
         return DROP_RING_FULL;
+    sampling_expect(pl->sampling, otlp_walk_trace_ahead(&r->walk));
     return sampling_at_door(pl->sampling) && !pl->options.span_metrics ? apply_unmeasured(r)
                                                                        : apply_measured(r);
 }

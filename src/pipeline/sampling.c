@@ -19,6 +19,12 @@ enum { DUE_PER_NOTE = 4, DUE_PER_TICK = 8192, RECOVER_PER_TICK = 4096 };
 /* From this pressure on, traces are decided at once. */
 static const double pressed_from = 0.75;
 
+/* A trace of which a span comes soon. */
+struct coming {
+    uint8_t id[16];
+    uint64_t hash; /* of the id */
+};
+
 /* By what a trace was decided: the label `verdict` of mcptally_traces_sampled_total. */
 enum verdict { BY_PROBABILITY, BY_ERROR, BY_SLOW, BY_FORCED, LEFT_OUT, VERDICTS };
 
@@ -31,6 +37,7 @@ struct sampling {
     struct flood flood;
     uint64_t threshold[TIER_MAX]; /* of the rates as they are now */
     struct trace_table traces;
+    struct coming hand, next; /* of the span that is noted now, and the one behind it */
     struct trace_entry *held; /* before it in their order, all are decided; NULL: all are */
     uint64_t counted_at; /* wall ns: traces decided before that were counted by a daemon before */
     /* Own metrics that wait for the tick, so that neither door needs room in the undo log. */
@@ -287,12 +294,12 @@ static uint64_t entry_random(const struct trace_entry *e)
     return tracestate_random(e->id, &ot);
 }
 
-static void decide_entry(struct sampling *s, struct trace_entry *e, uint64_t wall)
+static void decide_entry(struct sampling *s, struct trace_entry *e)
 {
     const struct judged j = judge(s, e->tier, e->flags, entry_random(e));
     e->kept = j.kept;
     e->threshold = j.threshold;
-    e->decided = wall ? wall : 1;
+    e->decided = true;
     if (e->first + s->o.window >= s->counted_at)
         s->verdicts[j.by]++;
 }
@@ -310,10 +317,10 @@ static bool forgotten(const struct sampling *s, const struct trace_entry *e, uin
     return wall >= e->first + keep || e->first > wall + keep;
 }
 
-static void drop_entry(struct sampling *s, struct trace_entry *e, uint64_t wall)
+static void drop_entry(struct sampling *s, struct trace_entry *e)
 {
     if (!e->decided)
-        decide_entry(s, e, wall);
+        decide_entry(s, e);
     if (s->held == e)
         s->held = trace_table_after(&s->traces, e);
     trace_table_remove(&s->traces, e);
@@ -327,13 +334,13 @@ static void advance(struct sampling *s, unsigned steps, uint64_t wall)
         if (!s->held->decided && !due(s, s->held, wall))
             break;
         if (!s->held->decided)
-            decide_entry(s, s->held, wall);
+            decide_entry(s, s->held);
         s->held = trace_table_after(&s->traces, s->held);
     }
     for (unsigned i = 0; i < steps && (oldest = trace_table_oldest(&s->traces)) != NULL; i++) {
         if (!forgotten(s, oldest, wall))
             break;
-        drop_entry(s, oldest, wall);
+        drop_entry(s, oldest);
     }
 }
 
@@ -348,7 +355,7 @@ static struct trace_entry *enter(struct sampling *s, const uint8_t id[16], unsig
     struct trace_entry *e = trace_table_add(&s->traces, id, domain, received);
     struct trace_entry *oldest = e ? NULL : trace_table_oldest(&s->traces);
     if (oldest && oldest->domain == domain && (oldest->decided || due(s, oldest, wall))) {
-        drop_entry(s, oldest, wall);
+        drop_entry(s, oldest);
         e = trace_table_add(&s->traces, id, domain, received);
     }
     if (e && !s->held)
@@ -383,19 +390,25 @@ static void hear_late(struct sampling *s, struct trace_entry *e, const struct sa
     e->threshold = j.threshold;
 }
 
+static uint64_t hash_of(const struct sampling *s, const uint8_t id[16])
+{
+    const bool expected = memcmp(s->hand.id, id, sizeof s->hand.id) == 0;
+    return expected ? s->hand.hash : trace_table_hash(&s->traces, id);
+}
+
 static struct trace_entry *remember(struct sampling *s, const struct sample_span *span,
-                                    uint64_t hash, const struct said *said, uint64_t wall)
+                                    const struct said *said, uint64_t wall)
 {
     const uint8_t *id = span->event->trace.trace_id;
-    struct trace_entry *e = trace_table_find_by(&s->traces, hash, id);
+    struct trace_entry *e = trace_table_find_by(&s->traces, hash_of(s, id), id);
     if (e && forgotten(s, e, wall)) {
-        drop_entry(s, e, wall);
+        drop_entry(s, e);
         e = NULL;
     }
     if (!e)
         e = enter(s, id, span->domain, wall, wall);
     else if (!e->decided && due(s, e, wall))
-        decide_entry(s, e, wall);
+        decide_entry(s, e);
     if (!e)
         return NULL;
     if (e->decided) {
@@ -418,6 +431,19 @@ const struct str *sampling_keys(const struct sampling *s, unsigned *n)
     return sample_rules_keys(s->rules, n);
 }
 
+void sampling_expect(struct sampling *s, const uint8_t *trace_id)
+{
+    if (!s)
+        return;
+    s->hand = s->next;
+    trace_table_nearer(&s->traces, s->hand.hash);
+    if (!trace_id)
+        return;
+    memcpy(s->next.id, trace_id, sizeof s->next.id);
+    s->next.hash = trace_table_hash(&s->traces, trace_id);
+    trace_table_near(&s->traces, s->next.hash);
+}
+
 enum sample_door sampling_note(struct sampling *s, const struct sample_span *span, double pressure,
                                struct when now)
 {
@@ -425,14 +451,13 @@ enum sample_door sampling_note(struct sampling *s, const struct sample_span *spa
     if (!s || !s->o.enabled)
         return SAMPLE_ENTER;
     const struct event *event = span->event;
-    const uint64_t hash = trace_table_near(&s->traces, event->trace.trace_id);
     flood_note(&s->flood, pressure);
     advance(s, DUE_PER_NOTE, now.wall);
     listen(s, span, &said);
     if (s->slow && slow_names_note(s->slow, span->service, event->name, duration(event), now.mono))
         said.flags |= TRACE_SLOW;
     s->spans[said.tier ? said.tier - 1 : TIER_NORMAL]++;
-    struct trace_entry *e = has_trace(event) ? remember(s, span, hash, &said, now.wall) : NULL;
+    struct trace_entry *e = has_trace(event) ? remember(s, span, &said, now.wall) : NULL;
     if (!e) {
         s->at_once += has_trace(event);
         return judge(s, said.tier, said.flags, random_of(event, &said.ot)).kept ? SAMPLE_ENTER
@@ -440,7 +465,7 @@ enum sample_door sampling_note(struct sampling *s, const struct sample_span *spa
     }
     if (!e->decided && (s->o.window == 0 || pressure >= pressed_from)) {
         s->at_once += s->o.window > 0;
-        decide_entry(s, e, now.wall);
+        decide_entry(s, e);
     }
     return e->decided && !e->kept ? SAMPLE_DROP : SAMPLE_ENTER;
 }
@@ -489,7 +514,7 @@ void sampling_decide(struct sampling *s, const struct sample_span *span, uint64_
     }
     if (!e->decided) {
         s->at_once += !due(s, e, now.wall);
-        decide_entry(s, e, now.wall);
+        decide_entry(s, e);
     }
     struct tracestate_ot ot = {0};
     if (span->event->tracestate.n)

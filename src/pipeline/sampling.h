@@ -95,6 +95,10 @@ enum sample_door { SAMPLE_ENTER, SAMPLE_DROP /* DROP_SAMPLED */ };
 bool sampling_at_door(const struct sampling *s);
 const struct str *sampling_keys(const struct sampling *s, unsigned *n);
 
+/* Before a span is looked at: a span of that trace comes behind it (NULL: nobody knows), and what
+ * is remembered of the trace is got from memory meanwhile. s may be NULL. */
+void sampling_expect(struct sampling *s, const uint8_t *trace_id);
+
 /* At the door, before redaction; `pressure` 0 to 1 says how full the ring is of what
  * nobody has read. s may be NULL: nothing is sampled. */
 enum sample_door sampling_note(struct sampling *s, const struct sample_span *span, double pressure,

@@ -19,13 +19,16 @@ void trace_table_fini(struct trace_table *t)
     *t = (struct trace_table){0};
 }
 
+_Static_assert(sizeof(struct trace_entry) == 64, "a line of the caches");
+
 static bool allocate(struct trace_table *t)
 {
     uint32_t buckets = 8;
     while (buckets < t->most)
         buckets *= 2;
+    const size_t entries = t->most ? t->most : 1;
     t->buckets = calloc(buckets, sizeof *t->buckets);
-    t->entries = calloc(t->most ? t->most : 1, sizeof *t->entries);
+    t->entries = aligned_alloc(sizeof *t->entries, entries * sizeof *t->entries);
     if (t->buckets && t->entries) {
         t->mask = buckets - 1;
         return true;
@@ -41,17 +44,27 @@ static uint32_t *bucket_by(const struct trace_table *t, uint64_t hash)
     return &t->buckets[(uint32_t)hash & t->mask];
 }
 
-static uint32_t *bucket_of(const struct trace_table *t, const uint8_t id[16])
+uint64_t trace_table_hash(const struct trace_table *t, const uint8_t id[16])
 {
-    return bucket_by(t, hash_bytes(id, 16, t->seed));
+    return hash_id(id, t->seed);
 }
 
-uint64_t trace_table_near(const struct trace_table *t, const uint8_t id[16])
+static uint32_t *bucket_of(const struct trace_table *t, const uint8_t id[16])
 {
-    const uint64_t hash = hash_bytes(id, 16, t->seed);
+    return bucket_by(t, trace_table_hash(t, id));
+}
+
+void trace_table_near(const struct trace_table *t, uint64_t hash)
+{
     if (t->buckets)
         __builtin_prefetch(bucket_by(t, hash));
-    return hash;
+}
+
+void trace_table_nearer(const struct trace_table *t, uint64_t hash)
+{
+    const uint32_t i = t->buckets ? *bucket_by(t, hash) : 0;
+    if (i)
+        __builtin_prefetch(&t->entries[i - 1]);
 }
 
 static bool is_same(const uint8_t a[16], const uint8_t b[16])
@@ -72,7 +85,7 @@ struct trace_entry *trace_table_find_by(const struct trace_table *t, uint64_t ha
 
 struct trace_entry *trace_table_find(const struct trace_table *t, const uint8_t id[16])
 {
-    return trace_table_find_by(t, hash_bytes(id, 16, t->seed), id);
+    return trace_table_find_by(t, trace_table_hash(t, id), id);
 }
 
 static uint32_t take(struct trace_table *t)

@@ -17,15 +17,16 @@
 
 enum trace_flag { TRACE_ERROR = 1, TRACE_SLOW = 2, TRACE_FORCED = 4 };
 
-struct trace_entry {
+struct trace_entry { /* a line of the caches */
     uint8_t id[16];
     uint64_t first;     /* ns since 1970: when its first span was received */
-    uint64_t decided;   /* likewise, when it was decided; 0: it is held */
     uint64_t threshold; /* own one, once decided; 0: kept with certainty */
     uint64_t random;    /* rv of one of its spans, when has_random */
     uint8_t tier;       /* that its spans matched + 1; 0: none did */
     uint8_t flags;      /* enum trace_flag */
-    bool has_random, kept;
+    bool has_random;
+    bool decided;                  /* else it is held */
+    bool kept;                     /* once decided */
     bool rooted;                   /* its tier is that of a local root */
     uint8_t domain;                /* that it counts for: of its first span */
     uint32_t chain, before, after; /* indexes + 1; the order is by `first` */
@@ -49,9 +50,11 @@ void trace_table_fini(struct trace_table *t);
 /* The entry of a trace; NULL when it is not known. */
 struct trace_entry *trace_table_find(const struct trace_table *t, const uint8_t id[16]);
 
-/* The same in two steps: the hash of an id, whose place is on its way into the cache then, and
- * what is found there. */
-uint64_t trace_table_near(const struct trace_table *t, const uint8_t id[16]);
+/* The same in steps, so that nobody waits for memory: the hash of an id; its bucket on its way
+ * into the caches; what the bucket leads to, likewise; and what is found there. */
+uint64_t trace_table_hash(const struct trace_table *t, const uint8_t id[16]);
+void trace_table_near(const struct trace_table *t, uint64_t hash);
+void trace_table_nearer(const struct trace_table *t, uint64_t hash);
 struct trace_entry *trace_table_find_by(const struct trace_table *t, uint64_t hash,
                                         const uint8_t id[16]);
 

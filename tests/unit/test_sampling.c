@@ -503,6 +503,35 @@ START_TEST(no_window)
 }
 END_TEST
 
+/* Whoever says which span comes next, rightly or not, changes no decision. */
+START_TEST(expected)
+{
+    static uint8_t doors[2][3000];
+    for (unsigned round = 0; round < 2; round++) {
+        o.window = 0;
+        o.traces = 512 + round; /* another number: an empty table */
+        configure();
+        seed = 7;
+        for (unsigned i = 0; i < 3000; i++) {
+            const uint64_t n = rnd() % 400, other = rnd() % 400;
+            const bool bad = rnd() % 50 == 0;
+            const struct sample_span next = span_of(rnd() % 4 ? other : n);
+            uint8_t id[16];
+            memcpy(id, next.event->trace.trace_id, sizeof id);
+            if (round)
+                sampling_expect(s, i % 5 ? id : NULL);
+            const struct sample_span span = span_of(n);
+            event.status = bad ? SPAN_ERROR : SPAN_OK;
+            doors[round][i] = (uint8_t)note(&span);
+            if (round && i % 3 == 0)
+                sampling_expect(s, event.trace.trace_id);
+        }
+    }
+    ck_assert_mem_eq(doors[0], doors[1], sizeof doors[0]);
+    sampling_expect(NULL, NULL);
+}
+END_TEST
+
 START_TEST(disabled)
 {
     o.enabled = false;
@@ -727,6 +756,7 @@ int main(void)
     tcase_add_test(t, many);
     tcase_add_test(t, pressed);
     tcase_add_test(t, no_window);
+    tcase_add_test(t, expected);
     tcase_add_test(t, disabled);
     tcase_add_test(t, no_trace);
     tcase_add_test(t, clock_back);
