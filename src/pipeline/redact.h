@@ -98,6 +98,13 @@ static inline void redact_counted(struct redact_count *count, enum secret_rule r
     count->n[rule][place]++;
 }
 
+/* Short pieces of messages that hold no secret: spans come with the same few again and again, and
+ * to compare one is a small part of judging it. `kind` is of the caller's, who asks with the same
+ * bytes only for the same answer. What was noted longest ago may be forgotten. */
+enum redact_piece { PIECE_NONE, PIECE_PAIR, PIECE_TEXT };
+bool redact_is_clean(const struct redact *r, enum redact_piece kind, struct str piece);
+void redact_note_clean(const struct redact *r, enum redact_piece kind, struct str piece);
+
 /* Rewrites an event in place: string attributes as values; name, text and
  * correlation id, tracestates, and the names of span events, as free text, cut to their
  * limits again. What is rewritten points into `scratch`, which is appended to,

@@ -187,18 +187,40 @@ static int find_value(const struct redact *r, struct str any, const struct aroun
     return fs.err < 0 ? fs.err : found;
 }
 
+/* A pair around which there is nothing. */
+static int find_attribute(const struct redact *r, struct str pair)
+{
+    static const struct around nothing = {0};
+    if (redact_is_clean(r, PIECE_PAIR, pair))
+        return 0;
+    const int found = find_pair(r, pair, &nothing);
+    if (found == 0)
+        redact_note_clean(r, PIECE_PAIR, pair);
+    return found;
+}
+
+static int find_text(const struct redact *r, struct str text)
+{
+    if (redact_is_clean(r, PIECE_TEXT, text))
+        return 0;
+    const bool found = redact_text_holds(r, text) >= 0;
+    if (!found)
+        redact_note_clean(r, PIECE_TEXT, text);
+    return found;
+}
+
 static int find_message(const struct redact *r, enum holds message, struct str bytes)
 {
-    static const struct around nothing = {0}, text = {.text = true};
+    static const struct around text = {.text = true};
     struct fields fs = fields_of(bytes);
     struct field f;
     int found = 0;
     while (found == 0 && fields_next(&fs, &f)) {
         const enum holds h = held(message, &f);
         if (h == TEXT)
-            found = redact_text_holds(r, f.s) >= 0;
+            found = find_text(r, f.s);
         else if (h == ATTRIBUTE)
-            found = find_pair(r, f.s, &nothing);
+            found = find_attribute(r, f.s);
         else if (h == VALUE)
             found = find_value(r, f.s, &text);
         else if (h != NOTHING)

@@ -2,6 +2,7 @@
 #include "pipeline/redact_otlp.h"
 
 #include <check.h>
+#include <stdio.h>
 
 #include "otlp/field.h"
 #include "otlp/put.h"
@@ -247,6 +248,49 @@ START_TEST(under_a_secret_key)
 }
 END_TEST
 
+/* ---- what was seen before ---- */
+
+/* A span with one attribute, and its name: what is found, and by a struct redact that has never
+ * seen any. */
+static int judge_pair(struct str name, struct str key, struct str value, int *fresh)
+{
+    static const struct redact_options o = {.enabled = true};
+    struct redact_count n = {0};
+    struct redact *other = redact_new(&o);
+    buf_reset(&bytes);
+    buf_reset(&out);
+    buf_reset(&again);
+    put_text(&bytes, 5, name);
+    put_attr_text(&bytes, 9, key, value);
+    *fresh = redact_otlp(other, OTLP_TRACES, OTLP_PART_ITEM, buf_str(&bytes), &again, &n);
+    redact_free(other);
+    return redact_otlp(r, OTLP_TRACES, OTLP_PART_ITEM, buf_str(&bytes), &out, &n);
+}
+
+/* Whatever came before, each is judged as if it were the first; many more than are remembered, so
+ * that they push each other out. */
+START_TEST(seen_before)
+{
+    static const char *const keys[] = {"note", "user.password", "gen_ai.tool.name", "item"};
+    int fresh, secrets = 0;
+    for (unsigned i = 0; i < 3000; i++) {
+        char word[24];
+        secret_make(&m, below(&m, SECRET_FORMS));
+        const bool secret = below(&m, 4) == 0;
+        const int n = snprintf(word, sizeof word, "tool-%u", below(&m, 1000));
+        const struct str plain = {word, (size_t)n};
+        const struct str key = str_of(keys[below(&m, 4)]),
+                         value = secret ? buf_str(&m.value) : plain;
+        const int got = judge_pair(below(&m, 8) ? plain : buf_str(&m.text), key, value, &fresh);
+        ck_assert_int_eq(got, fresh);
+        ck_assert(str_eq(buf_str(&out), buf_str(&again)));
+        secrets += got;
+    }
+    ck_assert_int_gt(secrets, 500);
+    ck_assert_int_lt(secrets, 2500);
+}
+END_TEST
+
 /* ---- tool content ---- */
 
 static int with_tool_content(const struct redact *by, struct redact_count *n)
@@ -395,6 +439,7 @@ int main(void)
     tcase_add_test(t, own_events);
     tcase_add_test(t, the_rest_stays);
     tcase_add_test(t, under_a_secret_key);
+    tcase_add_test(t, seen_before);
     tcase_add_test(t, tool_content);
     tcase_add_test(t, cut_off);
     tcase_add_test(t, too_deep);
