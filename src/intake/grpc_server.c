@@ -17,9 +17,9 @@
 enum {
     SERVER_MAGIC = 0x67737276,
     CONN_MAGIC = 0x67636f6e,
-    READ_BYTES = 131072,
-    READ_EARLY = 65536, /* of a peer that sends and has not acknowledged our windows: it is one
-                           that goes by those that it is given meanwhile */
+    READ_BYTES = 65536, /* at once: what is read is copied while it is in the caches */
+    READS = 4,          /* one after the other, unless a message is whole before */
+    READ_MOST = READS * READ_BYTES,
     READ_LEAST = 16384, /* of a message that is under way: less does not wake us for nothing */
     WRITE_BYTES = 16384,
     ACCEPTS = 16, /* at one wakeup */
@@ -252,18 +252,18 @@ static void on_settled(void *arg)
  * says something else instead, as that it gives up, is heard after a lull. */
 static void set_lowat(struct grpc_conn *c, size_t missing)
 {
-    int lowat = missing < READ_BYTES ? (int)missing : READ_BYTES;
+    int lowat = missing < READ_MOST ? (int)missing : READ_MOST;
     if (lowat < READ_LEAST)
         lowat = 1;
     if (lowat != c->lowat && setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof lowat) == 0)
         c->lowat = lowat;
 }
 
-/* Behind a read of n bytes: where it was a full one, there is more already. */
-static void await_rest(struct grpc_conn *c, size_t n)
+/* Behind reads; `full`: the last of them was, so that there is more already. */
+static void await_rest(struct grpc_conn *c, bool full)
 {
     const size_t missing = grpc_session_missing(c->session);
-    if (n < READ_BYTES || missing < READ_LEAST)
+    if (!full || missing < READ_LEAST)
         set_lowat(c, missing);
 }
 
@@ -277,8 +277,8 @@ static void flush_later(struct grpc_conn *c, uint64_t now)
         flush(c, now);
 }
 
-/* Whether there may be more to read. */
-static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
+/* False when the connection is gone. */
+static bool take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
 {
     struct grpc_server *s = c->server;
     TAILQ_REMOVE(&s->all, c, link);
@@ -286,29 +286,44 @@ static void take(struct grpc_conn *c, const uint8_t *p, size_t n, uint64_t now)
     const bool ok = grpc_session_feed(c->session, p, n, now);
     if (grpc_session_release(c->session))
         s->stalled = true;
-    if (ok) {
-        c->read_at = now;
-        await_rest(c, n);
-        flush_later(c, now);
-        return;
-    }
+    c->read_at = now;
+    if (ok)
+        return true;
     bool dead = false;
     while (!dead && c->out.n == 0 && send_new(c, now, &dead))
         ;
     close_conn(c);
+    return false;
 }
 
-static void read_some(struct grpc_conn *c, uint64_t now)
+enum got { GOT_ALL, GOT_SOME /* there is more */, GOT_END };
+
+static enum got read_some(struct grpc_conn *c, uint64_t now)
 {
     struct grpc_server *s = c->server;
-    const size_t most = grpc_session_agreed(c->session) ? READ_BYTES : READ_EARLY;
-    const ssize_t n = recv(c->fd, s->scratch, most, MSG_DONTWAIT);
+    const ssize_t n = recv(c->fd, s->scratch, READ_BYTES, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-        return;
-    if (n <= 0)
+        return GOT_ALL;
+    if (n <= 0) {
         close_conn(c);
-    else if (!c->closing)
-        take(c, s->scratch, (size_t)n, now);
+        return GOT_END;
+    }
+    if (!c->closing && !take(c, s->scratch, (size_t)n, now))
+        return GOT_END;
+    return n < READ_BYTES ? GOT_ALL : GOT_SOME;
+}
+
+/* A peer that sends and has not acknowledged our windows goes by those that it is given
+ * meanwhile. */
+static enum got read_on(struct grpc_conn *c, uint64_t now)
+{
+    const struct otlp_intake *in = c->server->in;
+    enum got got = read_some(c, now);
+    for (unsigned i = 1; i < READS && got == GOT_SOME && in->njobs == 0 && !c->closing &&
+                         grpc_session_agreed(c->session);
+         i++)
+        got = read_some(c, now);
+    return got;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -319,7 +334,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     assert(c->magic == CONN_MAGIC);
-    read_some(c, now);
+    const enum got got = read_on(c, now);
+    if (got != GOT_END && !c->closing) {
+        await_rest(c, got == GOT_SOME);
+        flush_later(c, now);
+    }
     otlp_spent(in, now);
     otlp_intake_hurry(in);
 }

@@ -19,10 +19,10 @@ enum {
     LANES_SCANNED = 64,   /* for one whose turn it is */
     LATER_US = 10000,     /* until those that are over their budgets are looked at again */
     TURNS_HURRIED = 3,    /* before others have had their turn of the loop */
-    TRIM_BYTES = 1 << 20, /* of messages at once, behind which memory is given back */
+    TRIM_BYTES = 1 << 18, /* of messages at once, behind which memory is given back */
 };
 #define TURN_SHORT_NS (200 * NS_PER_US)
-#define TRIM_NS       (250 * NS_PER_MS) /* since the last time: it has to be had anew */
+#define TRIM_NS       (500 * NS_PER_MS) /* since the last time: it has to be had anew */
 
 enum job_stage {
     STAGE_INFLATE, /* `bytes` are compressed; what is unpacked is in `plain` */
@@ -460,13 +460,18 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     turn(in);
 }
 
-/* The turn that is due stays due, so that it ends the row of those before it. */
+/* The turn that is due stays due where there is something left for it, or another message would
+ * be dealt with after it: so it ends the row of those before it. */
 void otlp_intake_hurry(struct otlp_intake *in)
 {
     if (!in->turning || in->hurried == TURNS_HURRIED)
         return;
     in->hurried++;
     turn(in);
+    if (in->hurried == TURNS_HURRIED || !TAILQ_EMPTY(&in->lanes))
+        return;
+    event_del(in->turn);
+    in->turning = false;
 }
 
 /* ---- life ---- */
