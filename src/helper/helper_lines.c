@@ -54,6 +54,8 @@ static int open_file(struct line_file *f)
         fd = open(f->path, flags | O_CREAT | O_EXCL, (mode_t)f->o.mode);
         if (fd >= 0)
             (void)fchmod(fd, (mode_t)f->o.mode); /* the mode is said, whatever the umask is */
+        else if (errno == EEXIST)
+            fd = open(f->path, flags); /* whoever rotates was faster */
     }
     if (fd < 0)
         return disk_error(errno);
