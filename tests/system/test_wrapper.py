@@ -405,6 +405,16 @@ def test_the_server_hears_that_the_client_does_not_read(start):
     assert status in (9, -signal.SIGPIPE)
 
 
+def test_the_server_hears_that_the_client_has_gone_before_it_writes(start, tmp_path):
+    """Nothing else has woken the relay, or will."""
+    there = tmp_path / "there"
+    process = start([*PYTHON, "import os, select, sys\nopen(sys.argv[1], 'w').close()\n"
+                     "p = select.poll()\np.register(1, 0)\np.poll()\nos._exit(7)", str(there)])
+    until(there.exists, "the server")
+    process.stdout.close()
+    assert process.wait(DEADLINE) == 7
+
+
 def test_a_grandchild_that_holds_stdout_is_not_waited_for(start):
     process = start(["sh", "-c", "echo before; sleep 60 & echo $!; echo after; exit 4"])
     assert process.wait(DEADLINE) == 4
