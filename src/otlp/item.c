@@ -244,14 +244,14 @@ static inline size_t take_usual_name(const uint8_t *p, size_t left, struct event
 /* Tag and length of a field of bytes, as the first two of it. */
 #define HEAD(number, size) (FIELD(number, BYTES) | (size) << 8)
 
-/* With what nearly every span begins, and what follows the name: of the same order and size in
- * all of them. Where it ends; p when it is otherwise. */
+/* With what nearly every span begins, and below what follows its name: in the same order, of the
+ * same sizes. Where that ends; p when it is otherwise. */
 static inline const uint8_t *take_usual_ids(const uint8_t *p, const uint8_t *end, struct event *out)
 {
-    const uint8_t *span = p + 2 + ID, *parent = span + 2 + SHORT_ID;
     if (end - p < 2 + ID + 2 * (2 + SHORT_ID) || get_u16(p) != HEAD(1, ID) ||
-        get_u16(span) != HEAD(2, SHORT_ID))
+        get_u16(p + 2 + ID) != HEAD(2, SHORT_ID))
         return p;
+    const uint8_t *span = p + 2 + ID, *parent = span + 2 + SHORT_ID;
     memcpy(out->trace.trace_id, p + 2, ID);
     memcpy(out->trace.span_id, span + 2, SHORT_ID);
     if (get_u16(parent) != HEAD(4, SHORT_ID))
