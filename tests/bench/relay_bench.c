@@ -1,7 +1,11 @@
 /* relay_bench: what observing a server adds to a conversation: `mcptally run`, beside a bare
  * relay, and a server that reports for itself, beside one that does not.
  *
- *     relay_bench [PATH-OF-MCPTALLY]
+ *     relay_bench one|any [PATH-OF-MCPTALLY]
+ *
+ * All of them share one processor, or take any: which one wakes which is then the scheduler's
+ * choice, which half a microsecond changes, and a wake-up of a processor that sleeps costs more
+ * than a relay does.
  *
  * A client and a server play ping-pong through pipes: directly, through a bare
  * relay (poll, read, write; nothing else), through the wrapper, and directly with a server that
@@ -9,7 +13,8 @@
  * alternate, with new processes each, and a figure is the median over
  * the rounds: a noisy moment or an unlucky choice of CPUs costs a round. What a relay adds is its
  * round-trip time less the direct one's, and the ratio is that of the wrapper to that of the bare
- * relay. CPU time is that of the relay and of the observer, who has nobody waiting for it. Memory
+ * relay. What they do when they start is not counted.
+ * CPU time is that of the relay and of the observer, who has nobody waiting for it. Memory
  * is private memory (USS). */
 #include "bench.h"
 
@@ -22,15 +27,17 @@
 #include "mcptally.h"
 
 enum {
-    ROUNDS = 25,
+    ROUNDS = 15,
     PINGS = 500,        /* of one round, back to back */
     SPARSE_PINGS = 100, /* of one round, a pause before each */
     PAUSE_US = 1000,
     FAREWELL_MS = 1000,
-    WARM = 50,     /* round trips before the first that counts */
+    WARM = 50,     /* round trips before the first that counts, */
+    WARM_MS = 200, /* and then others, with a pause before each */
     MESSAGE = 160, /* bytes, with the newline */
     BUFFER = 65536,
     FIRST_ID = 10000000, /* all ids have as many digits */
+    PROCESSOR = 1,       /* the daemon has another */
 };
 
 enum way { DIRECT, BARE, WRAPPED, REPORTING, WAYS };
@@ -256,11 +263,20 @@ static void print_server(struct peer peers[WAYS], enum rhythm rhythm, unsigned q
            quantile(peers[DIRECT].us[rhythm][q], ROUNDS, 0.5));
 }
 
+static void warm(struct peer *p)
+{
+    for (unsigned i = 0; i < WARM; i++)
+        ping(p, FIRST_ID + i);
+    for (const uint64_t end = now_ns() + WARM_MS * UINT64_C(1000000); now_ns() < end;) {
+        usleep(PAUSE_US);
+        ping(p, FIRST_ID);
+    }
+}
+
 static void play_round(struct peer *p, unsigned round, char *const *command)
 {
     p->pid = start(command, &p->in, &p->out);
-    for (unsigned i = 0; i < WARM; i++)
-        ping(p, FIRST_ID + i);
+    warm(p);
     const pid_t observer = find_observer(p->pid);
     const uint64_t relay_ns = cpu_ns(p->pid), observer_ns = observer ? cpu_ns(observer) : 0;
     play(p, round, DENSE);
@@ -299,11 +315,13 @@ int main(int argc, char **argv)
         return relay(argv + 2);
     char self[4096], server[] = "serve", relayed[] = "relay", run[] = "run", dashes[] = "--",
                      reporting[] = "report";
-    char *command = argc > 1 ? argv[1] : "build/mcptally";
+    char *command = argc > 2 ? argv[2] : "build/mcptally";
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0)
         die("/proc/self/exe");
     self[n] = 0;
+    if (argc > 1 && strcmp(argv[1], "one") == 0)
+        pin(PROCESSOR);
     char *commands[WAYS][8] = {{self, server, NULL},
                                {self, relayed, self, server, NULL},
                                {command, run, dashes, self, server, NULL},

@@ -70,15 +70,23 @@ def both(pattern, runs):
     return found.items()
 
 
+def conversations(daemon, processors, runs):
+    line = [PROGRAMS / "relay_bench", processors, BUILD / "mcptally"]
+    env = {**os.environ, "MCPTALLY_SOCKET": daemon.socket, "MCPTALLY_TRANSPORT": "socket"}
+    return [subprocess.run(line, capture_output=True, text=True, timeout=LIMIT, check=True,
+                           env=env).stdout for _ in range(runs)]
+
+
 def wrapper(runs):
-    line = [PROGRAMS / "relay_bench", BUILD / "mcptally"]
     with Home() as daemon:
-        env = {**os.environ, "MCPTALLY_SOCKET": daemon.socket, "MCPTALLY_TRANSPORT": "socket"}
-        done = [subprocess.run(line, capture_output=True, text=True, timeout=LIMIT, check=True,
-                               env=env).stdout for _ in range(runs)]
+        done = conversations(daemon, "one", runs)
+        free = conversations(daemon, "any", runs)
         daemon.check_accounting()
     for what, (mine, theirs) in both(ADDS, done):
         yield beside(f"mcptally run adds, {what}", "us", mine, "bare relay", theirs, 1.5)
+    for what, (mine, theirs) in both(ADDS, free):
+        yield beside(f"mcptally run adds, on any processor, {what}", "us", mine, "bare relay",
+                     theirs)
     for what, (mine, theirs) in both(SERVER, done):
         yield beside(f"round trip of a server that reports each call, {what}", "us", mine,
                      "the same server, silent", theirs)
