@@ -20,8 +20,9 @@ enum {
     /* Addresses that are counted, remembered passwords, and messages of the gate. */
     ACCESS_BYTES = THROTTLE_PLACES * 64 + (512 << 10),
     ID_BYTES = sizeof(struct link_series),
-    /* Its pages are the producer's; ours are its slot, and its place in the page table. */
-    RING_BYTES = sizeof(struct shared_ring) + SHM_SLOT_SIZE + 64,
+    /* Its pages are the producer's; ours are its slot's, which it may be the last to use, and
+     * its place in the page table. */
+    RING_BYTES = sizeof(struct shared_ring) + sizeof(struct slot_area) + SLOTS_BYTES + 64,
     TRACE_BYTES = sizeof(struct trace_entry) + 2 * sizeof(uint32_t), /* and its buckets */
 };
 

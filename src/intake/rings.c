@@ -244,7 +244,7 @@ static void free_ring(struct conn *c, struct shared_ring *s)
     TAILQ_REMOVE(&c->rings->all, s, entry);
     c->rings->n--;
     if (s->slot)
-        slots_give(s->area, s->slot);
+        slots_give(s->area, s->announced);
     ring_map_close(&s->map);
     free(s);
     count_rings(r, -1);
@@ -521,10 +521,12 @@ bool rings_answer(struct conn *c)
         if (!announce(c, s))
             return false;
         s->announced = true;
-        if (s->reason)
+        if (s->reason) {
             free_ring(c, s);
-        else
-            wake(&c->in->rings, s); /* not before: who takes no answers costs no looks */
+            continue;
+        }
+        slots_told(s->area);
+        wake(&c->in->rings, s); /* not before: who takes no answers costs no looks */
     }
     if (!bell_is_due(cr))
         return true;
@@ -590,7 +592,7 @@ int rings_init(struct rings *r, struct intake *in)
 {
     *r = (struct rings){.in = in, .edge = {offered, on_bell, r}};
     TAILQ_INIT(&r->awake);
-    LIST_INIT(&r->slots.areas);
+    LIST_INIT(&r->slots.users);
     r->barrier = barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
     r->rest = LOOK_NS;
     r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

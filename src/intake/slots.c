@@ -29,61 +29,89 @@ static bool map(struct slot_area *a)
     return fcntl(a->fd, F_ADD_SEALS, SEALS) == 0;
 }
 
-static struct slot_area *new_area(struct slots *s, uint32_t uid)
+static struct slot_area *new_area(struct slot_user *u)
 {
     struct slot_area *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
-    a->uid = uid;
+    a->user = u;
     a->fd = -1;
     if (!map(a)) {
         free_area(a);
         return NULL;
     }
-    LIST_INSERT_HEAD(&s->areas, a, entry);
+    u->open = a;
     return a;
 }
 
-static struct shm_ring_slot *take(struct slot_area *a)
+static struct slot_user *find(const struct slots *s, uint32_t uid)
 {
-    unsigned w = 0;
-    while (a->taken[w] == UINT64_MAX)
-        w++;
-    const unsigned bit = (unsigned)__builtin_ctzll(~a->taken[w]);
-    struct shm_ring_slot *slot = &a->slot[w * 64 + bit];
-    a->taken[w] |= UINT64_C(1) << bit;
-    a->used++;
-    memset(slot, 0, sizeof *slot);
-    return slot;
+    struct slot_user *u;
+    LIST_FOREACH(u, &s->users, entry)
+    if (u->uid == uid)
+        break;
+    return u;
+}
+
+static struct slot_user *find_or_make(struct slots *s, uint32_t uid)
+{
+    struct slot_user *u = find(s, uid);
+    if (!u && (u = calloc(1, sizeof *u)) != NULL) {
+        u->uid = uid;
+        LIST_INSERT_HEAD(&s->users, u, entry);
+    }
+    return u;
+}
+
+static void forget_unused(struct slot_user *u)
+{
+    if (u->used > 0)
+        return;
+    LIST_REMOVE(u, entry);
+    free(u);
 }
 
 struct shm_ring_slot *slots_take(struct slots *s, uint32_t uid, struct slot_area **area)
 {
-    struct slot_area *a;
-    LIST_FOREACH(a, &s->areas, entry)
-    if (a->uid == uid && a->used < SLOTS_COUNT)
-        break;
-    if (!a)
-        a = new_area(s, uid);
+    struct slot_user *u = find_or_make(s, uid);
+    if (!u)
+        return NULL;
+    struct slot_area *a = u->open && u->open->taken < SLOTS_COUNT ? u->open : new_area(u);
+    if (!a) {
+        forget_unused(u);
+        return NULL;
+    }
+    a->untold++;
+    a->used++;
+    u->used++;
     *area = a;
-    return a ? take(a) : NULL;
+    return &a->slot[a->taken++];
 }
 
 unsigned slots_used(const struct slots *s, uint32_t uid)
 {
-    const struct slot_area *a;
-    unsigned n = 0;
-    LIST_FOREACH(a, &s->areas, entry)
-    n += a->uid == uid ? a->used : 0;
-    return n;
+    const struct slot_user *u = find(s, uid);
+    return u ? u->used : 0;
 }
 
-void slots_give(struct slot_area *a, struct shm_ring_slot *slot)
+void slots_told(struct slot_area *a)
 {
-    const unsigned i = (unsigned)(slot - a->slot);
-    a->taken[i / 64] &= ~(UINT64_C(1) << i % 64);
-    if (--a->used > 0)
+    if (--a->untold > 0 || a->taken < SLOTS_COUNT)
         return;
-    LIST_REMOVE(a, entry);
-    free_area(a);
+    close(a->fd);
+    a->fd = -1;
+}
+
+void slots_give(struct slot_area *a, bool told)
+{
+    struct slot_user *u = a->user;
+    if (!told)
+        slots_told(a);
+    u->used--;
+    if (--a->used == 0) {
+        if (u->open == a)
+            u->open = NULL;
+        free_area(a);
+    }
+    forget_unused(u);
 }

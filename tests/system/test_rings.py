@@ -251,6 +251,38 @@ def test_a_producer_that_comes_back_before_its_old_connection_is_read(daemon, sh
     daemon.check_accounting()
 
 
+def test_the_slot_of_a_connection_that_was_closed_is_no_other_rings(daemon, sharer):
+    """Its producer looks at it until it has come back: it finds how far it was read there, and
+    not another ring's tail, for which it would overwrite what is not read."""
+    sharer.offer(Memory())  # so that the daemon keeps the page
+    one, memory = Sharer(daemon.socket), Memory()
+    one.define()
+    one.offer(memory)
+    memory.update(1, 1)
+    one.bell(1)
+    one.send(frame(99, b""))
+    while one.receive():
+        pass
+    memory.update(1, 10)
+
+    other, busy = Sharer(daemon.socket), Memory()
+    other.define()
+    for stream in range(1, 40):
+        other.offer(busy if stream == 1 else Memory(), stream)
+    for _ in range(100):
+        busy.update(1, 1)
+    other.bell(1)
+    assert (busy.seen(TAIL), busy.seen(ITEMS)) == (300, 100)
+    assert (memory.seen(TAIL), memory.seen(ITEMS)) == (3, 1)
+
+    again = Sharer(daemon.socket, one.session)
+    again.define()
+    assert again.offer(memory, position=memory.seen(TAIL)) == (0, 3, 1)
+    again.bell(2)
+    assert jobs(daemon) == 111
+    daemon.check_accounting()
+
+
 def test_a_ring_that_has_ended_is_forgotten(daemon, sharer):
     memory = Memory()
     sharer.offer(memory)
