@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <sys/time.h>
 #include <time.h>
 
 static uint64_t read_clock(clockid_t id)
@@ -24,4 +25,11 @@ uint64_t clock_wall(void)
 __attribute__((hot)) struct when clock_now(void)
 {
     return (struct when){.mono = clock_mono(), .wall = clock_wall()};
+}
+
+struct timeval timeval_of(uint64_t ns)
+{
+    const uint64_t us = ns / NS_PER_US + (ns % NS_PER_US != 0);
+    return (struct timeval){.tv_sec = (time_t)(us / 1000000),
+                            .tv_usec = (suseconds_t)(us % 1000000)};
 }

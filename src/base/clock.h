@@ -21,4 +21,9 @@ struct when clock_now(void);
 uint64_t clock_mono(void); /* one of them: each reading takes its time */
 uint64_t clock_wall(void);
 
+/* As libevent's timers take it; rounded up: one that ends before its time finds nothing due,
+ * and is set once more. */
+struct timeval;
+struct timeval timeval_of(uint64_t ns);
+
 #endif

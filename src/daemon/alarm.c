@@ -22,7 +22,6 @@ void alarm_by(struct alarm *a, uint64_t at, uint64_t now)
     if (a->at && a->at <= at)
         return;
     const uint64_t ns = at - now;
-    const struct timeval t = {.tv_sec = (time_t)(ns / NS_PER_S),
-                              .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+    const struct timeval t = timeval_of(ns);
     a->at = event_add(a->timer, &t) == 0 ? at : 0;
 }

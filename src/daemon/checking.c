@@ -56,8 +56,7 @@ static void commit(struct checking *c)
 static void arm(struct checking *c, uint64_t now)
 {
     const uint64_t ns = c->stopped ? UINT64_MAX : check_schedule_wait(&c->plan->schedule, now);
-    const struct timeval t = {.tv_sec = (time_t)(ns / NS_PER_S),
-                              .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+    const struct timeval t = timeval_of(ns);
     if (ns == UINT64_MAX)
         event_del(c->due);
     else

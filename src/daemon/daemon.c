@@ -35,12 +35,6 @@ enum {
 #define LINES_NS NS_PER_S         /* that the end waits for a disk to take the last log lines */
 #define WATCH_NS (50 * NS_PER_MS) /* from news to the watchers, so that much comes at once */
 
-static struct timeval timeval_of(uint64_t ns)
-{
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-}
-
 static void set_state(struct daemon *d, enum daemon_state to)
 {
     assert(to > d->state);

@@ -69,12 +69,6 @@ struct helper {
     unsigned nspools;
 };
 
-static struct timeval timeval_of(uint64_t ns)
-{
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-}
-
 /* ---- calls ---- */
 
 static void calls_init(struct calls *l)

@@ -65,12 +65,6 @@ struct grpc_server {
     uint8_t scratch[READ_BYTES];
 };
 
-static struct timeval timeval_of(uint64_t ns)
-{
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-}
-
 static void count_connections(struct grpc_server *s)
 {
     own_set(&s->in->pl->own, OWN_OTLP_CONNECTIONS, OTLP_GRPC, s->n);

@@ -111,8 +111,7 @@ static struct timeval share(const struct probe *p, unsigned tries)
     const uint64_t now = clock_now().mono;
     const uint64_t left = now < p->deadline ? p->deadline - now : 0;
     const uint64_t ns = tries > 1 ? left / tries : left + NS_PER_S;
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+    return timeval_of(ns);
 }
 
 static void try_next(struct probe *p)

@@ -131,8 +131,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static struct timeval limit_of(const struct plan *plan)
 {
     const uint64_t ns = plan->timeout + (ops_of(plan) == &probe_command ? SLACK : 0);
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+    return timeval_of(ns);
 }
 
 struct probe *probe_start(struct probes *all, const struct plan *plan, probe_done *done, void *arg)

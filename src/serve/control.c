@@ -65,12 +65,6 @@ struct control {
     uint64_t refused, silent; /* in it, and since the last that was audited */
 };
 
-static struct timeval timeval_of(uint64_t ns)
-{
-    return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                            .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-}
-
 /* ---- a client ---- */
 
 static void client_free(struct client *k)

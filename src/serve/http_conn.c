@@ -29,13 +29,6 @@ static uint64_t phase_ns(const struct http_server *s, enum phase phase)
     return ns[phase] ? ns[phase] : defaults[phase];
 }
 
-static struct timeval timeval_of(uint64_t ns)
-{
-    const uint64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
-    return (struct timeval){.tv_sec = (time_t)(us / 1000000),
-                            .tv_usec = (suseconds_t)(us % 1000000)};
-}
-
 static bool full(const struct http_server *s)
 {
     return s->connections >= s->o.connections && s->o.connections > 1;

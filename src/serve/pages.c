@@ -66,9 +66,7 @@ static unsigned variant(enum prom_format format, bool gzip)
 
 static void later(struct event *e, uint64_t ns)
 {
-    const uint64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
-    const struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
-                               .tv_usec = (suseconds_t)(us % 1000000)};
+    const struct timeval tv = timeval_of(ns);
     event_add(e, &tv);
 }
 
