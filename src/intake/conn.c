@@ -1,5 +1,4 @@
 #include "intake/conn.h"
-#include "serve/foreign.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "serve/foreign.h"
 
 /* Each ACK wakes its reader, which costs as much as applying hundreds of updates.
  * Half a MiB without one is an eighth of what a producer keeps unacknowledged; a

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "intake/conn.h"
-#include "serve/foreign.h"
 #include "pipeline/domain.h"
+#include "serve/foreign.h"
 #include "store/commit.h"
 #include "wire/encode.h"
 

@@ -2,12 +2,12 @@
 
 #include "pipeline/apply.h"
 #include "pipeline/domain.h"
-#include "store/commit.h"
 #include "pipeline/ring_sums.h"
+#include "store/commit.h"
 #include "store/session.h"
 #include "store/session_ring.h"
-#include "wire/shm_ring.h"
 #include "wire/encode.h"
+#include "wire/shm_ring.h"
 
 int link_ring_open(struct link *l, const struct ring_offer *o, struct link_ring *r)
 {
