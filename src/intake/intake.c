@@ -23,11 +23,16 @@ enum {
 #define PAUSED_NS (10 * NS_PER_MS)
 #define LATER_NS  (200 * NS_PER_MS) /* longest sleep of those that are over their budget */
 
+static void note_spent(void *arg, uint64_t ns)
+{
+    struct intake *in = arg;
+    own_observe(&in->pl->own, OWN_CALLBACK, (double)ns / (double)NS_PER_S);
+    store_commit(in->pl->st);
+}
+
 static void spent(struct intake *in, struct when began)
 {
-    own_observe(&in->pl->own, OWN_CALLBACK,
-                (double)(clock_now().mono - began.mono) / (double)NS_PER_S);
-    store_commit(in->pl->st);
+    note_spent(in, clock_now().mono - began.mono);
 }
 
 /* ---- turns ---- */
@@ -331,7 +336,8 @@ static void on_gone(void *arg, uint32_t uid)
 
 static bool make_events(struct intake *in)
 {
-    if (yard_init(&in->yard, in->base, on_gone, in) < 0)
+    const struct serve_env env = {.base = in->base, .pl = in->pl, .spent = note_spent, .arg = in};
+    if (yard_init(&in->yard, &env, on_gone, in) < 0)
         return false;
     foreign_forbid(in->fd);
     in->listener = event_new(in->base, in->fd, EV_READ | EV_PERSIST, on_listener, in);

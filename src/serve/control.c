@@ -460,7 +460,7 @@ struct control *control_new(const struct serve_env *env, const struct control_op
     c->group = admin_group_of(o->listen_fd);
     TAILQ_INIT(&c->clients);
     foreign_forbid(o->listen_fd);
-    const bool yard = yard_init(&c->yard, env->base, NULL, NULL) == 0;
+    const bool yard = yard_init(&c->yard, env, NULL, NULL) == 0;
     c->ready = event_new(env->base, o->listen_fd, EV_READ | EV_PERSIST, on_ready, c);
     c->rest = event_new(env->base, -1, 0, on_rest, c);
     if (yard && c->ready && c->rest && event_add(c->ready, NULL) == 0)

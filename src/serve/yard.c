@@ -43,6 +43,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct yard *y = arg;
     struct yard_place *p;
+    const uint64_t began = clock_now().mono;
     (void)fd;
     (void)what;
     for (int left = YARD_STEP; left > 0 && (p = TAILQ_FIRST(&y->places)) != NULL;) {
@@ -54,13 +55,14 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         free(p);
     }
     wake(y);
+    serve_spent(&y->env, began);
 }
 
-int yard_init(struct yard *y, struct event_base *base, yard_gone *gone, void *arg)
+int yard_init(struct yard *y, const struct serve_env *env, yard_gone *gone, void *arg)
 {
-    *y = (struct yard){.gone = gone, .arg = arg};
+    *y = (struct yard){.env = *env, .gone = gone, .arg = arg};
     TAILQ_INIT(&y->places);
-    y->turn = event_new(base, -1, 0, on_turn, y);
+    y->turn = event_new(env->base, -1, 0, on_turn, y);
     return y->turn ? 0 : -ERR_NOMEM;
 }
 

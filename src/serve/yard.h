@@ -6,10 +6,11 @@
 #ifndef MCPTALLY_SERVE_YARD_H
 #define MCPTALLY_SERVE_YARD_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include "serve/env.h"
 
 enum {
     YARD_STEP = 1024, /* descriptors closed in one turn, with up to one message's more */
@@ -23,6 +24,7 @@ enum {
 typedef void yard_gone(void *arg, uint32_t user);
 
 struct yard {
+    struct serve_env env;
     struct event *turn;
     TAILQ_HEAD(, yard_place) places;
     unsigned n;
@@ -30,8 +32,9 @@ struct yard {
     void *arg;
 };
 
-/* gone: NULL, nobody wants to know. 0, -ERR_NOMEM. */
-int yard_init(struct yard *y, struct event_base *base, yard_gone *gone, void *arg);
+/* Of the environment the loop is used, and who is told of each turn. gone: NULL, nobody wants
+ * to know. 0, -ERR_NOMEM. */
+int yard_init(struct yard *y, const struct serve_env *env, yard_gone *gone, void *arg);
 
 /* Those that are left stay open: the end of the process closes them, and waits for nothing. */
 void yard_fini(struct yard *y);

@@ -25,7 +25,7 @@ int close_range(unsigned first, unsigned last, int flags)
 
 static struct event_base *base;
 static struct yard yard;
-static unsigned gone;
+static unsigned gone, told;
 static int pair[2];
 
 static void on_gone(void *arg, uint32_t user)
@@ -35,11 +35,19 @@ static void on_gone(void *arg, uint32_t user)
     gone++;
 }
 
+static void on_spent(void *arg, uint64_t ns)
+{
+    ck_assert_ptr_eq(arg, &told);
+    ck_assert_uint_lt(ns, 60 * NS_PER_S); /* and not a time of day */
+    told++;
+}
+
 static void setup(void)
 {
     base = event_base_new();
-    gone = 0;
-    ck_assert_int_eq(yard_init(&yard, base, on_gone, &gone), 0);
+    gone = told = 0;
+    const struct serve_env env = {.base = base, .spent = on_spent, .arg = &told};
+    ck_assert_int_eq(yard_init(&yard, &env, on_gone, &gone), 0);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 }
 
@@ -109,6 +117,7 @@ START_TEST(what_it_holds_is_closed_in_turns)
     for (; yard.n; turns++)
         event_base_loop(base, EVLOOP_ONCE);
     ck_assert_uint_eq(turns, MESSAGES / A_TURN + 1); /* in the last one there is nothing left */
+    ck_assert_uint_eq(told, turns);
     ck_assert_uint_eq(gone, 1);
     ck_assert_uint_eq(open_now(), before - 1);
 }
