@@ -233,7 +233,7 @@ static void disconnect(struct mcptally *m, uint64_t now)
     struct pump *p = &m->pump;
     close(p->fd); /* which takes it out of the epoll set */
     p->fd = -1;
-    p->wants_out = false;
+    p->wants_out = p->unsaid = false;
     producer_disconnected(&m->producer);
     share_disconnected(m);
     if (now - p->connected >= DELAY_MAX)
@@ -352,7 +352,8 @@ static void transmit(struct mcptally *m, uint64_t now)
             disconnect(m, now);
         return;
     }
-    const bool out = s != SENDING_DONE;
+    p->unsaid = s == SENDING_STARVED;
+    const bool out = s == SENDING_ON || s == SENDING_FULL;
     if (out != p->wants_out && watch(p, p->fd, EPOLL_CTL_MOD, out ? EPOLLIN | EPOLLOUT : EPOLLIN))
         p->wants_out = out;
 }
@@ -370,8 +371,8 @@ static int rest(struct mcptally *m, uint64_t now)
     struct pump *p = &m->pump;
     const bool off = p->started && p->epoll >= 0 && p->fd < 0;
     uint64_t until = off ? p->next_try : UINT64_MAX;
-    if (p->starved && producer_waiting(&m->producer) == 0)
-        until = now + RETRY_MEMORY < until ? now + RETRY_MEMORY : until; /* no ACK will come */
+    if (p->unsaid || (p->starved && producer_waiting(&m->producer) == 0)) /* no ACK will come */
+        until = now + RETRY_MEMORY < until ? now + RETRY_MEMORY : until;
     if (!p->starved) { /* else nothing that an emitter does would help */
         bool nap = p->next_drain > now;
         if (!nap && (!waker_announce(&m->waker, REST_ASLEEP) || anything(m))) {

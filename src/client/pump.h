@@ -19,6 +19,7 @@ struct pump {
     bool wants_out;               /* the socket was full */
     bool started;                 /* something was emitted once: from then on it stays connected */
     bool starved;                 /* the queue is full: the rings wait for an ACK */
+    bool unsaid;                  /* memory was out for what was to be sent */
     uint64_t next_drain;          /* CLOCK_BOOTTIME, ns; 0: no nap is due */
     uint64_t connected, next_try; /* likewise */
     uint64_t delay;               /* of the newest retry, ns; 0: none since it went well */

@@ -177,7 +177,7 @@ static enum sending offer(struct mcptally *m, struct ring *r)
     };
     buf_init(&frame, LIMIT_FRAME);
     encode_ring(&frame, &o);
-    const enum sending s = frame.failed ? SENDING_FULL : send_with(m->pump.fd, &frame, fd);
+    const enum sending s = frame.failed ? SENDING_STARVED : send_with(m->pump.fd, &frame, fd);
     buf_fini(&frame);
     if (s == SENDING_ON)
         r->reader = RING_OFFERED;
@@ -205,7 +205,7 @@ static struct ring *next_offer(struct mcptally *m, uint32_t *n)
 
 /* Whether one has something to be rung for; a bell with a number is rung when all rings
  * that wait are read. */
-static bool ring_bell(struct mcptally *m)
+static enum sending ring_bell(struct mcptally *m)
 {
     struct share *s = &m->share;
     bool waiting = false, wanted = false;
@@ -215,12 +215,15 @@ static bool ring_bell(struct mcptally *m)
     }
     const bool numbered = !waiting && s->bell_wanted > s->bell_sent;
     if (!numbered && !wanted)
-        return false;
-    if (!producer_bell(&m->producer, numbered ? s->bell_wanted : 0))
-        return false;
+        return SENDING_DONE;
+    if (!producer_bell(&m->producer, numbered ? s->bell_wanted : 0)) {
+        if (wanted) /* whose it is does not matter: it is one for all */
+            atomic_store_explicit(&m->rings->bell, true, memory_order_relaxed);
+        return SENDING_STARVED;
+    }
     if (numbered)
         s->bell_sent = s->bell_wanted;
-    return true;
+    return SENDING_ON;
 }
 
 enum sending share_send(struct mcptally *m)
@@ -235,7 +238,7 @@ enum sending share_send(struct mcptally *m)
         bring_home(r, ring_tail(r));
         return SENDING_ON;
     }
-    return ring_bell(m) ? SENDING_ON : SENDING_DONE;
+    return ring_bell(m);
 }
 
 /* ---- the session's side ---- */
