@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
 PROGRAM = """\
 #include <mcptally.h>
@@ -124,3 +124,12 @@ def test_dist_holds_the_whole_tree():
     assert not any(n.startswith("build/") for n in names)
     if (ROOT / ".git").exists():
         assert names == set(run("git", "-C", ROOT, "ls-files").splitlines())
+
+
+@pytest.mark.parametrize("source, made", [("tests/fault/fault.c", "tests/fault/libfault.so"),
+                                          ("tests/system/host.c", "tests/system/host")])
+def test_what_tests_run_is_as_new_as_its_source(source, made):
+    """`make` alone makes it anew when it is there; else a test would run what it was before."""
+    assert (BUILD / made).exists()
+    commands = make("--dry-run", f"--what-if={source}", "all")
+    assert f"-o {(BUILD / made).relative_to(ROOT)} " in commands
