@@ -9,6 +9,7 @@
 #include "daemon/bound.h"
 #include "daemon/config_doc.h"
 #include "daemon/daemon.h"
+#include "daemon/pause.h"
 #include "pipeline/redact.h"
 
 static const char usage[] =
@@ -174,16 +175,16 @@ int main(int argc, char **argv)
     struct invocation c = {0};
     if (!open_standard_files()) {
         perror("mcptallyd: error: /dev/null"); /* for who has given us a stderr */
-        return DAEMON_FAILED;
+        return pause_failed(DAEMON_FAILED);
     }
     c.load.overrides = calloc((size_t)argc, sizeof *c.load.overrides);
     if (!c.load.overrides) {
         fputs("mcptallyd: out of memory\n", stderr);
-        return DAEMON_FAILED;
+        return pause_failed(DAEMON_FAILED);
     }
     int status = parse(argc, argv, &c);
     if (status < 0)
-        status = run(&c);
+        status = c.check ? run(&c) : pause_failed(run(&c));
     free(c.load.overrides);
     return status;
 }

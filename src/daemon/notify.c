@@ -100,6 +100,12 @@ void notify_reloading(struct notify *n)
                 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 }
 
+/* systemd before 248 sets only the first. */
+bool notify_is_parent(void)
+{
+    return getenv("INVOCATION_ID") && for_me("SYSTEMD_EXEC_PID");
+}
+
 /* ---- passed descriptors ---- */
 
 static bool listens(int fd)

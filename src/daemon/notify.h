@@ -38,6 +38,10 @@ void notify_watchdog(struct notify *n);
 /* Sends RELOADING=1 with the time, on the clock that systemd wants for it. */
 void notify_reloading(struct notify *n);
 
+/* Whether systemd has started this very process (INVOCATION_ID, SYSTEMD_EXEC_PID), and not
+ * somebody in an environment that it made. */
+bool notify_is_parent(void);
+
 /* A descriptor that systemd or another parent passed (LISTEN_FDS, LISTEN_PID,
  * LISTEN_FDNAMES). */
 enum { PASSED_MAX = 8, PASSED_NAME = 32 };

@@ -130,7 +130,8 @@ class Daemon:
     def environment(self):
         env = {k: v for k, v in os.environ.items()
                if k not in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "RUNTIME_DIRECTORY",
-                            "STATE_DIRECTORY", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")}
+                            "STATE_DIRECTORY", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
+                            "INVOCATION_ID", "SYSTEMD_EXEC_PID")}
         env.update(self.env)
         return env
 

@@ -10,6 +10,7 @@ import pathlib
 import re
 import resource
 import select
+import signal
 import subprocess
 import time
 
@@ -171,6 +172,35 @@ def test_a_start_that_fails_says_why(faulty, kind):
                 break
     assert served
     faulty.start()  # and nothing of that is in the way of the next
+
+
+def waits_for_a_stop(daemon):
+    """Whether it has come so far that no other signal does anything; the kernel does not show
+    those that are waited for as blocked."""
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(re.search(r"^SigBlk:\s*(\w+)", status, re.M)[1], 16) >> signal.SIGHUP - 1 & 1
+
+
+# The first calls of all, one in the middle of reading the configuration, and the helper's.
+@pytest.mark.parametrize("kind, n, error", [("open", 1, errno.EMFILE), ("memory", 1, errno.ENOMEM),
+                                            ("memory", 8, errno.ENOMEM), ("open", 2, errno.EIO),
+                                            ("fork", 1, errno.EAGAIN)])
+def test_a_start_that_fails_is_not_followed_at_once(faulty, kind, n, error):
+    """By systemd, which would start it in a circle: it lasts a second, or until a stop."""
+    def spawn():
+        faulty.faults.reset()
+        faulty.faults.arm(kind, n, error)
+        faulty.spawn()
+
+    faulty.env["INVOCATION_ID"] = "0" * 32
+    before = time.monotonic()
+    spawn()
+    assert faulty.process.wait(DEADLINE) == 71, faulty.log()
+    assert time.monotonic() - before >= 1
+    spawn()
+    until(lambda: waits_for_a_stop(faulty), "it to wait")
+    faulty.process.send_signal(signal.SIGTERM)
+    assert faulty.process.wait(DEADLINE) == 0
 
 
 # ---- the helper, and what leaves ----

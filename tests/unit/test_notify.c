@@ -106,6 +106,22 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
+START_TEST(who_started_us)
+{
+    char pid[24];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    unsetenv("INVOCATION_ID");
+    unsetenv("SYSTEMD_EXEC_PID");
+    ck_assert(!notify_is_parent());
+    setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef", 1);
+    ck_assert(notify_is_parent());
+    setenv("SYSTEMD_EXEC_PID", pid, 1);
+    ck_assert(notify_is_parent());
+    setenv("SYSTEMD_EXEC_PID", "1", 1); /* as in a shell of a session that systemd began */
+    ck_assert(!notify_is_parent());
+}
+END_TEST
+
 START_TEST(watchdog)
 {
     struct notify n;
@@ -181,6 +197,7 @@ int main(void)
     tcase_add_test(t, abstract);
     tcase_add_test(t, heard_late);
     tcase_add_loop_test(t, nobody_listens, 0, 4);
+    tcase_add_test(t, who_started_us);
     tcase_add_test(t, watchdog);
     tcase_add_test(t, passed_by_name);
     tcase_add_test(t, passed_to_another);
