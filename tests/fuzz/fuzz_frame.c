@@ -104,7 +104,7 @@ static void on_welcome(struct fuzz *f, const struct frame *in)
         return;
     encode_welcome(&f->again, &w);
     if (w.max_rings == 0 && f->again.n == PROTO_HEADER + in->size - sizeof w.max_rings)
-        said.size -= sizeof w.max_rings;
+        said.size -= (uint32_t)sizeof w.max_rings;
     check_again(f, &said);
 }
 
