@@ -15,6 +15,7 @@ import pytest
 
 import wire
 from conftest import BUILD, DEADLINE, until
+from processes import sleeps
 from wire import Producer
 
 LADDER_OFF = {"start.ladder": "false"}
@@ -611,10 +612,6 @@ def test_ports_can_be_off(new_daemon):
 
 def test_idle_daemon_sleeps(daemon):
     """Once settled it wakes about once a second: voluntary context switches tell."""
-    def switches():
-        with open(f"/proc/{daemon.pid}/status", encoding="ascii") as f:
-            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
-
     producers = [producer(daemon) for _ in range(10)]
     for one in producers:
         one.count((1, 1))
@@ -626,6 +623,6 @@ def test_idle_daemon_sleeps(daemon):
 def settled(switches, seen):
     """Whether two seconds went by with at most four wakeups."""
     now = time.monotonic()
-    if not seen or switches() - seen[1] > 4:
-        seen[:] = [now, switches()]
+    if not seen or sleeps(daemon.pid) - seen[1] > 4:
+        seen[:] = [now, sleeps(daemon.pid)]
     return now - seen[0] >= 2.0

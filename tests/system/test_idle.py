@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import BUILD
+from processes import children, sleeps
 from test_rings import Memory, Sharer
 
 WINDOW = 4.0  # seconds
@@ -20,13 +21,8 @@ WINDOWS = 5
 def family(pid):
     """A process and those that it started."""
     yield pid
-    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from family(int(child))
-
-
-def sleeps(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+    for child in children(pid):
+        yield from family(child)
 
 
 def within(pids, each):

@@ -22,6 +22,7 @@ import time
 import pytest
 
 from conftest import BUILD, DEADLINE, until
+from processes import children, name_of, observer_of, state_of
 
 MCPTALLY = str(BUILD / "mcptally")
 PYTHON = ["/usr/bin/python3", "-S", "-E", "-c"]
@@ -72,36 +73,6 @@ def start(env):
                     stream.close()
                 except BrokenPipeError:
                     pass
-
-
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-            return [int(word) for word in f.read().split()]
-    except FileNotFoundError:
-        return []
-
-
-def name_of(pid):
-    try:
-        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-            return f.read().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def state_of(pid):
-    """The letter of /proc/PID/stat, "" when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            return f.read().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def observer_of(process):
-    return until(lambda: next((p for p in children(process.pid) if name_of(p) == "mcptally-watch"),
-                              None), "an observer")
 
 
 def server_of(process):

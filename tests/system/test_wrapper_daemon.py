@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import BUILD, DEADLINE, until
+from processes import observer_of, sleeps
 
 MCPTALLY = str(BUILD / "mcptally")
 PYTHON = ["/usr/bin/python3", "-S", "-E", "-c"]
@@ -397,17 +398,29 @@ def test_a_daemon_that_is_killed_costs_no_count(daemon, wrapped):
     daemon.check_accounting()
 
 
+def test_the_observer_is_woken_by_time_and_not_by_packets(daemon, wrapped):
+    """The daemon's answers wake it as well, and it goes on sleeping: a packet of each 16 calls,
+    or more, would else wake it."""
+    calls, look = 1600, 0.05
+    one = wrapped()
+    one.initialize()
+    until(lambda: of_service(daemon).get("mcptally_wrapper_up"), "the observer to be heard of")
+    observer = observer_of(one.process)
+    before, began = sleeps(observer), time.monotonic()
+    for _ in range(calls):
+        one.call("any")
+    took = time.monotonic() - began
+    assert sleeps(observer) - before < calls / 32 + 4 * took / look
+    one.end()
+
+
 def test_an_observer_that_follows_another_reports_what_is_new(daemon, wrapped):
     client = wrapped()
     client.initialize()
     client.call("echo")
     echo = ("tools/call", "echo", None, None)
     until(lambda: counts(of_service(daemon)).get(echo) == 1, "a count")
-    relay = client.process.pid
-    with open(f"/proc/{relay}/task/{relay}/children", encoding="ascii") as f:
-        pids = [int(word) for word in f.read().split()]
-    names = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in pids}
-    os.kill(names["mcptally-watch"], signal.SIGKILL)
+    os.kill(observer_of(client.process), signal.SIGKILL)
 
     def resumed():
         client.call("echo")
