@@ -617,12 +617,12 @@ def test_idle_daemon_sleeps(daemon):
         one.count((1, 1))
         one.wait_ack()
     starts = []
-    until(lambda: settled(switches, starts), "the daemon to fall asleep")
+    until(lambda: settled(daemon.pid, starts), "the daemon to fall asleep")
 
 
-def settled(switches, seen):
+def settled(pid, seen):
     """Whether two seconds went by with at most four wakeups."""
     now = time.monotonic()
-    if not seen or sleeps(daemon.pid) - seen[1] > 4:
-        seen[:] = [now, sleeps(daemon.pid)]
+    if not seen or sleeps(pid) - seen[1] > 4:
+        seen[:] = [now, sleeps(pid)]
     return now - seen[0] >= 2.0
