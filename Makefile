@@ -12,7 +12,7 @@
 #H   make interop     against the real MCP servers and clients from npm
 #H   make soak        an hour of trouble, SOAK_MINUTES=60; the report is in build/soak
 #H   make fuzz        libFuzzer on every decoder, FUZZ_SECONDS=60 each
-#H   make install     DESTDIR, prefix, bindir, sbindir, libdir ...; uninstall undoes it
+#H   make install     DESTDIR, prefix, bindir, sbindir, libdir, sysconfdir ...; uninstall undoes it
 #H   make dist        build/mcptally-VERSION.tar.xz, of the tree as it is
 #H   make deb         the Debian packages, into build/deb; with lintian
 #H   make rpm-check   that packaging/rpm parses and lists the same files
@@ -88,8 +88,12 @@ LIBRARY := $(wildcard src/client/*.c src/wire/*.c src/base/*.c src/model/*.c)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
+# The daemon that is installed. It knows where its configuration is, so another sysconfdir than
+# configure was told needs another one: only then it is not the one of the tests.
+DAEMON := $(if $(filter-out $(configured_sysconfdir),$(sysconfdir)),$(B)/at$(sysconfdir)/mcptallyd,$(B)/mcptallyd)
+
 .PHONY: all
-all: $(B)/mcptallyd $(B)/mcptally $(B)/libmcptally.so $(B)/libmcptally.a
+all: $(B)/mcptallyd $(DAEMON) $(B)/mcptally $(B)/libmcptally.so $(B)/libmcptally.a
 
 # C from the .proto files, without our warnings: it is not ours to change.
 GEN := $(patsubst src/%.proto,$(B)/gen/%.pb-c.c,$(wildcard src/*/*.proto))
@@ -114,6 +118,13 @@ $(B)/libcore.a: $(call obj,$(CORE)) $(GEN_OBJ)
 	$(call say,AR)ar rcs $@ $^
 
 $(B)/mcptallyd: $(call obj,$(MAINS)) $(B)/libcore.a
+	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
+
+$(B)/obj/src/daemon/places.o: DEFINES := -DMCPTALLY_SYSCONFDIR='"$(configured_sysconfdir)"'
+$(B)/at%/places.o: DEFINES = -DMCPTALLY_SYSCONFDIR='"$*"'
+$(B)/at%/places.o: src/daemon/places.c build/config.mk
+	$(COMPILE)
+$(B)/at%/mcptallyd: $(call obj,$(MAINS)) $(B)/at%/places.o $(B)/libcore.a
 	$(call say,LD)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lm
 
 # Sanitizers keep what --gc-sections drops, and with it what only the daemon needs.
@@ -286,9 +297,16 @@ fuzz-run: $(FUZZ)
 # One table, mode:source:target; uninstall reads it too.
 SHARE = $(datadir)/mcptally
 SERVICES := $(notdir $(wildcard systemd/*.service))
+PAGES := $(notdir $(wildcard man/*.[1-8]))
+# What names directories is in the tree with those of a package of Debian.
+FILLED = $(SERVICES:%=systemd/%) systemd/mcptallyd-generator $(PAGES:%=man/%)
+FILL = sed -e 's|/usr/sbin/mcptally|$(sbindir)/mcptally|g' \
+	-e 's|/usr/bin/mcptally|$(bindir)/mcptally|g' \
+	-e 's|/usr/share/mcptally|$(SHARE)|g' -e 's|/etc/mcptally|$(sysconfdir)/mcptally|g' \
+	-e 's|/etc/logrotate.d/|$(sysconfdir)/logrotate.d/|g'
 systemddir = $(prefix)/lib/systemd
 INSTALLED = \
-	755:$(B)/mcptallyd:$(sbindir)/mcptallyd \
+	755:$(DAEMON):$(sbindir)/mcptallyd \
 	755:$(B)/mcptally:$(bindir)/mcptally \
 	755:$(B)/libmcptally.so:$(libdir)/libmcptally.so.$(VERSION) \
 	644:$(B)/libmcptally.a:$(libdir)/libmcptally.a \
@@ -298,13 +316,13 @@ INSTALLED = \
 	644:conf/mcptallyd.yaml:$(SHARE)/mcptallyd.yaml \
 	644:conf/web.yaml:$(SHARE)/web.yaml \
 	$(foreach f,$(wildcard conf/rules/*.yaml),644:$f:$(SHARE)/rules/$(notdir $f)) \
-	$(foreach f,$(SERVICES),644:$(B)/$f:$(systemddir)/system/$f) \
+	$(foreach f,$(SERVICES),644:$(B)/filled/systemd/$f:$(systemddir)/system/$f) \
 	$(foreach f,$(notdir $(wildcard systemd/*.socket systemd/*.timer)),644:systemd/$f:$(systemddir)/system/$f) \
-	755:systemd/mcptallyd-generator:$(systemddir)/system-generators/mcptallyd-generator \
+	755:$(B)/filled/systemd/mcptallyd-generator:$(systemddir)/system-generators/mcptallyd-generator \
 	644:conf/logrotate:$(sysconfdir)/logrotate.d/mcptallyd \
 	644:systemd/sysusers.conf:$(prefix)/lib/sysusers.d/mcptally.conf \
 	644:systemd/tmpfiles.conf:$(prefix)/lib/tmpfiles.d/mcptally.conf \
-	$(foreach f,$(wildcard man/*.[1-8]),644:$f:$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f))
+	$(foreach f,$(PAGES),644:$(B)/filled/man/$f:$(mandir)/man$(subst .,,$(suffix $f))/$f)
 # In it every key is a comment. One that is there may be somebody's, and stays.
 CONFIGURATION = $(DESTDIR)$(sysconfdir)/mcptally/mcptallyd.yaml
 
@@ -312,9 +330,8 @@ CONFIGURATION = $(DESTDIR)$(sysconfdir)/mcptally/mcptallyd.yaml
 install: all
 	@sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' \
 		-e 's|@includedir@|$(includedir)|' packaging/mcptally.pc.in >$(B)/mcptally.pc
-	@for unit in $(SERVICES); do \
-		sed -e 's|/usr/sbin/|$(sbindir)/|' -e 's|/usr/bin/|$(bindir)/|' systemd/$$unit >$(B)/$$unit; \
-	done
+	@mkdir -p $(B)/filled/systemd $(B)/filled/man
+	@set -e; for f in $(FILLED); do $(FILL) $$f >$(B)/filled/$$f; done
 	@set -e; for i in $(INSTALLED); do \
 		(IFS=:; set -- $$i; echo "install: $(DESTDIR)$$3"; \
 		install -D -m $$1 "$$2" "$(DESTDIR)$$3"); \

@@ -21,8 +21,6 @@
 #include "daemon/config_table.h"
 #include "daemon/faults.h"
 
-#define CONFIG_FILE "/etc/mcptally/mcptallyd.yaml"
-
 enum config_type {
 #define X(type, expected) CONFIG_##type,
     CONFIG_TYPE_TABLE(X)

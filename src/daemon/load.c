@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "daemon/places.h"
+
 static bool override_path(struct config *c, const char *key, const char *path, struct faults *f)
 {
     char assignment[4096 + 32];
@@ -25,7 +27,7 @@ bool load_config(struct load *l, struct config *c, struct faults *f)
         config_fini(c);
         return false;
     }
-    l->used = l->file ? l->file : access(CONFIG_FILE, F_OK) == 0 ? CONFIG_FILE : NULL;
+    l->used = l->file ? l->file : access(places_config, F_OK) == 0 ? places_config : NULL;
     if (l->used)
         good = config_read(c, l->used, f);
     for (unsigned i = 0; i < l->noverrides; i++)

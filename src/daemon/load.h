@@ -5,7 +5,7 @@
 #include "daemon/config.h"
 
 struct load {
-    const char *file;                    /* --config; NULL: CONFIG_FILE, if there is one */
+    const char *file;                    /* --config; NULL: places_config, if it is there */
     const char *runtime_dir, *state_dir; /* override the keys; NULL: not given */
     char **overrides;                    /* -o, in order */
     unsigned noverrides;

@@ -10,6 +10,7 @@
 #include "daemon/config_doc.h"
 #include "daemon/daemon.h"
 #include "daemon/pause.h"
+#include "daemon/places.h"
 #include "pipeline/redact.h"
 
 static const char usage[] =
@@ -18,7 +19,7 @@ static const char usage[] =
     "       mcptallyd --print sample | keys\n"
     "       mcptallyd --version | --help\n"
     "\n"
-    "  -c, --config FILE      read FILE instead of " CONFIG_FILE "\n"
+    "  -c, --config FILE      read FILE instead of %s\n"
     "  -r, --runtime-dir DIR  directory of the sockets and the store\n"
     "  -s, --state-dir DIR    directory of what outlives a boot\n"
     "  -o KEY=VALUE           set a key, over the file\n"
@@ -48,7 +49,7 @@ struct invocation {
 
 static int wrong_usage(void)
 {
-    fputs(usage, stderr);
+    fprintf(stderr, usage, places_config);
     return DAEMON_USAGE;
 }
 
@@ -90,7 +91,7 @@ static int parse(int argc, char **argv, struct invocation *c)
             puts("mcptallyd " MCPTALLY_BUILD_VERSION);
             return DAEMON_OK;
         case 'h':
-            fputs(usage, stdout);
+            printf(usage, places_config);
             return DAEMON_OK;
         default:
             return wrong_usage();

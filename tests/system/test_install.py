@@ -1,6 +1,8 @@
 """make install, uninstall and dist: what a packager and a program's author rely on."""
 
 import os
+import re
+import shutil
 import subprocess
 import tarfile
 
@@ -77,10 +79,40 @@ def test_a_configuration_that_is_there_stays(staged):
         assert own.read_text() == "log.level: debug\n"
 
 
-def test_unit_starts_what_was_installed(tmp_path):
-    make("install", f"DESTDIR={tmp_path}", "prefix=/opt/tally")
-    unit = (tmp_path / "opt/tally/lib/systemd/system/mcptallyd.service").read_text()
-    assert "\nExecStart=/opt/tally/sbin/mcptallyd" in unit
+def as_debian_has_it(text):
+    """The lines that name a directory of ours where a package of Debian has it."""
+    return [line for line in text.splitlines()
+            if re.search(r"(?<!\w)/(usr/(s?bin|share)/mcptally|etc/(mcptally|logrotate))", line)]
+
+
+def test_installed_elsewhere_it_is_whole():
+    """Under a prefix of one's own: what is installed agrees on where the configuration is."""
+    prefix = BUILD / "elsewhere"  # not a new one each time: a daemon is made for it
+    shutil.rmtree(prefix, ignore_errors=True)
+    before = (BUILD / "mcptallyd").stat().st_mtime_ns
+    make("install", f"prefix={prefix}")
+    own = prefix / "etc/mcptally/mcptallyd.yaml"
+    assert str(own) in run(prefix / "sbin/mcptallyd", "--help")
+    run(prefix / "sbin/mcptallyd", "--check")
+    own.write_text("stor.size: 1\n")
+    done = subprocess.run([prefix / "sbin/mcptallyd", "--check"], capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stderr.split(": ")[0]) == (78, f"{own}:1:1")
+    units = prefix / "lib/systemd"
+    unit = (units / "system/mcptallyd.service").read_text()
+    assert f"\nExecStart={prefix}/sbin/mcptallyd\n" in unit
+    assert f"\nSourcePath={own}\n" in unit
+    node = (units / "system/mcptallyd@.service").read_text()
+    assert f"/sbin/mcptallyd --config {own.parent}/%i.yaml\n" in node
+    named = (line for path in (*units.rglob("*"), *prefix.glob("share/man/*/*"))
+             if path.is_file() for line in as_debian_has_it(path.read_text()))
+    assert list(named) == []
+    env = {k: v for k, v in os.environ.items() if k != "MCPTALLY_CONFIG_DIR"}
+    own.write_text("listen.metrics: 127.0.0.1:1\nchecks:\n  - {}\n")
+    run(units / "system-generators/mcptallyd-generator", prefix / "out", env=env)
+    assert (prefix / "out/mcptallyd.service.d/50-network.conf").exists()
+    # The tests beside this one go on with theirs.
+    assert (BUILD / "mcptallyd").stat().st_mtime_ns == before
 
 
 def test_installed_programs_run(staged):

@@ -1,0 +1,3 @@
+#include "daemon/places.h"
+
+const char places_config[] = MCPTALLY_SYSCONFDIR "/mcptally/mcptallyd.yaml";
