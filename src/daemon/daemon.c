@@ -15,6 +15,7 @@
 #include "daemon/checks.h"
 #include "daemon/observing.h"
 #include "daemon/options.h"
+#include "daemon/pause.h"
 #include "daemon/shed.h"
 #include "daemon/sockets.h"
 #include "serve/target.h"
@@ -110,6 +111,8 @@ static void stop_helper(struct daemon *d)
 static int start_store(struct daemon *d)
 {
     const int r = attach_store(d);
+    if (r == 0)
+        pause_no_crashes(); /* from here on the store tells how often */
     return r < 0 ? status_of(r) : DAEMON_OK;
 }
 

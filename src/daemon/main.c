@@ -184,8 +184,12 @@ int main(int argc, char **argv)
         return pause_failed(DAEMON_FAILED);
     }
     int status = parse(argc, argv, &c);
-    if (status < 0)
-        status = c.check ? run(&c) : pause_failed(run(&c));
+    if (status < 0 && c.check) {
+        status = run(&c);
+    } else if (status < 0) {
+        pause_crashes();
+        status = pause_failed(run(&c));
+    }
     free(c.load.overrides);
     return status;
 }

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -77,13 +78,14 @@ enum kind {
         KINDS
 };
 
-enum { ROLES = 2, TRACE = 24 };
+enum { ROLES = 2, TRACE = 24, CRASH = 1000 };
 
 struct counter {
     _Atomic uint64_t calls; /* so far */
     _Atomic uint64_t at;    /* the first that fails, from 1; 0: none */
     _Atomic uint64_t times; /* how many fail from there on */
-    _Atomic uint64_t error; /* errno; 0: a read or write of one byte, where there is such */
+    _Atomic uint64_t error; /* errno; 0: a read or write of one byte, where there is such; from
+                               CRASH on the program is sent the signal that is as much more */
     _Atomic uint64_t fired;
 };
 
@@ -124,6 +126,8 @@ static bool fails(enum kind kind)
     if (atomic_fetch_add(&c->fired, 1) == 0)
         note_caller();
     errno = (int)atomic_load(&c->error);
+    if (errno >= CRASH)
+        raise(errno - CRASH);
     return true;
 }
 

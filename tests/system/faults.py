@@ -22,6 +22,7 @@ from conftest import BUILD, DEADLINE
 
 LIBRARY = BUILD / "tests/fault/libfault.so"
 SHORT = 0  # a read or write of one byte
+CRASH = 1000  # and the number of a signal: instead of failing, the call ends the program
 PROGRAM, FORKED = 0, 1  # whose calls: the program's own, or those of what it forks
 PATIENCE = 20.0  # seconds until what was tried again and again counts as never answered
 

@@ -174,11 +174,15 @@ def test_a_start_that_fails_says_why(faulty, kind):
     faulty.start()  # and nothing of that is in the way of the next
 
 
+def mask(daemon, which):
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(re.search(rf"^{which}:\s*(\w+)", status, re.M)[1], 16)
+
+
 def waits_for_a_stop(daemon):
     """Whether it has come so far that no other signal does anything; the kernel does not show
     those that are waited for as blocked."""
-    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(re.search(r"^SigBlk:\s*(\w+)", status, re.M)[1], 16) >> signal.SIGHUP - 1 & 1
+    return mask(daemon, "SigBlk") >> signal.SIGHUP - 1 & 1
 
 
 # The first calls of all, one in the middle of reading the configuration, and the helper's.
@@ -201,6 +205,31 @@ def test_a_start_that_fails_is_not_followed_at_once(faulty, kind, n, error):
     until(lambda: waits_for_a_stop(faulty), "it to wait")
     faulty.process.send_signal(signal.SIGTERM)
     assert faulty.process.wait(DEADLINE) == 0
+
+
+# While the configuration is read, and while the store is opened.
+@pytest.mark.parametrize("kind, n, sig", [("memory", 8, signal.SIGSEGV),
+                                          ("open", 2, signal.SIGABRT),
+                                          ("allocate", 1, signal.SIGBUS)])
+def test_a_crash_at_the_start_is_not_followed_at_once(faulty, kind, n, sig):
+    """Either; later there is a store, which says how often it has been."""
+    def spawn():
+        faulty.faults.reset()
+        faulty.faults.arm(kind, n, faults.CRASH + sig)
+        faulty.spawn()
+
+    faulty.env["INVOCATION_ID"] = "0" * 32
+    before = time.monotonic()
+    spawn()
+    assert faulty.process.wait(DEADLINE) == -sig, faulty.log()
+    assert time.monotonic() - before >= 1
+    spawn()
+    until(lambda: waits_for_a_stop(faulty), "it to wait")
+    faulty.process.send_signal(signal.SIGTERM)
+    assert faulty.process.wait(DEADLINE) == -signal.SIGTERM
+    faulty.faults.reset()
+    faulty.start()
+    assert not mask(faulty, "SigCgt") >> sig - 1 & 1
 
 
 # ---- the helper, and what leaves ----
