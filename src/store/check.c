@@ -1,6 +1,8 @@
 /* store_check(): every structure of a segment, walked once. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "store/label_text.h"
 #include "store/read.h"
 #include "store/series.h"
 #include "store/session_ring.h"
@@ -8,12 +10,19 @@
 #include "store/space.h"
 #include "store/stream.h"
 
-enum { WORD = 8 };
+enum { WORD = 8, KEYS_LEAST = 64 };
+
+/* A text of keys, and how many label texts have been found to have it. */
+struct keys {
+    uint64_t place, texts;
+};
 
 struct finding {
     char *why;
     size_t size;
     uint64_t pages, parts; /* of all sketches and gauges, so far */
+    struct keys *keys;     /* a hash table with room for twice as many; owned */
+    uint64_t nkeys, room;
 };
 
 #define BAD(f, ...) (snprintf((f)->why, (f)->size, __VA_ARGS__), -ERR_DAMAGED)
@@ -92,11 +101,63 @@ static bool text_ok(const struct store *st, uint64_t at)
     return size <= TEXT_MAX && in_heap(st, at, WORD + size);
 }
 
-/* A label text, and its keys, which somebody has. */
+/* A label text, and its keys. */
 static bool labels_ok(const struct store *st, uint64_t at)
 {
-    const uint64_t keys = text_ok(st, at) ? (store_get(st, at) >> 32) * WORD : 0;
-    return text_ok(st, at) && (!keys || (text_ok(st, keys) && store_get(st, keys) >> 32));
+    return text_ok(st, at) && (!label_text_keys(st, at) || text_ok(st, label_text_keys(st, at)));
+}
+
+/* ---- keys that label texts have in common ---- */
+
+/* Where a text of keys is noted, or may be. */
+static struct keys *keys_find(const struct finding *f, uint64_t place)
+{
+    uint64_t i = place * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    while (f->keys[i & (f->room - 1)].place && f->keys[i & (f->room - 1)].place != place)
+        i++;
+    return &f->keys[i & (f->room - 1)];
+}
+
+static bool keys_grow(struct finding *f)
+{
+    struct finding more = *f;
+    more.room = f->room ? 2 * f->room : KEYS_LEAST;
+    more.keys = calloc(more.room, sizeof *more.keys);
+    if (!more.keys)
+        return false;
+    for (uint64_t i = 0; i < f->room; i++)
+        if (f->keys[i].place)
+            *keys_find(&more, f->keys[i].place) = f->keys[i];
+    free(f->keys);
+    *f = more;
+    return true;
+}
+
+static int note_keys(struct finding *f, uint64_t place)
+{
+    if (2 * f->nkeys >= f->room && !keys_grow(f)) {
+        snprintf(f->why, f->size, "out of memory");
+        return -ERR_NOMEM;
+    }
+    struct keys *k = keys_find(f, place);
+    f->nkeys += k->place == 0;
+    k->place = place;
+    k->texts++;
+    return 0;
+}
+
+/* Keys of too few would be handed out again under those who have them. */
+static int check_keys(const struct store *st, struct finding *f)
+{
+    for (uint64_t i = 0; i < f->room; i++) {
+        const struct keys *k = &f->keys[i];
+        const uint64_t users = k->place ? label_text_users(st, k->place) : 0;
+        if (users != k->texts)
+            return BAD(f, "keys at %llu: of %llu label texts, not %llu",
+                       (unsigned long long)k->place, (unsigned long long)k->texts,
+                       (unsigned long long)users);
+    }
+    return 0;
 }
 
 /* What an observation follows without a look. */
@@ -188,7 +249,9 @@ static int check_series(const struct store *st, uint32_t id, struct finding *f)
         return BAD(f, "series %u: its cells are not its own", id);
     if ((uint32_t)r->state && !table_get(st, TABLE_SERIES, (uint32_t)r->state))
         return BAD(f, "series %u: its group is gone", id);
-    return check_chained(st, &m, &s, f);
+    const uint64_t keys = label_text_keys(st, r->labels);
+    const int noted = keys ? note_keys(f, keys) : 0;
+    return noted < 0 ? noted : check_chained(st, &m, &s, f);
 }
 
 static int check_ring(const struct store *st, enum store_ring_id ring, struct finding *f)
@@ -262,6 +325,9 @@ int store_check(const struct store *st, char *why, size_t why_size)
         r = check_metric(st, i, &f);
     for (uint32_t i = 1; i < table_end(st, TABLE_SERIES) && r == 0; i++)
         r = check_series(st, i, &f);
+    if (r == 0)
+        r = check_keys(st, &f);
+    free(f.keys);
     if (r == 0)
         r = check_names(st, &f);
     if (r == 0)

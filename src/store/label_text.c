@@ -10,9 +10,14 @@ struct str label_text(const struct store *st, uint64_t at)
     return b ? (struct str){b->text, TEXT_BYTES(b->size)} : (struct str){0};
 }
 
-static uint64_t keys_of(const struct store *st, uint64_t labels)
+uint64_t label_text_keys(const struct store *st, uint64_t at)
 {
-    return (store_get(st, labels) >> KEYS_SHIFT) * WORD;
+    return (store_get(st, at) >> KEYS_SHIFT) * WORD;
+}
+
+uint64_t label_text_users(const struct store *st, uint64_t keys)
+{
+    return store_get(st, keys) >> KEYS_SHIFT;
 }
 
 /* The series of a metric mostly have the same keys: where the newest ones have them. 0: none. */
@@ -20,7 +25,7 @@ static uint64_t keys_find(const struct store *st, uint32_t newest, struct str ke
 {
     const struct series_rec *r = table_get(st, TABLE_SERIES, newest);
     for (unsigned n = 0; r && n < ALIKE; n++) {
-        const uint64_t at = keys_of(st, r->labels);
+        const uint64_t at = label_text_keys(st, r->labels);
         if (at && str_eq(label_text(st, at), keys))
             return at;
         r = table_get(st, TABLE_SERIES, (uint32_t)(r->links >> SERIES_HIGH_SHIFT));
@@ -30,12 +35,11 @@ static uint64_t keys_find(const struct store *st, uint32_t newest, struct str ke
 
 static void keys_count(struct store *st, uint64_t keys, int change)
 {
-    const uint64_t size = store_get(st, keys),
-                   users = (size >> KEYS_SHIFT) + (uint64_t)(int64_t)change;
+    const uint64_t users = label_text_users(st, keys) + (uint64_t)(int64_t)change;
     if (users == 0)
         text_free(st, keys);
     else
-        store_set(st, keys, users << KEYS_SHIFT | TEXT_BYTES(size));
+        store_set(st, keys, users << KEYS_SHIFT | TEXT_BYTES(store_get(st, keys)));
 }
 
 /* The keys as they came, when they differ; without them when there is no room. */
@@ -62,7 +66,7 @@ uint64_t label_text_new(struct store *st, uint32_t newest, struct str labels, st
 
 void label_text_free(struct store *st, uint64_t at)
 {
-    const uint64_t keys = keys_of(st, at);
+    const uint64_t keys = label_text_keys(st, at);
     if (keys)
         keys_count(st, keys, -1);
     text_free(st, at);
@@ -70,6 +74,6 @@ void label_text_free(struct store *st, uint64_t at)
 
 uint64_t label_text_bytes(const struct store *st, uint64_t at)
 {
-    const uint64_t keys = keys_of(st, at);
+    const uint64_t keys = label_text_keys(st, at);
     return text_bytes(label_text(st, at).n) + (keys ? text_bytes(label_text(st, keys).n) : 0);
 }

@@ -14,6 +14,10 @@ void label_text_free(struct store *st, uint64_t at);
 /* The text without its keys. */
 struct str label_text(const struct store *st, uint64_t at);
 
+/* Where its keys lie, 0: it has none but those in it; and how many label texts have these. */
+uint64_t label_text_keys(const struct store *st, uint64_t at);
+uint64_t label_text_users(const struct store *st, uint64_t keys);
+
 /* What it takes of the heap, as if its keys were its own: who has none in common with his
  * others is not to have more than his budget. */
 uint64_t label_text_bytes(const struct store *st, uint64_t at);

@@ -128,12 +128,13 @@ START_TEST(places_that_are_wrong_are_damage)
 {
     enum { AT = 8 };
     char why[128];
-    struct series_view plain, keyed, histogram;
+    struct series_view plain, keyed, histogram, other;
     const uint32_t c = metric("c", METRIC_COUNTER);
     const uint32_t h = metric("h", METRIC_HISTOGRAM);
     ck_assert(series_read(&w.st, series_with(c, "a=\"1\"", none), &plain));
     ck_assert(series_read(&w.st, series_with(c, "a=\"2\"", STR("a")), &keyed));
     ck_assert(series_read(&w.st, series_with(h, "a=\"1\"", none), &histogram));
+    ck_assert(series_read(&w.st, series_with(c, "a=\"3\"", STR("a")), &other));
     const uint64_t keys = store_get(&w.st, keyed.text) >> 32 << 3;
     struct store_head *head = w.st.head;
     const struct {
@@ -141,7 +142,10 @@ START_TEST(places_that_are_wrong_are_damage)
     } words[] = {
         {plain.text, (histogram.text / AT) << 32 | 5}, /* keys that nobody has */
         {keyed.text, (w.size / AT) << 32 | 5},         /* outside */
-        {keys, UINT64_C(1) << 32 | w.size},            /* longer than the heap */
+        {keys, UINT64_C(2) << 32 | w.size},            /* longer than the heap */
+        {keys, UINT64_C(1) << 32 | 1},                 /* the first that goes would free them */
+        {keys, UINT64_C(3) << 32 | 1},                 /* nobody would */
+        {other.text, 5},                               /* one that no longer has them */
         {plain.text, TEXT_MAX + 1},                    /* longer than any */
         {histogram.cells + CELL_BOUNDS * AT, 3},       /* bounds of another */
         {store_off(&w.st, &head->run), head->run_end + AT},
