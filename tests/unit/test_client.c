@@ -1,5 +1,6 @@
 #include <check.h>
 #include <math.h>
+#include <sys/syscall.h>
 
 #include "client/session.h"
 #include "fake_server.h"
@@ -422,6 +423,41 @@ START_TEST(whoever_emits_after_a_flush_wakes_nobody)
 }
 END_TEST
 
+/* The library's calls come here: what it sends at once is counted. */
+static _Atomic unsigned sends, sent_pieces;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    sends++;
+    sent_pieces += (unsigned)message->msg_iovlen;
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* Where kinds take turns each has a frame of its own; a call for each would cost more than all
+ * else. */
+START_TEST(many_frames_go_out_together)
+{
+    enum { TURNS = 20 };
+    mcptally_close(m, 0);
+    mcptally_options o = options();
+    o.flags = MCPTALLY_NO_THREAD;
+    open_with(&o);
+    server_start(&server);
+    mcptally_series *c = counter("c");
+    mcptally_add(c, 1); /* its ring, the connection and the definitions */
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    sends = sent_pieces = 0;
+    for (int i = 0; i < TURNS; i++) {
+        mcptally_add(c, 1);
+        mcptally_event(m, "e", NULL, NULL);
+    }
+    ck_assert_int_eq(mcptally_flush(m, 20000), 0);
+    ck_assert_uint_eq(sends, 1);
+    ck_assert_uint_eq(sent_pieces, 2 * TURNS);
+    ck_assert_uint_eq(server_sum(&server, "c"), 1 + TURNS);
+}
+END_TEST
+
 /* ---- a ring that the daemon reads, as the thread sees it ---- */
 
 /* A session with the smallest ring, in which there is an update of a counter. */
@@ -586,6 +622,7 @@ int main(void)
     tcase_add_test(c, at_most_once_is_acknowledged_when_sent);
     tcase_add_test(c, the_host_drives);
     tcase_add_test(c, whoever_emits_after_a_flush_wakes_nobody);
+    tcase_add_test(c, many_frames_go_out_together);
     tcase_add_test(c, numbers_of_any_size_beyond_what_there_is_room_for);
     tcase_add_test(c, the_daemon_is_woken_once_a_sleep_and_pressed_when_the_ring_fills);
     tcase_add_test(c, a_record_that_is_late_for_the_daemon_wakes_the_session);
