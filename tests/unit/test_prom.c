@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "memory_store.h"
 #include "store/session.h"
+#include "store/space.h"
 
 static struct memory_store ms;
 static struct buf page;
@@ -387,6 +388,53 @@ START_TEST(a_full_buffer_shows)
 }
 END_TEST
 
+/* What follows a series in its metric's list, in a store that is damaged. */
+static void set_next(uint32_t series, uint32_t next)
+{
+    struct series_rec *r = table_get(&ms.st, TABLE_SERIES, series);
+    r->links = next | r->links >> SERIES_HIGH_SHIFT << SERIES_HIGH_SHIFT;
+}
+
+static unsigned occurrences(const char *text)
+{
+    unsigned n = 0;
+    for (const char *p = page.p; (p = strstr(p, text)) != NULL; p++)
+        n++;
+    return n;
+}
+
+/* Once more than there are records, and to the end of a run of those that are read together. */
+START_TEST(a_list_that_loops_comes_to_an_end)
+{
+    enum { RECORDS = 4, RUN = 12 };
+    const uint32_t first = counter("c", "i=\"1\"", 1), second = counter("c", "i=\"2\"", 1);
+    counter("d", "i=\"1\"", 1);
+    set_next(second, first);
+    for (unsigned lines = 1; lines < 100; lines += 98) {
+        const struct prom_share share = {.lines = lines, .bytes = 1 << 20};
+        struct prom_page at;
+        buf_reset(&page);
+        prom_begin(&at, &ms.st, PROM_TEXT, memory_store_now.mono);
+        for (unsigned steps = 0; prom_step(&at, &page, &share); steps++)
+            ck_assert_uint_lt(steps, 100);
+        buf_addc(&page, '\0');
+        ck_assert_uint_ge(occurrences("c_total{i=\"2\"} 1\n"), 1);
+        ck_assert_uint_le(occurrences("c_total{"), RECORDS + 1 + RUN);
+        ck_assert_uint_eq(occurrences("d_total{"), 1);
+    }
+}
+END_TEST
+
+START_TEST(a_list_does_not_lead_into_another)
+{
+    const uint32_t c = counter("c", "i=\"1\"", 1);
+    set_next(c, counter("d", "i=\"1\"", 1));
+    render(PROM_TEXT, 100);
+    ck_assert_uint_eq(occurrences("c_total{"), 1);
+    ck_assert_uint_eq(occurrences("d_total{"), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("prom");
@@ -410,6 +458,8 @@ int main(void)
     tcase_add_test(t, lines_of_a_histogram_are_its_work);
     tcase_add_test(t, what_is_not_shown_is_work_too);
     tcase_add_test(t, a_full_buffer_shows);
+    tcase_add_test(t, a_list_that_loops_comes_to_an_end);
+    tcase_add_test(t, a_list_does_not_lead_into_another);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
