@@ -41,6 +41,7 @@ struct fake_daemon {
     unsigned nseries;
     uint64_t items[FAKE_KINDS]; /* applied, by kind */
     uint64_t applied, duplicates, dropped, links;
+    unsigned bells;
     char service[LIMIT_SERVICE + 1], instance[LIMIT_SERVICE + 1];
     uint32_t refuse_id;            /* updates of this series id are dropped; 0: none */
     uint64_t die_after;            /* items until it dies between two items of a frame; 0: never */
@@ -259,7 +260,9 @@ static inline int fake_frame(struct fake_link *l, const struct frame *f)
         l->session->gone = true;
         return -1;
     case FRAME_RING: /* it reads none, and says nothing to that */
+        return 0;
     case FRAME_BELL:
+        l->d->bells++;
         return 0;
     default:
         return fake_batch(l, f);
