@@ -24,3 +24,9 @@ void client_address_of(struct client_address *a, const struct sockaddr *from)
             set_v4(a, in.sin6_addr.s6_addr + 12);
     }
 }
+
+bool client_address_loopback(const struct client_address *a)
+{
+    static const uint8_t none[sizeof a->bytes]; /* the network of ::1 */
+    return a->v6 ? memcmp(a->bytes, none, sizeof none) == 0 : a->bytes[4] == 127;
+}

@@ -17,6 +17,9 @@ struct client_address {
 
 void client_address_of(struct client_address *a, const struct sockaddr *from);
 
+/* Whether he is on this machine and came by loopback. */
+bool client_address_loopback(const struct client_address *a);
+
 static inline bool client_address_eq(const struct client_address *a, const struct client_address *b)
 {
     return a->v6 == b->v6 && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -12,6 +12,12 @@
 
 enum {
     CONNECTION_MEMORY = 16384,
+    /* Bytes that wait in the kernel for a reader who comes by loopback; it doubles them for what
+     * it needs itself. With room for a long page all of it goes in at once, and the socket is held
+     * meanwhile: a reader on another processor empties what has come, falls asleep, and is woken
+     * for each piece that follows. 1.3 MB take 0.8 ms so, most of it in one turn of the loop, and
+     * 0.55 ms this way. A longer way takes more, and the kernel finds out how much. */
+    LOOPBACK_QUEUE = 128 << 10,
 };
 
 void http_count_refused(struct http_server *s, enum own_http_reason reason)
@@ -175,11 +181,21 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 /* ---- accepting ---- */
 
+static void limit_queue(int fd, const struct sockaddr *from)
+{
+    static const int size = LOOPBACK_QUEUE;
+    struct client_address a;
+    client_address_of(&a, from);
+    if (client_address_loopback(&a))
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 /* libmicrohttpd does not accept: it would spin without descriptors, and knows nothing of the
  * gate. */
 static void take(struct http_server *s, int fd, const struct sockaddr *from, socklen_t size)
 {
     const struct http_guard *g = s->o.guard;
+    limit_queue(fd, from);
     if (g && g->gate)
         fd = gate_connect(g->gate, fd, GATE_HTTP1);
     if (fd < 0)

@@ -273,6 +273,47 @@ START_TEST(a_page_in_the_making_is_shared)
 }
 END_TEST
 
+/* What the kernel holds, all that there is without another turn of the loop. */
+static size_t read_what_came(int fd, struct buf *to)
+{
+    char bytes[16384];
+    const size_t before = to->n;
+    ssize_t n;
+    while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        buf_add(to, bytes, (size_t)n);
+    ck_assert(n < 0 && errno == EAGAIN);
+    return to->n - before;
+}
+
+START_TEST(a_reader_that_waits_gets_all_of_it_later)
+{
+    enum { SERIES = 60000, QUEUED = 512 << 10 };
+    many_series(SERIES);
+    const struct pages_work before = pages_work(pages);
+    const int fd = client_connect(address);
+    client_send(fd, GET_METRICS "\r\n");
+    while (pages_work(pages).slices == before.slices || pages_busy(pages))
+        event_base_loop(env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    for (int i = 0; i < 100; i++)
+        event_base_loop(env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    buf_reset(&got);
+    const size_t queued = read_what_came(fd, &got);
+    ck_assert_uint_gt(queued, 0);
+    ck_assert_uint_lt(queued, QUEUED);
+    while (client_turn(env.base, fd, &got))
+        continue;
+    const struct buf first = got;
+    buf_init(&got, 64 << 20);
+    ask(GET_METRICS "\r\n");
+    const struct str tail = STR("\nmany_total{i=\"59999\"} 0\n");
+    ck_assert_uint_gt(first.n, 2 * QUEUED);
+    ck_assert(memcmp(first.p + first.n - tail.n, tail.p, tail.n) == 0);
+    ck_assert(memcmp(first.p + first.n - QUEUED, got.p + got.n - QUEUED, QUEUED) == 0);
+    free(first.p);
+    close(fd);
+}
+END_TEST
+
 /* Turns of the loop until a page of so many bytes at least is made: none does more than it may;
  * the first slice has all of our own metrics, whose page is of `own` bytes. */
 static void check_turns(const char *request, size_t own, size_t bytes)
@@ -493,6 +534,7 @@ int main(void)
     tcase_add_test(t, a_slow_head_is_cut_off);
     tcase_add_test(t, silent_connections_make_room);
     tcase_add_test(t, a_page_in_the_making_is_shared);
+    tcase_add_test(t, a_reader_that_waits_gets_all_of_it_later);
     tcase_add_test(t, a_turn_does_bounded_work);
     tcase_add_test(t, series_may_expire_under_a_page);
     tcase_add_test(t, a_cached_page_is_served_again);

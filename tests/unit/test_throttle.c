@@ -131,6 +131,20 @@ START_TEST(none_is_no_limit)
 }
 END_TEST
 
+START_TEST(who_comes_by_loopback)
+{
+    const struct client_address near[] = {v4(0x7f000001), v4(0x7fffffff), v6("::1"),
+                                          v6("::ffff:127.0.0.1")};
+    const struct client_address far[] = {v4(0x7e000001),    v4(0x80000001),
+                                         v4(0x0a00007f),    v6("fe80::1"),
+                                         v6("2001:db8::1"), v6("::ffff:192.0.2.127")};
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++)
+        ck_assert(client_address_loopback(&near[i]));
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        ck_assert(!client_address_loopback(&far[i]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("throttle");
@@ -141,6 +155,7 @@ int main(void)
     tcase_add_test(tc, a_network_of_ipv6_is_one_client);
     tcase_add_test(tc, a_crowd_pushes_nobody_out);
     tcase_add_test(tc, none_is_no_limit);
+    tcase_add_test(tc, who_comes_by_loopback);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
