@@ -46,7 +46,8 @@ class Server:
             pass
 
     def close(self):
-        self.listener.close()
+        self.listener.shutdown(socket.SHUT_RDWR)  # else a thread goes on to accept, and from
+        self.listener.close()                     # whoever has the number of the descriptor next
 
 
 def keep(server, peer):
