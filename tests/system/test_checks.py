@@ -246,6 +246,31 @@ def test_http(new_daemon, tmp_path, servers):
     assert found["broken"]["message"] == "status 500" and found["moved"]["message"] == "status 301"
 
 
+def test_as_much_of_an_answer_as_may_be(new_daemon, tmp_path, servers):
+    """However its end is told; one byte more is too much. What is looked for comes last."""
+    most, head, chunked = 1 << 16, b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
+    chunk = lambda part: b"%x\r\n%s\r\n" % (len(part), part)
+    forms = {"length": lambda body: b"Content-Length: %d\r\n\r\n%s" % (len(body), body),
+             "close": lambda body: b"\r\n" + body,
+             "chunk": lambda body: chunked + chunk(body) + chunk(b""),
+             "chunks": lambda body: chunked + chunk(body[:most // 2]) + chunk(body[most // 2:])
+                       + chunk(b"")}
+    expected = {}
+    checks = []
+    for name, form in forms.items():
+        for more, state in ((0, ("ok", "healthy")), (1, ("failed", "unhealthy"))):
+            server = servers(say(head + form(b"x" * (most + more - 1) + b"y")))
+            checks.append({"kind": "http", "name": f"{name}-{more}", "output": most, "body": "xy",
+                           "url": f"http://127.0.0.1:{server.port}/", "interval": "10s",
+                           "timeout": "10s"})
+            expected[f"{name}-{more}"] = state
+    daemon = new_daemon()
+    configure(daemon, tmp_path, checks)
+    daemon.start()
+    found = wait_results(daemon, expected)
+    assert {found[f"{name}-1"]["message"] for name in forms} == {"the answer is too large"}
+
+
 def test_mcp(new_daemon, tmp_path, mcp_server):
     daemon = new_daemon()
     server = tmp_path / "server.py"
