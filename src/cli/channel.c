@@ -72,15 +72,10 @@ static __attribute__((hot)) void write_out(struct channel *c)
     }
 }
 
-/* Begins the buffer anew once everything is written. What the tee still points
- * to stays until half of the buffer is used up. */
-static __attribute__((hot)) void make_room(struct channel *c, struct tee *t)
+/* Begins the buffer anew once everything is written. */
+static __attribute__((hot)) void make_room(struct channel *c)
 {
     if (has_bytes(c))
-        return;
-    if (t->queued[c->stream] && c->tail > CHANNEL_BUFFER / 2)
-        tee_flush(t);
-    if (t->queued[c->stream])
         return;
     memmove(c->buffer, c->buffer + c->ready, c->tail - c->ready);
     c->tail -= c->ready;
@@ -174,13 +169,13 @@ __attribute__((hot)) void channel_move(struct channel *c, const struct pollfd p[
     if (p[1].revents & POLLOUT) {
         write_out(c);
         if (c->edit)
-            make_room(c, t); /* for the lines that are held */
+            make_room(c); /* for the lines that are held */
     }
     if (p[0].revents && wants_bytes(c)) {
-        make_room(c, t);
+        make_room(c);
         read_in(c);
     }
     while (pass(c, t))
-        make_room(c, t);
+        make_room(c);
     pass_end(c, t);
 }

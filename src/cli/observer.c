@@ -16,9 +16,7 @@
 
 enum {
     NICE = 5,         /* the conversation comes first */
-    LOOK_MS = 50,     /* how long packets gather while there is traffic */
-    PACKETS = 64,     /* read in one turn at most */
-    REPORT_MS = 200,  /* from traffic to the counters that tell of it */
+    LOOK_MS = 200,    /* how long notes gather */
     TICK_MS = 1000,   /* while requests wait */
     USAGE_MS = 5000,  /* between looks at the server's processes */
     FLUSH_MS = 1000,  /* at the end, with the daemon there */
@@ -27,21 +25,17 @@ enum {
 
 struct observer {
     const struct observer_options *options;
-    int socket, kick;
+    struct tee_reader *tee;
     struct mcp_session session;
     struct report *report;
     struct recording recording;
     uint64_t lost[TEE_STREAMS]; /* as last heard of */
     bool heard[TEE_STREAMS];
     pid_t server; /* 0: not running, or not known */
-    bool over;    /* the relay has closed its end */
     bool exited;
-    int status;                                  /* 0 while not exited */
-    struct when report_due, tick_due, usage_due; /* mono 0: not */
-    struct when look_due;                        /* mono 0: a packet wakes us */
-    struct tee_head head;                        /* of the note in hand */
-    const char *data;
-    char packet[TEE_PACKET];
+    int status;                                /* 0 while not exited */
+    bool news;                                 /* notes have been read since the daemon was told */
+    struct when look_due, tick_due, usage_due; /* mono 0: not */
 };
 
 static struct when later(struct when now, unsigned ms)
@@ -58,116 +52,107 @@ static bool is_due(struct when at, struct when now)
 /* ---- notes ---- */
 
 /* What was missed before this note, also by an observer before this one. */
-static void note_gap(struct observer *o, enum tee_stream s)
+static void note_gap(struct observer *o, const struct tee_head *note)
 {
-    const struct tee_head *h = &o->head;
-    uint64_t lost = h->lost - o->lost[s];
-    bool mid_line = !o->heard[s] && h->kind == TEE_DATA && !h->line_start;
+    const enum tee_stream s = (enum tee_stream)note->stream;
+    uint64_t lost = note->lost - o->lost[s];
+    bool mid_line = !o->heard[s] && note->kind == TEE_DATA && !note->line_start;
     o->heard[s] = true;
-    o->lost[s] = h->lost;
+    o->lost[s] = note->lost;
     if (lost == 0 && !mid_line)
         return;
-    recording_lost(&o->recording, s, lost, h->when);
+    recording_lost(&o->recording, s, lost, note->when);
     if (s != TEE_STDERR)
-        mcp_session_lost(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, lost, h->line_start,
-                         h->when);
+        mcp_session_lost(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, lost, note->line_start,
+                         note->when);
 }
 
-static void take_data(struct observer *o, enum tee_stream s)
+static void take_data(struct observer *o, const struct tee_head *note)
 {
-    size_t n = o->head.size;
-    recording_data(&o->recording, s, o->data, n, o->head.when);
+    const enum tee_stream s = (enum tee_stream)note->stream;
+    const char *data = (const char *)(note + 1);
+    recording_data(&o->recording, s, data, note->size, note->when);
     if (s == TEE_STDERR)
-        mcp_session_stderr(&o->session, o->data, n);
+        mcp_session_stderr(&o->session, data, note->size);
     else
-        mcp_session_feed(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, o->data, n, o->head.when);
+        mcp_session_feed(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, data, note->size,
+                         note->when);
 }
 
-static void take_eof(struct observer *o, enum tee_stream s)
+static void take_eof(struct observer *o, const struct tee_head *note)
 {
-    recording_eof(&o->recording, s, o->head.when);
+    const enum tee_stream s = (enum tee_stream)note->stream;
+    recording_eof(&o->recording, s, note->when);
     if (s != TEE_STDERR)
-        mcp_session_close(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, o->head.when);
+        mcp_session_close(&o->session, s == TEE_UP ? MCP_UP : MCP_DOWN, note->when);
 }
 
-static void take_exit(struct observer *o)
+static void take_exit(struct observer *o, const struct tee_head *note)
 {
     o->exited = true;
-    o->status = o->head.value;
+    o->status = note->value;
     o->server = 0;
-    recording_exit(&o->recording, o->status, o->head.when);
+    recording_exit(&o->recording, o->status, note->when);
 }
 
-static void take_note(struct observer *o)
+static void take_note(struct observer *o, const struct tee_head *note)
 {
-    enum tee_stream s = (enum tee_stream)o->head.stream;
-    if (o->head.kind <= TEE_LOST)
-        note_gap(o, s);
-    switch ((enum tee_kind)o->head.kind) {
+    assert(note->stream < TEE_STREAMS);
+    if (note->kind <= TEE_LOST)
+        note_gap(o, note);
+    switch ((enum tee_kind)note->kind) {
     case TEE_DATA:
-        take_data(o, s);
+        take_data(o, note);
         break;
     case TEE_EOF:
-        take_eof(o, s);
+        take_eof(o, note);
         break;
     case TEE_LOST:
+    case TEE_SKIP:
         break;
     case TEE_STARTED:
     case TEE_RESUMED:
-        o->server = o->head.value;
-        report_started(o->report, o->head.kind == TEE_RESUMED);
+        o->server = note->value;
+        report_started(o->report, note->kind == TEE_RESUMED);
         break;
     case TEE_EXITED:
-        take_exit(o);
+        take_exit(o, note);
         break;
     }
-    if (!o->report_due.mono)
-        o->report_due = later(o->head.when, REPORT_MS);
 }
 
-static void take_packet(struct observer *o, size_t n)
+/* At all that there is. What comes meanwhile is taken too, so that the ring becomes empty; a
+ * ring's worth at most, so that nothing else that is due is late. */
+static void look(struct observer *o)
 {
-    const char *p = o->packet, *end = o->packet + n;
-    while ((size_t)(end - p) >= sizeof o->head) {
-        memcpy(&o->head, p, sizeof o->head);
-        o->data = p + sizeof o->head;
-        assert(o->head.size <= (size_t)(end - o->data) && o->head.stream < TEE_STREAMS);
-        take_note(o);
-        p = o->data + o->head.size;
+    const uint64_t most = o->tee->head + TEE_RING;
+    const struct tee_head *note;
+    while (o->tee->head < most && tee_look(o->tee)) {
+        o->news = true;
+        while ((note = tee_next(o->tee)))
+            take_note(o, note);
     }
-}
-
-/* Whether there was one. */
-static bool receive(struct observer *o)
-{
-    ssize_t n = recv(o->socket, o->packet, sizeof o->packet, MSG_DONTWAIT);
-    if (n <= 0) {
-        o->over |= n == 0 || (errno != EAGAIN && errno != EINTR);
-        return false;
-    }
-    take_packet(o, (size_t)n);
-    return true;
-}
-
-static void drain(struct observer *o, struct when now)
-{
-    unsigned packets = 0;
-    while (packets < PACKETS && !o->over && receive(o))
-        packets++;
-    o->look_due = packets > 0 ? later(now, packets < PACKETS ? LOOK_MS : 0) : (struct when){0};
 }
 
 /* ---- the loop ---- */
 
+static void tell(struct observer *o, struct when now)
+{
+    mcp_session_tick(&o->session, now);
+    report_session(o->report, &o->session, now);
+    bool waiting = mcp_session_oldest(&o->session, now) > 0;
+    o->tick_due = waiting ? later(now, TICK_MS) : (struct when){0};
+}
+
 static void keep_house(struct observer *o, struct when now)
 {
     struct usage usage;
-    if (is_due(o->tick_due, now) || is_due(o->report_due, now)) {
-        mcp_session_tick(&o->session, now);
-        report_session(o->report, &o->session, now);
-        o->report_due.mono = 0;
-        bool waiting = mcp_session_oldest(&o->session, now) > 0;
-        o->tick_due = waiting ? later(now, TICK_MS) : (struct when){0};
+    const bool looked = is_due(o->look_due, now);
+    if (is_due(o->tick_due, now) || (looked && o->news))
+        tell(o, now);
+    if (looked) {
+        o->look_due = o->news ? later(now, LOOK_MS) : (struct when){0};
+        o->news = false;
     }
     if (is_due(o->usage_due, now)) {
         if (o->server && usage_read(&usage, o->server))
@@ -182,7 +167,7 @@ static void keep_house(struct observer *o, struct when now)
  * unless that is negative. */
 static int time_left(const struct observer *o, struct when now, int wish)
 {
-    const struct when due[] = {o->report_due, o->tick_due, o->usage_due, o->look_due};
+    const struct when due[] = {o->look_due, o->tick_due, o->usage_due};
     int least = wish;
     for (unsigned i = 0; i < sizeof due / sizeof *due; i++) {
         if (!due[i].mono)
@@ -194,21 +179,33 @@ static int time_left(const struct observer *o, struct when now, int wish)
     return least;
 }
 
-/* With traffic about, only a kick or the time makes us look: a wakeup for every
- * packet would slow the conversation down. Whether it is time to look. The daemon's
- * answers wake us as well, and change nothing in that. */
-static bool wait_for_packets(struct observer *o)
+/* A silence ends with a kick, and notes gather from then on: it would slow the conversation
+ * down to look at each. Then we look when it is time, or are kicked before the ring is full.
+ * The daemon's answers wake us as well, and change nothing in that. */
+static bool wait_for_kick(struct observer *o)
 {
-    uint64_t kicks;
+    const unsigned unread = o->look_due.mono ? TEE_MANY : 0;
+    const bool armed = tee_arm(o->tee, unread);
     struct pollfd p[] = {
-        {.fd = o->look_due.mono ? -1 : o->socket, .events = POLLIN},
-        {.fd = o->kick, .events = POLLIN},
+        {.fd = o->tee->fd, .events = POLLIN},
         {.fd = report_fd(o->report), .events = POLLIN},
     };
-    const int n = poll(p, 3, time_left(o, clock_now(), report_poll(o->report)));
-    if (n > 0 && p[1].revents && read(o->kick, &kicks, sizeof kicks) == sizeof kicks)
-        return true;
-    return (n > 0 && p[0].revents) || is_due(o->look_due, clock_now());
+    const int left = time_left(o, clock_now(), report_poll(o->report));
+    const int n = poll(p, 2, armed ? left : 0);
+    return !armed || (n > 0 && p[0].revents && tee_kicked(o->tee));
+}
+
+static void turn(struct observer *o)
+{
+    const bool quiet = !o->look_due.mono, kicked = wait_for_kick(o), fast = kicked && !quiet;
+    const struct when now = clock_now();
+    if (fast)
+        tee_ready(o->tee, TEE_RING);
+    if (fast || is_due(o->look_due, now))
+        look(o);
+    else if (kicked)
+        o->look_due = later(now, LOOK_MS);
+    keep_house(o, now);
 }
 
 /* ---- beginning and end ---- */
@@ -223,15 +220,17 @@ static bool begin(struct observer *o)
     if (!o->report || mcp_session_init(&o->session, &limits, report_sink(), o->report) != 0)
         return false;
     recording_begin(&o->recording, o->options->record, o->options->service, now);
+    tee_ready(o->tee, TEE_MANY);
     o->usage_due = later(now, USAGE_MS / 10);
     return true;
 }
 
-/* The relay waits, not long, for its socket to be closed: with no daemon there
+/* The relay waits, not long, for the tee to be closed: with no daemon there
  * is nothing to wait for, and whatever is left to do is done on our own time. */
 static void end(struct observer *o)
 {
     struct when now = clock_now();
+    look(o);
     mcp_session_end(&o->session, report_manner(&o->session, o->status), now);
     report_session(o->report, &o->session, now);
     if (o->exited)
@@ -240,7 +239,7 @@ static void end(struct observer *o)
     bool there = report_connected(o->report);
     if (there)
         report_flush(o->report, FLUSH_MS);
-    close(o->socket);
+    tee_reader_close(o->tee);
     report_free(o->report, LINGER_MS);
     mcp_session_fini(&o->session);
 }
@@ -257,22 +256,18 @@ static void settle(void)
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 }
 
-int observer_run(void *arg, int socket, int kick)
+int observer_run(void *arg, struct tee_reader *tee)
 {
     struct observer *o = calloc(1, sizeof *o);
     settle();
     if (!o)
         return EXIT_FAILURE;
     o->options = arg;
-    o->socket = socket;
-    o->kick = kick;
+    o->tee = tee;
     if (!begin(o))
         return EXIT_FAILURE;
-    while (!o->over) {
-        if (wait_for_packets(o))
-            drain(o, clock_now());
-        keep_house(o, clock_now());
-    }
+    while (!tee->over)
+        turn(o);
     end(o);
     free(o);
     return EXIT_SUCCESS;

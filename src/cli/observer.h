@@ -4,6 +4,7 @@
 #define MCPTALLY_CLI_OBSERVER_H
 
 struct stamp;
+struct tee_reader;
 
 struct observer_options {
     const char *service;
@@ -14,6 +15,6 @@ struct observer_options {
 
 /* The whole life of the process, as struct relay_options wants it; arg is a
  * struct observer_options. Returns the exit status. */
-int observer_run(void *arg, int socket, int kick);
+int observer_run(void *arg, struct tee_reader *tee);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,13 +24,13 @@ static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
 
 struct relay {
     const struct relay_options *options;
-    pid_t server;      /* 0 once its end has been seen */
-    int status;        /* as wait() gives it */
-    bool leaving;      /* told to end while only the client's reading is waited for */
-    int signals, lull; /* a timer for what the tee has not sent yet */
-    bool lull_set;
-    int rare;                  /* an epoll of what seldom has news, or -1 */
-    unsigned rare_fired;       /* of it, by place in the list for poll() */
+    pid_t server; /* 0 once its end has been seen */
+    int status;   /* as wait() gives it */
+    bool leaving; /* told to end while only the client's reading is waited for */
+    int signals;
+    int rare;            /* an epoll of what seldom has news, or -1 */
+    unsigned rare_fired; /* of it, by place in the list for poll() */
+    pid_t observer;
     unsigned observers;        /* started so far */
     uint64_t observer_started; /* mono ns */
     struct tee tee;
@@ -40,9 +39,9 @@ struct relay {
 
 /* ---- the observer ---- */
 
-static _Noreturn void become_observer(const struct relay *r, int socket, int kick)
+static _Noreturn void become_observer(const struct relay *r, struct tee_reader *tee)
 {
-    int keep[] = {socket, kick, r->options->keep};
+    int keep[] = {tee->fd, r->options->keep};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -52,21 +51,21 @@ static _Noreturn void become_observer(const struct relay *r, int socket, int kic
     for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
         dup2(null, fd);
     spawn_close_all_but(keep, sizeof keep / sizeof *keep);
-    _exit(r->options->observe(r->options->arg, socket, kick));
+    _exit(r->options->observe(r->options->arg, tee));
 }
 
 static void start_observer(struct relay *r, struct when now)
 {
-    int socket;
+    struct tee_reader reader;
     r->observers++;
     r->observer_started = now.mono;
-    if (tee_open(&r->tee, &socket) != 0)
+    if (tee_open(&r->tee, &reader) != 0)
         return;
-    pid_t pid = fork();
-    if (pid == 0)
-        become_observer(r, socket, r->tee.kick);
-    close(socket);
-    if (pid < 0) {
+    r->observer = fork();
+    if (r->observer == 0)
+        become_observer(r, &reader);
+    close(reader.fd); /* and not the memory, which is ours as well */
+    if (r->observer < 0) {
         tee_close(&r->tee);
         return;
     }
@@ -74,7 +73,6 @@ static void start_observer(struct relay *r, struct when now)
     for (unsigned s = 0; s < TEE_STDERR; s++)
         if (channel_done(&r->channel[s]))
             tee_tell(&r->tee, TEE_EOF, (enum tee_stream)s, 0, now);
-    tee_flush(&r->tee);
 }
 
 static void restart_observer(struct relay *r)
@@ -92,6 +90,8 @@ static void reap(struct relay *r)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == r->observer)
+            tee_close(&r->tee);
         if (pid != r->server)
             continue;
         r->server = 0;
@@ -149,42 +149,21 @@ static bool all_done(const struct relay *r)
     return true;
 }
 
-/* Tells the observer a little later. The timer stays set while bytes come and
- * go: a timeout of poll() would be set anew for every message, which costs more
- * than passing one on. */
-static void wait_for_lull(struct relay *r)
-{
-    const struct itimerspec once = {.it_value.tv_nsec = TEE_LATE_MS * (long)NS_PER_MS};
-    if (r->tee.notes == 0 || r->lull_set)
-        return;
-    r->lull_set = timerfd_settime(r->lull, 0, &once, NULL) == 0;
-    if (!r->lull_set)
-        tee_flush(&r->tee);
-}
-
-static void lull_is_over(struct relay *r)
-{
-    uint64_t times;
-    r->lull_set = read(r->lull, &times, sizeof times) < 0;
-    tee_flush(&r->tee);
-}
-
 /* ---- waiting ---- */
 
-enum { SIGNALS = 2 * TEE_STREAMS, LULL, POLLED };
+enum { SIGNALS = 2 * TEE_STREAMS, POLLED };
 
 static void fill_poll(const struct relay *r, struct pollfd p[POLLED])
 {
     for (unsigned s = 0; s < TEE_STREAMS; s++)
         channel_poll(&r->channel[s], &p[2 * s]);
     p[SIGNALS] = (struct pollfd){.fd = r->signals, .events = POLLIN};
-    p[LULL] = (struct pollfd){.fd = r->lull, .events = POLLIN};
 }
 
 /* poll() looks at each descriptor twice, which for all of them costs a message as much as
  * reading it. So it is asked of the few that have news all the time, and of one that stands
- * for the rest: the signals, the timer, and the destinations, of which nothing but a reader's
- * leaving is expected. */
+ * for the rest: the signals, and the destinations, of which nothing but a reader's leaving is
+ * expected. */
 static bool is_rare(unsigned i)
 {
     return i >= SIGNALS || i % 2 == 1;
@@ -227,11 +206,8 @@ static void turn(struct relay *r, struct pollfd p[POLLED])
         take_signals(r);
     for (unsigned s = 0; s < TEE_STREAMS; s++)
         channel_move(&r->channel[s], &p[2 * s], &r->tee);
-    if (p[LULL].revents)
-        lull_is_over(r);
     if (r->tee.fd < 0)
         restart_observer(r);
-    wait_for_lull(r);
 }
 
 static void arm_fired(struct relay *r, const struct pollfd p[POLLED])
@@ -357,9 +333,8 @@ int relay_run(const struct relay_options *options)
     r->options = options;
     r->server = spawn.pid;
     r->signals = signals;
-    r->lull = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    r->tee.fd = r->tee.kick = -1;
-    int keep[] = {spawn.in, spawn.out, spawn.err, signals, r->lull, options->keep};
+    r->tee.fd = -1;
+    int keep[] = {spawn.in, spawn.out, spawn.err, signals, options->keep};
     spawn_close_all_but(keep, sizeof keep / sizeof *keep);
     open_channels(r, &spawn);
     open_rare(r);

@@ -21,9 +21,8 @@ enum {
 struct relay_options {
     char **command; /* ends in NULL; looked up in PATH */
     /* The observer's whole life, in a process of its own; it returns the exit
-     * status. socket and kick are what tee.h says; the relay's other descriptors
-     * are closed but `keep` (-1: none). */
-    int (*observe)(void *arg, int socket, int kick);
+     * status. The relay's descriptors are closed but the tee's and `keep` (-1: none). */
+    int (*observe)(void *arg, struct tee_reader *tee);
     void *arg;
     int keep;
     channel_edit *edit_up; /* of the lines from the client, or NULL */

@@ -17,7 +17,7 @@
 enum {
     BUFFER_BYTES = 32768,
     QUEUE_BYTES = 262144,
-    TURN = 8,           /* operations between two turns of the library */
+    TURN = 16,          /* operations between two turns of the library */
     LABEL_SETS = 512,   /* that peers may make of methods, names, codes and versions */
     LABEL_SLOTS = 1024, /* a power of two above that */
     OUTSTANDING = 400   /* items not acknowledged, from which on spans are left out */

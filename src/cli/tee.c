@@ -1,180 +1,299 @@
 #include "cli/tee.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20 }; /* asked for; the kernel gives what wmem_max allows */
+/* Positions count bytes since the beginning. What one side writes for each note and what the
+ * other writes lie in lines of their own. */
+struct tee_shared {
+    _Alignas(64) _Atomic uint64_t tail; /* the sender: there are notes up to here */
+    _Atomic uint64_t base;              /* the position at the ring's front, or a ring before it */
+    _Alignas(64) _Atomic uint64_t head; /* the reader: read up to here */
+    _Atomic uint64_t kick_at;           /* kick beyond this position; TEE_NEVER: it has been done */
+    _Atomic uint32_t room_wanted;       /* the sender waits for so many bytes; 0: it does not */
+    _Alignas(64) char ring[TEE_RING];
+};
 
-int tee_open(struct tee *t, int *socket)
+#define TEE_NEVER UINT64_MAX
+
+enum {
+    ALIGNMENT = 8,
+    HEAD = sizeof(struct tee_head),
+    ROOM = TEE_RING / 4, /* that a sender waits for, beside the note in hand and a skip */
+};
+
+_Static_assert(HEAD % ALIGNMENT == 0, "a note's bytes begin behind its head");
+_Static_assert(ROOM + 2 * (TEE_CHUNK + HEAD) <= TEE_RING, "there can be room");
+
+static size_t place_of(uint64_t base, uint64_t position)
 {
-    int pair[2], size = BUFFER;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return (position - base) % TEE_RING;
+}
+
+static size_t size_of(uint32_t bytes)
+{
+    return HEAD + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+int tee_open(struct tee *t, struct tee_reader *reader)
+{
+    int pair[2];
+    void *memory = mmap(NULL, sizeof(struct tee_shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
         return -1;
-    int kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (kick < 0) {
-        close(pair[0]);
-        close(pair[1]);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        munmap(memory, sizeof(struct tee_shared));
         return -1;
     }
-    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    t->shared = memory;
     t->fd = pair[0];
-    t->kick = kick;
-    *socket = pair[1];
+    t->tail = t->base = 0;
+    *reader = (struct tee_reader){.shared = memory, .fd = pair[1]};
     return 0;
 }
+
+/* ---- the sender ---- */
 
 void tee_close(struct tee *t)
 {
     if (t->fd >= 0) {
         close(t->fd);
-        close(t->kick);
+        munmap(t->shared, sizeof *t->shared);
     }
-    t->fd = t->kick = -1;
+    t->fd = -1;
+    t->shared = NULL;
     memset(t->lost, 0, sizeof t->lost); /* the next one counts anew */
 }
 
 static void kick(struct tee *t)
 {
-    const uint64_t one = 1;
-    t->sent_bytes = t->sent_packets = 0;
-    /* A counter that is full has been kicked enough. */
-    if (write(t->kick, &one, sizeof one) < 0)
-        return;
-}
-
-static __attribute__((hot)) bool send_packet(struct tee *t)
-{
-    struct iovec parts[2 * TEE_NOTES];
-    struct msghdr message = {.msg_iov = parts};
-    for (unsigned i = 0; i < t->notes; i++) {
-        parts[message.msg_iovlen++] = (struct iovec){&t->head[i], sizeof t->head[i]};
-        if (t->head[i].size)
-            parts[message.msg_iovlen++] = (struct iovec){(void *)t->data[i], t->head[i].size};
-    }
-    if (sendmsg(t->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-        return true;
-    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+    atomic_store_explicit(&t->shared->kick_at, TEE_NEVER, memory_order_relaxed);
+    /* A socket that is full has been kicked through enough. */
+    if (send(t->fd, "", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
         tee_close(t);
-    return false;
 }
 
-/* Gives the observer a moment to make room; see the top of tee.h. */
-static bool wait_for_room(struct tee *t)
+/* The ring is empty. Who reads learns of it with the next tail. */
+static void begin_anew(struct tee *t)
 {
-    struct pollfd p = {.fd = t->fd, .events = POLLOUT};
-    const uint64_t most = TEE_WAIT_MS * NS_PER_MS, now = clock_now().mono;
-    if (t->fd < 0 || t->in_vain || t->bytes < TEE_BIG)
-        return false;
+    t->base = t->tail;
+    atomic_store_explicit(&t->shared->base, t->base, memory_order_relaxed);
+}
+
+/* Where a note of that size may be written; NULL: nowhere. A note lies in one piece. */
+static __attribute__((hot)) char *find_room(struct tee *t, size_t size)
+{
+    struct tee_shared *s = t->shared;
+    const uint64_t head = atomic_load_explicit(&s->head, memory_order_acquire);
+    if (head == t->tail)
+        begin_anew(t);
+    const size_t place = place_of(t->base, t->tail), left = TEE_RING - place;
+    const size_t skip = left < size ? left : 0;
+    if (t->tail + skip + size - head > TEE_RING)
+        return NULL;
+    if (skip >= HEAD)
+        ((struct tee_head *)(s->ring + place))->kind = TEE_SKIP;
+    t->tail += skip;
+    return s->ring + place_of(t->base, t->tail);
+}
+
+/* Gives the observer a moment to make room. */
+static char *wait_for_room(struct tee *t, size_t size, int timeout_ms)
+{
+    struct pollfd p = {.fd = t->fd, .events = POLLIN};
+    char bytes[64];
+    char *room;
+    while (recv(t->fd, bytes, sizeof bytes, 0) > 0)
+        ;
+    atomic_store_explicit(&t->shared->room_wanted, ROOM + 2 * (uint32_t)size, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    kick(t);
+    if (t->fd < 0)
+        return NULL;
+    if ((room = find_room(t, size)))
+        return room;
+    return poll(&p, 1, timeout_ms) == 1 ? find_room(t, size) : NULL;
+}
+
+/* See the top of tee.h. */
+static char *insist(struct tee *t, size_t size)
+{
+    const uint64_t most = TEE_WAIT_MS * NS_PER_MS, now = clock_mono();
+    if (t->in_vain)
+        return NULL;
     t->credit += (now - t->credit_at) / TEE_WAIT_SHARE;
     t->credit = t->credit < most ? t->credit : most;
     t->credit_at = now;
     if (t->credit < NS_PER_MS)
-        return false;
-    kick(t);
-    t->in_vain = poll(&p, 1, (int)(t->credit / NS_PER_MS)) != 1;
-    const uint64_t waited = clock_now().mono - now;
+        return NULL;
+    char *room = wait_for_room(t, size, (int)(t->credit / NS_PER_MS));
+    const uint64_t waited = clock_mono() - now;
     t->credit -= waited < t->credit ? waited : t->credit;
-    return !t->in_vain;
+    t->in_vain = !room;
+    return room;
 }
 
-static void lose(struct tee *t)
+static void lose(struct tee *t, const struct tee_head *head)
 {
-    for (unsigned i = 0; i < t->notes; i++) {
-        t->lost[t->head[i].stream] += t->head[i].size;
-        t->eof_lost[t->head[i].stream] |= t->head[i].kind == TEE_EOF;
-    }
+    t->lost[head->stream] += head->size;
+    t->eof_lost[head->stream] |= head->kind == TEE_EOF;
 }
 
-__attribute__((hot)) void tee_flush(struct tee *t)
+/* The kick's position is looked at behind the tail's store, and the other way round by who
+ * sets it: one of both sees the other's. */
+static __attribute__((hot)) void publish(struct tee *t)
 {
-    if (t->notes == 0)
-        return;
-    bool sent = t->fd >= 0 && (send_packet(t) || (wait_for_room(t) && send_packet(t)));
-    if (sent)
-        t->in_vain = false;
-    else
-        lose(t);
-    t->sent_bytes += t->bytes;
-    t->sent_packets++;
-    if (t->fd >= 0 &&
-        (!sent || t->sent_bytes >= TEE_KICK_BYTES || t->sent_packets >= TEE_KICK_PACKETS))
+    struct tee_shared *s = t->shared;
+    atomic_store_explicit(&s->tail, t->tail, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (t->tail > atomic_load_explicit(&s->kick_at, memory_order_relaxed))
         kick(t);
-    t->notes = t->bytes = 0;
-    memset(t->queued, 0, sizeof t->queued);
 }
 
-static __attribute__((hot)) void queue_note(struct tee *t, struct tee_head head, const char *p)
+static __attribute__((hot)) void put(struct tee *t, struct tee_head *head, const char *p)
 {
-    if (t->notes == TEE_NOTES || t->bytes + head.size > TEE_CHUNK)
-        tee_flush(t);
-    head.lost = t->lost[head.stream];
-    t->head[t->notes] = head;
-    t->data[t->notes++] = p;
-    t->bytes += head.size;
-    t->queued[head.stream]++;
-    if (t->bytes >= TEE_BIG)
-        tee_flush(t);
+    const size_t size = size_of(head->size);
+    char *room = find_room(t, size);
+    if (!room && !(room = insist(t, size))) {
+        lose(t, head);
+        return;
+    }
+    t->in_vain = false;
+    head->lost = t->lost[head->stream];
+    memcpy(room, head, HEAD);
+    memcpy(room + HEAD, p, head->size);
+    t->tail += size;
+    publish(t);
 }
 
 __attribute__((hot)) void tee_data(struct tee *t, enum tee_stream s, const char *p, size_t n,
                                    struct when now)
 {
-    bool line_start = !t->mid_line[s];
-    t->mid_line[s] = p[n - 1] != '\n';
-    if (t->fd < 0) {
-        t->lost[s] += n;
-        return;
-    }
     struct tee_head head = {
         .when = now,
         .size = (uint32_t)n,
         .kind = TEE_DATA,
         .stream = (uint8_t)s,
-        .line_start = line_start,
+        .line_start = !t->mid_line[s],
     };
-    queue_note(t, head, p);
+    t->mid_line[s] = p[n - 1] != '\n';
+    if (t->fd >= 0)
+        put(t, &head, p);
+    else
+        lose(t, &head);
 }
 
 void tee_tell(struct tee *t, enum tee_kind kind, enum tee_stream s, int32_t value, struct when now)
 {
-    if (t->fd < 0)
-        return;
     struct tee_head head = {
         .when = now,
         .value = value,
         .kind = (uint8_t)kind,
         .stream = (uint8_t)s,
     };
-    queue_note(t, head, NULL);
-}
-
-/* Whether fd has one of the events in time; a hang-up alone is not one. */
-static bool wait_for(int fd, short events, int timeout_ms)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    return poll(&p, 1, timeout_ms) == 1 && (p.revents & events);
+    if (t->fd >= 0)
+        put(t, &head, "");
 }
 
 void tee_finish(struct tee *t, int32_t status, struct when now, int timeout_ms)
 {
-    tee_flush(t);
-    if (t->fd < 0)
-        return;
-    if (wait_for(t->fd, POLLOUT, timeout_ms)) {
+    struct pollfd p = {.fd = t->fd};
+    const size_t last = (TEE_STREAMS + 1) * size_of(0);
+    if (t->fd >= 0 && (find_room(t, last) || wait_for_room(t, last, timeout_ms))) {
         for (unsigned s = 0; s < TEE_STREAMS; s++)
             tee_tell(t, t->eof_lost[s] ? TEE_EOF : TEE_LOST, (enum tee_stream)s, 0, now);
         tee_tell(t, TEE_EXITED, TEE_UP, status, now);
-        tee_flush(t);
     }
     if (t->fd < 0)
         return;
     shutdown(t->fd, SHUT_WR);
-    kick(t);
-    wait_for(t->fd, 0, timeout_ms); /* until the hang-up: it has closed its end */
+    poll(&p, 1, timeout_ms); /* until the hang-up: it has closed its end */
     tee_close(t);
+}
+
+/* ---- the reader ---- */
+
+void tee_ready(struct tee_reader *r, size_t bytes)
+{
+    if (bytes <= r->ready)
+        return;
+    r->ready = bytes;
+    /* A kernel that does not know how leaves it to the first write. */
+    (void)madvise(r->shared, offsetof(struct tee_shared, ring) + bytes, MADV_POPULATE_WRITE);
+}
+
+bool tee_arm(struct tee_reader *r, unsigned unread)
+{
+    struct tee_shared *s = r->shared;
+    const uint64_t at = r->head + unread;
+    atomic_store_explicit(&s->kick_at, at, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&s->tail, memory_order_relaxed) <= at;
+}
+
+bool tee_kicked(struct tee_reader *r)
+{
+    char bytes[64];
+    bool any = false;
+    ssize_t n;
+    while ((n = recv(r->fd, bytes, sizeof bytes, 0)) > 0)
+        any = true;
+    r->over |= n == 0 || (errno != EAGAIN && errno != EINTR);
+    return any || r->over;
+}
+
+bool tee_look(struct tee_reader *r)
+{
+    r->known = atomic_load_explicit(&r->shared->tail, memory_order_acquire);
+    return r->known != r->head;
+}
+
+/* Wakes a sender that waits for it. */
+static void make_room(struct tee_reader *r)
+{
+    struct tee_shared *s = r->shared;
+    atomic_store_explicit(&s->head, r->head, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    const uint32_t wanted = atomic_load_explicit(&s->room_wanted, memory_order_relaxed);
+    if (wanted == 0)
+        return;
+    const uint64_t tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
+    if (TEE_RING - (tail - r->head) >= wanted) {
+        atomic_store_explicit(&s->room_wanted, 0, memory_order_relaxed);
+        send(r->fd, "", 1, MSG_NOSIGNAL); /* one that is gone, or was told before, needs none */
+    }
+}
+
+const struct tee_head *tee_next(struct tee_reader *r)
+{
+    const struct tee_shared *s = r->shared;
+    r->head = r->next;
+    make_room(r);
+    if (r->head == r->known)
+        return NULL;
+    const size_t base = atomic_load_explicit(&s->base, memory_order_relaxed);
+    const size_t left = TEE_RING - place_of(base, r->head);
+    const struct tee_head *note = (const void *)(s->ring + TEE_RING - left);
+    if (left < HEAD || note->kind == TEE_SKIP) {
+        r->head += left;
+        note = (const void *)s->ring;
+    }
+    r->next = r->head + size_of(note->size);
+    assert(note->size <= TEE_CHUNK && r->known - r->head >= r->next - r->head);
+    return note;
+}
+
+void tee_reader_close(struct tee_reader *r)
+{
+    close(r->fd);
+    munmap(r->shared, sizeof *r->shared);
+    r->shared = NULL;
+    r->fd = -1;
 }

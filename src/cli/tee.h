@@ -1,19 +1,18 @@
-/* tee: what the relay tells the observer, in packets over a socketpair.
+/* tee: what the relay tells the observer, in a ring of notes in memory that both share. No
+ * packet is sent and nobody woken to tell of a message: that would cost a conversation more
+ * than passing the message on.
  *
- * A packet is a row of notes; a note is a struct tee_head and the bytes that it
- * tells of. The relay queues notes while bytes keep coming, so that telling is
- * never in the way of passing on, and sends them when it has nothing better to
- * do. The observer is not woken for each packet: while there is traffic it looks
- * for them by itself, a few times a second, and is kicked through an eventfd before
- * its socket fills up. Nor does the relay wake itself more often for the notes that
- * it still has: a wakeup of either may move the peers to a processor that sleeps,
- * which costs a message more than the whole relay does.
+ * A note is a struct tee_head and the bytes that it tells of. The observer says from which
+ * position on it wants to be kicked: with the next note after a silence, and then, while it
+ * looks by itself a few times a second, before the ring is full. A kick is a byte through a
+ * socket, whose other end also tells of the other process's death. A ring that has been read
+ * to its end begins again at the front of its memory, so that a slow conversation touches few
+ * pages of it.
  *
- * What does not fit is lost, and every later note of that stream says how much
- * has been lost so far. Only in the middle of large messages, which would not be
- * counted otherwise, the sender waits for room: TEE_WAIT_MS at most, a fifth of
- * the time at most, and not again after a wait in vain until a packet has gone
- * out. A small message never waits. */
+ * A sender that finds no room waits for it: TEE_WAIT_MS at most, a fifth of the time at most,
+ * and not again after a wait in vain until a note has found room. On a processor that all of
+ * them share, nothing else may let the observer run. What still does not fit is lost, and every
+ * later note of that stream says how much has been lost so far. */
 #ifndef MCPTALLY_CLI_TEE_H
 #define MCPTALLY_CLI_TEE_H
 
@@ -33,6 +32,7 @@ enum tee_kind {
     TEE_STARTED, /* value: pid of the server */
     TEE_RESUMED, /* the same, but an observer before this one has been told */
     TEE_EXITED,  /* value: its wait status */
+    TEE_SKIP,    /* nothing up to the ring's end; no reader sees it */
 };
 
 struct tee_head {
@@ -46,46 +46,67 @@ struct tee_head {
 };
 
 enum {
-    TEE_NOTES = 32,    /* of one packet at most */
-    TEE_CHUNK = 65536, /* bytes of one note at most */
-    TEE_PACKET = TEE_CHUNK + TEE_NOTES * (int)sizeof(struct tee_head),
-    TEE_BIG = 8192,     /* queued bytes that are sent at once */
+    TEE_CHUNK = 65536,  /* bytes of one note at most */
+    TEE_RING = 262144,  /* bytes of the ring */
+    TEE_MANY = 65536,   /* bytes that gather at most until somebody is kicked for them */
     TEE_WAIT_MS = 20,   /* that is ever waited for room */
     TEE_WAIT_SHARE = 5, /* of so many nanoseconds one may be waited */
-    TEE_LATE_MS = 50,   /* that a note may wait for a lull */
-    TEE_KICK_BYTES = 131072,
-    TEE_KICK_PACKETS = 32,
 };
+
+struct tee_shared;
 
 /* The sending end. */
 struct tee {
-    int fd, kick; /* -1: no observer */
-    unsigned notes, bytes;
-    unsigned queued[TEE_STREAMS]; /* notes that point to a stream's bytes */
-    struct tee_head head[TEE_NOTES];
-    const char *data[TEE_NOTES];
-    unsigned sent_bytes, sent_packets; /* since the last kick */
-    uint64_t credit, credit_at;        /* ns that may be waited, as of then */
-    bool in_vain;                      /* the last wait was */
+    struct tee_shared *shared;
+    int fd;                     /* -1: no observer */
+    uint64_t tail;              /* where the next note goes */
+    uint64_t base;              /* the position at the ring's front, or whole rings before it */
+    uint64_t credit, credit_at; /* ns that may be waited, as of then */
+    bool in_vain;               /* the last wait was */
     uint64_t lost[TEE_STREAMS];
     bool mid_line[TEE_STREAMS];
     bool eof_lost[TEE_STREAMS]; /* the note of its end was */
 };
 
-/* Makes both ends, to be parted by fork(): the receiver takes *socket and the
- * same t->kick. 0, or -1 with errno. */
-int tee_open(struct tee *t, int *socket);
+/* The receiving end. */
+struct tee_reader {
+    struct tee_shared *shared;
+    int fd;
+    uint64_t head;  /* read up to here */
+    uint64_t next;  /* behind the note handed out last */
+    uint64_t known; /* there are notes up to here */
+    size_t ready;   /* bytes of the ring's memory that are there already */
+    bool over;      /* the sender has ended or is gone; what it told is all there */
+};
+
+/* Makes both ends, to be parted by fork(). 0, or -1 with errno. */
+int tee_open(struct tee *t, struct tee_reader *reader);
 void tee_close(struct tee *t);
 
-/* Queues a note. The bytes must stay where they are until they are sent. */
+/* Tells of n > 0 bytes, TEE_CHUNK at most, or loses them. */
 void tee_data(struct tee *t, enum tee_stream s, const char *p, size_t n, struct when now);
 void tee_tell(struct tee *t, enum tee_kind kind, enum tee_stream s, int32_t value, struct when now);
-
-/* Sends what is queued, or loses it. */
-void tee_flush(struct tee *t);
 
 /* Ends the conversation with the observer: tells it the server's end, and waits
  * at most timeout_ms until it has reported. */
 void tee_finish(struct tee *t, int32_t status, struct when now, int timeout_ms);
+
+/* Has the ring's first bytes in memory, so that the relay need not wait for new pages. */
+void tee_ready(struct tee_reader *r, size_t bytes);
+
+/* Before the reader sleeps: it is kicked once there are more than `unread` bytes to read.
+ * False when there are already. */
+bool tee_arm(struct tee_reader *r, unsigned unread);
+
+/* fd is readable: takes the kicks. Whether there were any; the end is one, too. */
+bool tee_kicked(struct tee_reader *r);
+
+/* Learns how far the notes have come, for tee_next(). Whether there are any. */
+bool tee_look(struct tee_reader *r);
+
+/* The next note, or NULL; its bytes lie behind it. It stays until the call after this. */
+const struct tee_head *tee_next(struct tee_reader *r);
+
+void tee_reader_close(struct tee_reader *r);
 
 #endif

@@ -15,9 +15,10 @@
  * round-trip time less the direct one's, and the ratio is that of the wrapper to that of the bare
  * relay. What they do when they start is not counted.
  * CPU time is that of the relay and of the observer, who has nobody waiting for it. Memory
- * is private memory (USS). */
+ * is private memory (USS), and what the two share, once. */
 #include "bench.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -156,6 +157,7 @@ struct peer {
     pid_t pid;
     int in, out;
     unsigned long relay_kib, observer_kib;        /* private memory at the end of a round */
+    unsigned long shared_kib;                     /* of these two */
     double us[RHYTHMS][QUANTILES][ROUNDS];        /* round-trip times */
     double relay_us[ROUNDS], observer_us[ROUNDS]; /* CPU time of a round trip */
 };
@@ -218,6 +220,25 @@ static unsigned long private_kib(pid_t pid)
         if (sscanf(line, "Private_Clean: %lu", &kib) == 1 ||
             sscanf(line, "Private_Dirty: %lu", &kib) == 1)
             sum += kib;
+    if (f)
+        fclose(f);
+    return sum;
+}
+
+/* Of anonymous memory that it shares with another process. */
+static unsigned long shared_kib(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long sum = 0, kib;
+    bool anonymous = false;
+    snprintf(path, sizeof path, "/proc/%d/smaps", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (isxdigit((unsigned char)line[0]) && !isupper((unsigned char)line[0]))
+            anonymous = strstr(line, "/dev/zero") != NULL;
+        else if (anonymous && sscanf(line, "Shared_Dirty: %lu", &kib) == 1)
+            sum += kib;
+    }
     if (f)
         fclose(f);
     return sum;
@@ -286,6 +307,7 @@ static void play_round(struct peer *p, unsigned round, char *const *command)
         p->observer_us[round] =
             (double)(cpu_ns(observer) - observer_ns) / 1000 / (PINGS + SPARSE_PINGS);
         p->observer_kib = private_kib(observer);
+        p->shared_kib = shared_kib(observer);
     }
     p->relay_kib = private_kib(p->pid);
     close(p->in);
@@ -303,8 +325,10 @@ static void print_cpu(struct peer peers[WAYS])
 
 static void print_memory(const struct peer *p)
 {
-    printf("private memory: relay %lu KiB, observer %lu KiB, together %lu KiB (at most 1536)\n",
-           p->relay_kib, p->observer_kib, p->relay_kib + p->observer_kib);
+    printf("private memory: relay %lu KiB, observer %lu KiB, of both %lu KiB, together %lu KiB "
+           "(at most 1536)\n",
+           p->relay_kib, p->observer_kib, p->shared_kib,
+           p->relay_kib + p->observer_kib + p->shared_kib);
 }
 
 int main(int argc, char **argv)
