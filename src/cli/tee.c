@@ -16,7 +16,7 @@ struct tee_shared {
     _Atomic uint64_t base;              /* the position at the ring's front, or a ring before it */
     _Alignas(64) _Atomic uint64_t head; /* the reader: read up to here */
     _Atomic uint64_t kick_at;           /* kick beyond this position; TEE_NEVER: it has been done */
-    _Atomic uint32_t room_wanted;       /* the sender waits for so many bytes; 0: it does not */
+    _Atomic bool room_wanted;           /* the sender waits for it */
     _Alignas(64) char ring[TEE_RING];
 };
 
@@ -25,11 +25,11 @@ struct tee_shared {
 enum {
     ALIGNMENT = 8,
     HEAD = sizeof(struct tee_head),
-    ROOM = TEE_RING / 4, /* that a sender waits for, beside the note in hand and a skip */
+    ROOM = TEE_RING / 4 * 3, /* that a sender waits for: else it would wait again soon */
 };
 
 _Static_assert(HEAD % ALIGNMENT == 0, "a note's bytes begin behind its head");
-_Static_assert(ROOM + 2 * (TEE_CHUNK + HEAD) <= TEE_RING, "there can be room");
+_Static_assert(ROOM >= 2 * (TEE_CHUNK + HEAD), "the largest note fits, behind a skip");
 
 static size_t place_of(uint64_t base, uint64_t position)
 {
@@ -112,7 +112,7 @@ static char *wait_for_room(struct tee *t, size_t size, int timeout_ms)
     char *room;
     while (recv(t->fd, bytes, sizeof bytes, 0) > 0)
         ;
-    atomic_store_explicit(&t->shared->room_wanted, ROOM + 2 * (uint32_t)size, memory_order_relaxed);
+    atomic_store_explicit(&t->shared->room_wanted, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     kick(t);
     if (t->fd < 0)
@@ -261,12 +261,11 @@ static void make_room(struct tee_reader *r)
     struct tee_shared *s = r->shared;
     atomic_store_explicit(&s->head, r->head, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
-    const uint32_t wanted = atomic_load_explicit(&s->room_wanted, memory_order_relaxed);
-    if (wanted == 0)
+    if (!atomic_load_explicit(&s->room_wanted, memory_order_relaxed))
         return;
     const uint64_t tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
-    if (TEE_RING - (tail - r->head) >= wanted) {
-        atomic_store_explicit(&s->room_wanted, 0, memory_order_relaxed);
+    if (TEE_RING - (tail - r->head) >= ROOM) {
+        atomic_store_explicit(&s->room_wanted, false, memory_order_relaxed);
         send(r->fd, "", 1, MSG_NOSIGNAL); /* one that is gone, or was told before, needs none */
     }
 }

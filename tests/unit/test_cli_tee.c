@@ -305,7 +305,7 @@ static void wait_for_sleep(void)
     }
 }
 
-/* Reads only when the sender waits for room, and then a quarter of the ring. */
+/* Reads only when the sender waits for room, and then most of the ring. */
 static void *make_room(void *arg)
 {
     struct pollfd p = {.fd = reader.fd, .events = POLLIN};
@@ -313,7 +313,7 @@ static void *make_room(void *arg)
     while (poll(&p, 1, -1) == 1 && tee_kicked(&reader) && !reader.over) {
         wait_for_sleep();
         tee_look(&reader);
-        const uint64_t enough = reader.head + TEE_RING / 4 + 4 * (PIECE + HEAD);
+        const uint64_t enough = reader.head + TEE_RING / 4 * 3 + 4 * (PIECE + HEAD);
         while (reader.head < enough && tee_next(&reader))
             r->got++;
     }
