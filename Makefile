@@ -219,7 +219,7 @@ sim-programs: $(if $(wildcard tests/sim/*.c),$(B)/sim/sim)
 .SECONDARY:
 test-programs: unit-programs fuzz-programs sim-programs systemd-programs $(HELPERS) $(BENCH) \
 	$(B)/tests/fault/libfault.so
-systemd-programs: $(SYSTEMD_PROGRAMS) $(B)/tests/system/killer
+systemd-programs: $(SYSTEMD_PROGRAMS) $(B)/tests/system/killer $(B)/tests/fault/libfault.so
 unit: $(UNIT)
 	@set -e; for t in $^; do echo "unit: $$t"; $$t; done
 

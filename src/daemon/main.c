@@ -174,6 +174,7 @@ static bool open_standard_files(void)
 int main(int argc, char **argv)
 {
     struct invocation c = {0};
+    pause_crashes();
     if (!open_standard_files()) {
         perror("mcptallyd: error: /dev/null"); /* for who has given us a stderr */
         return pause_failed(DAEMON_FAILED);
@@ -184,12 +185,8 @@ int main(int argc, char **argv)
         return pause_failed(DAEMON_FAILED);
     }
     int status = parse(argc, argv, &c);
-    if (status < 0 && c.check) {
-        status = run(&c);
-    } else if (status < 0) {
-        pause_crashes();
-        status = pause_failed(run(&c));
-    }
+    if (status < 0)
+        status = c.check ? run(&c) : pause_failed(run(&c));
     free(c.load.overrides);
     return status;
 }

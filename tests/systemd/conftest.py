@@ -54,7 +54,8 @@ def source(tmp_path_factory):
     path.chmod(0o755)  # for the service's user too
     for package in ("mcptallyd", "libmcptally0"):
         shutil.copy(deb(package), path / f"{package}.deb")
-    for program in ("tests/systemd/quiet", "tests/systemd/herd", "tests/system/killer"):
+    for program in ("tests/systemd/quiet", "tests/systemd/herd", "tests/system/killer",
+                    "tests/fault/libfault.so"):
         shutil.copy(BUILD / program, path)
     shutil.copy(BUILD / "libmcptally.so", path / "libmcptally.so.0")
     shutil.copy(pathlib.Path(__file__).parent / "kills.py", path)

@@ -167,6 +167,41 @@ def test_bad_configuration_is_no_loop(service):
     assert re.search(r"mcptallyd\.yaml:1:1: stor\.size: unknown key", journal)
 
 
+CRASHING = "/etc/systemd/system/mcptallyd.service.d/crashing.conf"
+FAULTS = "/run/mcptally/faults"
+
+# Whoever maps this file dies at the first memory that it asks for.
+ARM = """
+import pathlib, signal, sys, faults
+faults.Faults(pathlib.Path(sys.argv[1])).arm("memory", 1, faults.CRASH + signal.SIGSEGV,
+                                             times=1 << 40)
+"""
+
+
+def test_a_crash_without_a_store_is_no_loop(service, source):
+    """What dies at once each time is started once a second, not as often as there is time."""
+    subprocess.run(["/usr/bin/python3", "-c", ARM, source / "faults"], check=True, timeout=60,
+                   cwd=ROOT / "tests/system")
+    service.must("install", "-o", "mcptally", "/src/faults", FAULTS)
+    service.write(CRASHING, "[Service]\nEnvironment=LD_PRELOAD=/src/libfault.so "
+                  f"MCPTALLY_FAULT={FAULTS} MCPTALLY_FAULT_PROGRAM=mcptallyd\n")
+    service.must("systemctl", "daemon-reload")
+    try:
+        service.must("systemctl", "restart", "--no-block", "mcptallyd.service")
+
+        def ends():
+            text = service.journal("mcptallyd.service", "-o", "short-monotonic")
+            return [float(t) for t in re.findall(r"^\[ *([\d.]+)\].*status=11/SEGV$", text, re.M)]
+        until(lambda: len(ends()) >= 3, "three crashes")
+        times = ends()
+        assert all(after - before >= 1 for before, after in zip(times, times[1:])), times
+        service.must("systemctl", "stop", "mcptallyd.service")
+    finally:
+        service.must("rm", CRASHING, FAULTS)
+        service.must("systemctl", "daemon-reload")
+    service.must("systemctl", "start", "mcptallyd.service")
+
+
 # ---- what it may reach ----
 
 COLLECTOR = """
