@@ -6,10 +6,10 @@
 
 #include "base/shortest.h"
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
+const char num_pairs[] = "00010203040506070809101112131415161718192021222324"
+                         "25262728293031323334353637383940414243444546474849"
+                         "50515253545556575859606162636465666768697071727374"
+                         "75767778798081828384858687888990919293949596979899";
 
 /* Powers of ten; the first one is below 0's one digit. */
 static const uint64_t powers[] = {
@@ -40,22 +40,6 @@ static unsigned digits_of(uint64_t v)
 {
     const unsigned about = (64 - (unsigned)__builtin_clzll(v | 1)) * 1233 >> 12;
     return about + (v >= powers[about]);
-}
-
-size_t num_u64(char *to, uint64_t v)
-{
-    const unsigned n = digits_of(v);
-    char *p = to + n;
-    while (v >= 100) {
-        p -= 2;
-        memcpy(p, digit_pairs + 2 * (v % 100), 2);
-        v /= 100;
-    }
-    if (v >= 10)
-        memcpy(to, digit_pairs + 2 * v, 2);
-    else
-        *to = (char)('0' + v);
-    return n;
 }
 
 static size_t literal(char *to, const char *z)
@@ -108,7 +92,7 @@ static char *put_scientific(char *p, struct decimal d)
     exponent = exponent < 0 ? -exponent : exponent;
     if (exponent >= 100)
         *p++ = (char)('0' + exponent / 100);
-    memcpy(p, digit_pairs + (ptrdiff_t)2 * (exponent % 100), 2);
+    memcpy(p, num_pairs + (ptrdiff_t)2 * (exponent % 100), 2);
     return p + 2;
 }
 
