@@ -2,8 +2,7 @@
 
 #include <limits.h>
 
-/* Lines that looking at a series or a metric without showing it counts for. */
-enum { SKIP_COST = 1 };
+#include "format/prom_number.h"
 
 /* Series that are read at a time. With 100,000 of them memory comes from further than the caches,
  * and each of the three places of a series would be waited for. */
@@ -32,15 +31,20 @@ static void next_family(struct prom_page *page, bool second)
     page->headed = false;
 }
 
-static void spend(struct prom_share *left, unsigned lines)
+/* As show_family(). */
+static bool show_numbers(struct prom_page *page, const struct prom_family *f, uint64_t all,
+                         struct buf *to, struct prom_share *left)
 {
-    left->lines -= lines < left->lines ? lines : left->lines;
-}
-
-/* `left->bytes` is where the text is to end. */
-static bool spent(const struct prom_share *left, const struct buf *to)
-{
-    return left->lines == 0 || to->n >= left->bytes;
+    struct number_view s[NUMBER_RUN];
+    while (!prom_spent(left, to)) {
+        const unsigned n = number_read_run(page->st, f->m.id, page->series, s);
+        if (n == 0 || page->visited > all)
+            return true;
+        const unsigned done = prom_number_show(f, s, n, &page->headed, to, left);
+        page->series = s[done - 1].next;
+        page->visited += done;
+    }
+    return false;
 }
 
 /* True when the family is finished, false when the share was spent before. A record that is
@@ -52,13 +56,15 @@ static bool show_family(struct prom_page *page, const struct prom_family *f, str
     struct series_view s[RUN];
     if (page->visited == 0)
         page->series = f->m.first;
-    while (!spent(left, to)) {
+    if (f->number)
+        return show_numbers(page, f, all, to, left);
+    while (!prom_spent(left, to)) {
         const unsigned n = series_read_run(page->st, f->m.id, page->series, s, RUN);
         if (n == 0 || page->visited > all)
             return true;
-        for (unsigned i = 0; i < n && !spent(left, to); i++) {
+        for (unsigned i = 0; i < n && !prom_spent(left, to); i++) {
             series_labels(page->st, &s[i]);
-            spend(left, SKIP_COST + prom_family_show(f, page->st, &s[i], &page->headed, to));
+            prom_spend(left, PROM_SKIP + prom_family_show(f, page->st, &s[i], &page->headed, to));
             page->series = s[i].next;
             page->visited++;
         }
@@ -82,12 +88,12 @@ static bool show_metrics(struct prom_page *page, struct buf *to, struct prom_sha
 {
     struct prom_family f;
     while (page->metric < metric_ids(page->st)) {
-        if (spent(&left, to))
+        if (prom_spent(&left, to))
             return false;
         const bool here = prepare(page, &f);
         if (here && !show_family(page, &f, to, &left))
             return false;
-        spend(&left, SKIP_COST);
+        prom_spend(&left, PROM_SKIP);
         next_family(page, here && !page->quantile && f.m.flags & METRIC_QUANTILES);
     }
     return true;

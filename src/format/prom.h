@@ -27,13 +27,6 @@ struct prom_page {
 void prom_begin(struct prom_page *page, const struct store *st, enum prom_format format,
                 uint64_t now_mono);
 
-/* What one slice may come to, both above 0: it ends with the series that reaches either. A series
- * or a metric that is looked at counts as a line. */
-struct prom_share {
-    unsigned lines;
-    size_t bytes;
-};
-
 /* Appends the next slice; one series is never split. True while more is to come. A full buffer
  * shows in `to->failed`. */
 bool prom_step(struct prom_page *page, struct buf *to, const struct prom_share *share);

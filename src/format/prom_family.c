@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/bytes.h"
-#include "base/num.h"
-#include "store/cells.h"
+#include "format/prom_put.h"
 
 static const struct {
     const char *type[2]; /* by enum prom_format */
@@ -159,22 +157,6 @@ void prom_family_head(const struct prom_family *f, struct buf *to)
 
 /* ---- its samples: straight into the buffer, whose room is asked for once ---- */
 
-static inline char *put(char *p, const char *from, size_t n)
-{
-    memcpy(p, from, n);
-    return p + n;
-}
-
-/* The same where there are STEP - 1 bytes to spare behind both: short texts, without a call. */
-enum { STEP = 32 };
-
-static inline char *put_steps(char *p, const char *from, size_t n)
-{
-    for (size_t i = 0; i < n; i += STEP)
-        memcpy(p + i, from + i, STEP);
-    return p + n;
-}
-
 /* name suffix{labels,extra} and a space */
 static inline char *put_name(char *p, const struct prom_family *f, struct str suffix,
                              struct str labels, struct str extra)
@@ -193,20 +175,6 @@ static inline char *put_name(char *p, const struct prom_family *f, struct str su
     return p;
 }
 
-static inline char *put_whole(char *p, uint64_t v)
-{
-    p += num_u64(p, v);
-    *p++ = '\n';
-    return p;
-}
-
-static inline char *put_double(char *p, double v)
-{
-    p += num_f64(p, v);
-    *p++ = '\n';
-    return p;
-}
-
 /* Bytes that one line may take at most. */
 static size_t line_room(const struct prom_family *f, struct str labels)
 {
@@ -215,19 +183,6 @@ static size_t line_room(const struct prom_family *f, struct str labels)
 }
 
 static const struct str nothing = {"", 0};
-
-/* Seconds with three decimals: what Prometheus keeps of a time. */
-static char *put_time(char *p, uint64_t ns)
-{
-    p += num_u64(p, ns / NS_PER_S);
-    const unsigned ms = (unsigned)(ns % NS_PER_S / NS_PER_MS);
-    *p++ = '.';
-    *p++ = (char)('0' + ms / 100);
-    *p++ = (char)('0' + ms / 10 % 10);
-    *p++ = (char)('0' + ms % 10);
-    *p++ = '\n';
-    return p;
-}
 
 static char *put_created(char *p, const struct prom_family *f, const struct series_view *s)
 {
@@ -336,33 +291,6 @@ static bool is_created(const struct prom_family *f)
            (f->shape == SHAPE_COUNTER || f->shape == SHAPE_HISTOGRAM || f->shape == SHAPE_SUMMARY);
 }
 
-static void show_head(const struct prom_family *f, bool *headed, struct buf *to)
-{
-    if (!*headed)
-        prom_family_head(f, to);
-    *headed = true;
-}
-
-static unsigned show_number(const struct prom_family *f, const struct store *st,
-                            const struct series_view *s, bool *headed, struct buf *to)
-{
-    const uint64_t *cells = s->cells ? store_at(st, s->cells, sizeof *cells) : NULL;
-    if (!cells)
-        return 0;
-    show_head(f, headed, to);
-    char *const begin = buf_room(to, 2 * line_room(f, s->labels));
-    if (!begin)
-        return 0;
-    char *p = put_number(begin, f, s->labels);
-    const uint64_t bits = cells[CELL_VALUE];
-    p = f->m.type == VALUE_U64 ? put_whole(p, bits) : put_double(p, bits_f64(bits));
-    const bool created = is_created(f);
-    if (created)
-        p = put_created(p, f, s);
-    buf_added(to, (size_t)(p - begin));
-    return 1 + created;
-}
-
 static bool has_quantiles(const struct prom_family *f)
 {
     return f->shape == SHAPE_SUMMARY || f->shape == SHAPE_QUANTILE;
@@ -397,26 +325,20 @@ static char *put_lines(char *p, const struct prom_family *f, const struct series
     return is_created(f) ? put_created(p, f, s) : p;
 }
 
-static unsigned show_value(const struct prom_family *f, const struct store *st,
-                           const struct series_view *s, bool *headed, struct buf *to)
+unsigned prom_family_show(const struct prom_family *f, const struct store *st,
+                          const struct series_view *s, bool *headed, struct buf *to)
 {
     struct value v;
     const unsigned work = has_quantiles(f) ? QUANTILES_WORK : 0;
+    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
+        return 0;
     if (!read_value(f, st, s, &v))
         return work;
-    show_head(f, headed, to);
+    prom_family_begin(f, headed, to);
     char *const begin = buf_room(to, line_room(f, s->labels) * lines_of(f));
     if (!begin)
         return work;
     const char *end = put_lines(begin, f, s, &v);
     buf_added(to, (size_t)(end - begin));
     return work + lines_of(f);
-}
-
-unsigned prom_family_show(const struct prom_family *f, const struct store *st,
-                          const struct series_view *s, bool *headed, struct buf *to)
-{
-    if (!(s->flags & SERIES_LIVE) || s->flags & SERIES_GROUP)
-        return 0;
-    return (f->number ? show_number : show_value)(f, st, s, headed, to);
 }

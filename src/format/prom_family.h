@@ -43,6 +43,26 @@ struct prom_family {
     char le[LIMIT_BOUNDS + 1][PROM_LE_MAX];
 };
 
+/* What one slice of a page may come to, both above 0: it ends with the series that reaches either.
+ * A series or a metric that is looked at counts as a line. */
+struct prom_share {
+    unsigned lines;
+    size_t bytes;
+};
+
+enum { PROM_SKIP = 1 }; /* lines that looking at one without showing it counts for */
+
+static inline void prom_spend(struct prom_share *left, unsigned lines)
+{
+    left->lines -= lines < left->lines ? lines : left->lines;
+}
+
+/* Here `bytes` is where the text is to end. */
+static inline bool prom_spent(const struct prom_share *left, const struct buf *to)
+{
+    return left->lines == 0 || to->n >= left->bytes;
+}
+
 /* The family of a metric; `quantile` asks for the second one. False when the
  * metric has no second one. The family points into the store and is good until
  * the metric is removed. */
@@ -52,9 +72,17 @@ bool prom_family_init(struct prom_family *f, const struct metric_view *m, enum p
 /* HELP, TYPE and UNIT. */
 void prom_family_head(const struct prom_family *f, struct buf *to);
 
-/* The lines of one series, behind the head where *headed is false, which is true then.
- * Returns how many lines' work that was; 0 when it has nothing to show: it is dormant, a group,
- * or has no value. */
+/* The same unless *headed says that they are there. */
+static inline void prom_family_begin(const struct prom_family *f, bool *headed, struct buf *to)
+{
+    if (!*headed)
+        prom_family_head(f, to);
+    *headed = true;
+}
+
+/* The lines of one series, where f->number is false, behind the head where *headed is false, which
+ * is true then. Returns how many lines' work that was; 0 when it has nothing to show: it is
+ * dormant, a group, or has no value. */
 unsigned prom_family_show(const struct prom_family *f, const struct store *st,
                           const struct series_view *s, bool *headed, struct buf *to);
 

@@ -18,9 +18,9 @@ static uint64_t load(const uint64_t *word)
 
 static inline struct str text_at(const struct store *st, uint64_t offset)
 {
-    const struct text_blob *b = store_at(st, offset, sizeof *b);
-    const uint64_t size = offset && b ? TEXT_BYTES(load(&b->size)) : UINT64_MAX;
-    if (size > st->size - sizeof *b || offset > st->size - sizeof *b - size)
+    const struct text_blob *b = offset ? store_at(st, offset, sizeof *b) : NULL;
+    const uint64_t size = b ? TEXT_BYTES(load(&b->size)) : 0;
+    if (!b || size > st->size - sizeof *b - offset)
         return (struct str){0};
     return (struct str){b->text, size};
 }
@@ -139,10 +139,10 @@ bool series_read(const struct store *st, uint32_t id, struct series_view *out)
     return true;
 }
 
-static inline void ask_for(const struct store *st, const struct series_view *s)
+static inline void ask_for(const struct store *st, uint64_t text, uint64_t cell)
 {
-    const char *labels = store_at(st, s->text, 2 * CACHE_LINE);
-    const void *cells = store_at(st, s->cells, WORD);
+    const char *labels = store_at(st, text, 2 * CACHE_LINE);
+    const void *cells = store_at(st, cell, WORD);
     if (labels) {
         __builtin_prefetch(labels);
         __builtin_prefetch(labels + CACHE_LINE);
@@ -151,11 +151,17 @@ static inline void ask_for(const struct store *st, const struct series_view *s)
         __builtin_prefetch(cells);
 }
 
-/* As table_get(), with what does not change from one to the next looked up once. */
+/* The records of series, for table_get() with what does not change from one to the next looked
+ * up once. */
+static inline const struct series_rec *series_records(const struct store *st)
+{
+    return (const void *)(st->base + table_offset(st, TABLE_SERIES, 0));
+}
+
 unsigned series_read_run(const struct store *st, uint32_t metric, uint32_t first,
                          struct series_view *to, unsigned max)
 {
-    const struct series_rec *records = (void *)(st->base + table_offset(st, TABLE_SERIES, 0));
+    const struct series_rec *records = series_records(st);
     const uint32_t end = table_end(st, TABLE_SERIES);
     unsigned n = 0;
     for (uint32_t i = first; n < max && i && i < end && load(&records[i].head.hash);
@@ -163,8 +169,63 @@ unsigned series_read_run(const struct store *st, uint32_t metric, uint32_t first
         view_record(&records[i], i, &to[n]);
         if (to[n].metric != metric)
             break;
-        ask_for(st, &to[n]);
+        ask_for(st, to[n].text, to[n].cells);
     }
+    return n;
+}
+
+/* Where a number's parts lie. */
+struct number_place {
+    uint64_t text, cell;
+};
+
+/* A hint, so that a place that is none does no harm. */
+static inline void hint(const struct store *st, uint64_t offset)
+{
+    __builtin_prefetch((const void *)((uintptr_t)st->base + offset));
+}
+
+static inline void find_number(const struct store *st, const struct series_rec *r, uint64_t metric,
+                               struct number_place *at, struct number_view *to)
+{
+    *at = (struct number_place){load(&r->labels), load(&r->cells)};
+    to->created = load(&r->created);
+    to->next = (uint32_t)load(&r->links);
+    to->present = (metric >> 48 & (SERIES_LIVE | SERIES_GROUP)) == SERIES_LIVE;
+    hint(st, at->text);
+    hint(st, at->text + CACHE_LINE);
+    hint(st, at->cell);
+}
+
+static inline void read_number(const struct store *st, const struct number_place *at,
+                               struct number_view *to)
+{
+    const uint64_t *cell = at->cell ? store_at(st, at->cell, WORD) : NULL;
+    to->present = to->present && cell;
+    to->labels = (struct str){0};
+    if (!to->present)
+        return;
+    to->bits = load(cell);
+    to->labels = text_at(st, at->text);
+}
+
+/* First all records, then all that they point to, which has come nearer meanwhile. */
+unsigned number_read_run(const struct store *st, uint32_t metric, uint32_t first,
+                         struct number_view *restrict to)
+{
+    const struct series_rec *records = series_records(st);
+    const uint32_t end = table_end(st, TABLE_SERIES);
+    struct number_place at[NUMBER_RUN];
+    unsigned n = 0;
+    for (uint32_t i = first; n < NUMBER_RUN && i && i < end; i = to[n++].next) {
+        const struct series_rec *r = &records[i];
+        const uint64_t of = load(&r->metric);
+        if (!load(&r->head.hash) || (uint32_t)of != metric)
+            break;
+        find_number(st, r, of, &at[n], &to[n]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        read_number(st, &at[i], &to[i]);
     return n;
 }
 

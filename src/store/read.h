@@ -68,6 +68,20 @@ unsigned series_read_run(const struct store *st, uint32_t metric, uint32_t first
                          struct series_view *to, unsigned max);
 void series_labels(const struct store *st, struct series_view *s);
 
+/* A series of a metric each of whose series is one number, in its first cell. */
+struct number_view {
+    struct str labels; /* as above */
+    uint64_t bits;     /* of the number */
+    uint64_t created;  /* ns since 1970 */
+    uint32_t next;     /* of the same metric; 0: none */
+    bool present;      /* false: dormant, or a group */
+};
+
+/* Up to NUMBER_RUN series of such a metric, from `first` on: how many. */
+enum { NUMBER_RUN = 16 };
+unsigned number_read_run(const struct store *st, uint32_t metric, uint32_t first,
+                         struct number_view *restrict to);
+
 void series_sample(const struct store *st, const struct metric_view *m, const struct series_view *s,
                    struct sample *out);
 

@@ -135,6 +135,124 @@ START_TEST(a_counter_in_both_formats)
 }
 END_TEST
 
+/* A number of each kind, as the store has it and as a page has it. */
+struct shown {
+    uint64_t bits;
+    const char *text;
+};
+
+static const struct shown wholes[] = {
+    {0, "0"},
+    {1, "1"},
+    {9, "9"},
+    {10, "10"},
+    {99, "99"},
+    {100, "100"},
+    {9999, "9999"},
+    {10000, "10000"},
+    {10001, "10001"},
+    {99999999, "99999999"},
+    {100000000, "100000000"},
+    {UINT64_C(10000000000000000), "10000000000000000"},
+    {UINT64_C(9999999999999999999), "9999999999999999999"},
+    {UINT64_C(10000000000000000000), "10000000000000000000"},
+    {UINT64_MAX, "18446744073709551615"},
+};
+
+/* Of doubles the bits. */
+static const struct shown doubles[] = {
+    {0, "0"},
+    {UINT64_C(0x8000000000000000), "0"},
+    {UINT64_C(0x3ff0000000000000), "1"},
+    {UINT64_C(0xbff0000000000000), "-1"},
+    {UINT64_C(0x3fb999999999999a), "0.1"},
+    {UINT64_C(0xc09348a3d70a3d71), "-1234.16"},
+    {UINT64_C(0x433fffffffffffff), "9007199254740991"},
+    {UINT64_C(0x43f0000000000000), "1.8446744073709552e+19"},
+    {UINT64_C(0x7fefffffffffffff), "1.7976931348623157e+308"},
+    {1, "5e-324"},
+    {UINT64_C(0x7ff0000000000000), "+Inf"},
+    {UINT64_C(0xfff0000000000000), "-Inf"},
+    {UINT64_C(0x7ff8000000000000), "NaN"},
+};
+
+/* Labels of every length up to 200, by number: from none to more than a copy takes at a time. */
+static void labels_of(char *to, size_t size, unsigned i)
+{
+    const int n = (int)(i * 7 % 200);
+    snprintf(to, size, n ? "i=\"%u%.*s\"" : "", i, n,
+             "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+             "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+             "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
+}
+
+/* Every third one is dormant: it has an id, and nothing to show. */
+static void add_numbers(const struct metric_def *def, const struct shown *values, size_t n)
+{
+    const uint32_t m = memory_store_metric(&ms, def, false);
+    char labels[256];
+    for (unsigned i = 0; i < 200; i++) {
+        struct series_view s = {0};
+        labels_of(labels, sizeof labels, i);
+        const uint32_t id = memory_store_series(&ms, m, labels);
+        ck_assert(series_read(&ms.st, id, &s));
+        store_set(&ms.st, s.cells, values[i % n].bits);
+        series_hold(&ms.st, id);
+        ck_assert(i % 3 != 1 || !series_expire(&ms.st, id));
+        store_commit(&ms.st);
+    }
+}
+
+static void expect_numbers(struct buf *to, const char *head, const char *sample,
+                           const char *created, const struct shown *values, size_t n)
+{
+    char labels[256];
+    buf_adds(to, head);
+    for (unsigned i = 0; i < 200; i++) {
+        labels_of(labels, sizeof labels, i);
+        const char *open = *labels ? "{" : "", *close = *labels ? "}" : "";
+        if (i % 3 == 1)
+            continue;
+        buf_addf(to, "%s%s%s%s %s\n", sample, open, labels, close, values[i % n].text);
+        if (created)
+            buf_addf(to, "%s%s%s%s 1700000000.250\n", created, open, labels, close);
+    }
+}
+
+START_TEST(numbers_of_all_kinds_and_lengths)
+{
+    enum { WHOLES = sizeof wholes / sizeof *wholes, DOUBLES = sizeof doubles / sizeof *doubles };
+    const struct metric_def defs[] = {
+        {.name = STR("c"), .kind = METRIC_COUNTER, .type = VALUE_U64},
+        {.name = STR("a.counter.whose.name.takes.more.than.one.step.of.a.copy"),
+         .kind = METRIC_COUNTER,
+         .type = VALUE_F64},
+        {.name = STR("g"), .kind = METRIC_GAUGE, .type = VALUE_F64},
+    };
+    static const char name[] = "a_counter_whose_name_takes_more_than_one_step_of_a_copy";
+    char head[100], sample[100], created[100];
+    add_numbers(&defs[0], wholes, WHOLES);
+    add_numbers(&defs[1], doubles, DOUBLES);
+    add_numbers(&defs[2], doubles, DOUBLES);
+    for (enum prom_format format = PROM_TEXT; format <= PROM_OPENMETRICS; format++) {
+        const bool open = format == PROM_OPENMETRICS;
+        struct buf expected;
+        buf_init(&expected, 1 << 20);
+        snprintf(head, sizeof head, "# TYPE %s%s counter\n", name, open ? "" : "_total");
+        snprintf(sample, sizeof sample, "%s_total", name);
+        snprintf(created, sizeof created, "%s_created", name);
+        expect_numbers(&expected, open ? "# TYPE c counter\n" : "# TYPE c_total counter\n",
+                       "c_total", open ? "c_created" : NULL, wholes, WHOLES);
+        expect_numbers(&expected, head, sample, open ? created : NULL, doubles, DOUBLES);
+        expect_numbers(&expected, "# TYPE g gauge\n", "g", NULL, doubles, DOUBLES);
+        buf_adds(&expected, open ? "# EOF\n" : "");
+        buf_addc(&expected, '\0');
+        check_page(format, expected.p);
+        buf_fini(&expected);
+    }
+}
+END_TEST
+
 START_TEST(a_gauge_with_a_unit_and_no_labels)
 {
     const struct metric_def def = {.name = STR("queue.age"),
@@ -444,6 +562,7 @@ int main(void)
     tcase_add_test(t, the_newest_exemplar_of_a_bucket_is_shown_in_openmetrics);
     tcase_add_test(t, an_exemplar_ends_with_its_series);
     tcase_add_test(t, a_counter_in_both_formats);
+    tcase_add_test(t, numbers_of_all_kinds_and_lengths);
     tcase_add_test(t, a_gauge_with_a_unit_and_no_labels);
     tcase_add_test(t, a_unit_that_is_no_suffix_is_not_told);
     tcase_add_test(t, histogram_buckets_add_up);
