@@ -200,7 +200,7 @@ static void turn(struct observer *o)
     const bool quiet = !o->look_due.mono, kicked = wait_for_kick(o), fast = kicked && !quiet;
     const struct when now = clock_now();
     if (fast)
-        tee_ready(o->tee, TEE_RING);
+        tee_ready(o->tee, TEE_RING / 2);
     if (fast || is_due(o->look_due, now))
         look(o);
     else if (kicked)
@@ -220,7 +220,7 @@ static bool begin(struct observer *o)
     if (!o->report || mcp_session_init(&o->session, &limits, report_sink(), o->report) != 0)
         return false;
     recording_begin(&o->recording, o->options->record, o->options->service, now);
-    tee_ready(o->tee, TEE_MANY);
+    tee_ready(o->tee, TEE_RING / 8);
     o->usage_due = later(now, USAGE_MS / 10);
     return true;
 }

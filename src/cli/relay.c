@@ -41,7 +41,7 @@ struct relay {
 
 static _Noreturn void become_observer(const struct relay *r, struct tee_reader *tee)
 {
-    int keep[] = {tee->fd, r->options->keep};
+    int keep[] = {tee->fd, tee->kick, r->options->keep};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,21 +42,34 @@ static size_t size_of(uint32_t bytes)
     return HEAD + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static int open_descriptors(int pair[2], int *kick)
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return -1;
+    *kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (*kick >= 0)
+        return 0;
+    close(pair[0]);
+    close(pair[1]);
+    return -1;
+}
+
 int tee_open(struct tee *t, struct tee_reader *reader)
 {
-    int pair[2];
+    int pair[2], kick;
     void *memory = mmap(NULL, sizeof(struct tee_shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -1;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+    if (open_descriptors(pair, &kick) != 0) {
         munmap(memory, sizeof(struct tee_shared));
         return -1;
     }
     t->shared = memory;
     t->fd = pair[0];
+    t->kick = kick;
     t->tail = t->base = 0;
-    *reader = (struct tee_reader){.shared = memory, .fd = pair[1]};
+    *reader = (struct tee_reader){.shared = memory, .fd = pair[1], .kick = kick};
     return 0;
 }
 
@@ -65,19 +79,21 @@ void tee_close(struct tee *t)
 {
     if (t->fd >= 0) {
         close(t->fd);
+        close(t->kick);
         munmap(t->shared, sizeof *t->shared);
     }
-    t->fd = -1;
+    t->fd = t->kick = -1;
     t->shared = NULL;
     memset(t->lost, 0, sizeof t->lost); /* the next one counts anew */
 }
 
 static void kick(struct tee *t)
 {
+    const uint64_t one = 1;
     atomic_store_explicit(&t->shared->kick_at, TEE_NEVER, memory_order_relaxed);
-    /* A socket that is full has been kicked through enough. */
-    if (send(t->fd, "", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-        tee_close(t);
+    /* A counter that is full has been kicked enough. */
+    if (write(t->kick, &one, sizeof one) < 0)
+        return;
 }
 
 /* The ring is empty. Who reads learns of it with the next tail. */
@@ -108,15 +124,17 @@ static __attribute__((hot)) char *find_room(struct tee *t, size_t size)
 static char *wait_for_room(struct tee *t, size_t size, int timeout_ms)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLIN};
-    char bytes[64];
-    char *room;
-    while (recv(t->fd, bytes, sizeof bytes, 0) > 0)
+    char *room, bytes[64];
+    ssize_t n;
+    while ((n = recv(t->fd, bytes, sizeof bytes, 0)) > 0)
         ;
+    if (n == 0 || errno != EAGAIN) {
+        tee_close(t);
+        return NULL;
+    }
     atomic_store_explicit(&t->shared->room_wanted, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     kick(t);
-    if (t->fd < 0)
-        return NULL;
     if ((room = find_room(t, size)))
         return room;
     return poll(&p, 1, timeout_ms) == 1 ? find_room(t, size) : NULL;
@@ -240,12 +258,11 @@ bool tee_arm(struct tee_reader *r, unsigned unread)
 
 bool tee_kicked(struct tee_reader *r)
 {
-    char bytes[64];
-    bool any = false;
-    ssize_t n;
-    while ((n = recv(r->fd, bytes, sizeof bytes, 0)) > 0)
-        any = true;
-    r->over |= n == 0 || (errno != EAGAIN && errno != EINTR);
+    char byte;
+    uint64_t kicks;
+    const bool any = read(r->kick, &kicks, sizeof kicks) > 0;
+    const ssize_t n = recv(r->fd, &byte, sizeof byte, 0); /* nothing comes there but the end */
+    r->over |= n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
     return any || r->over;
 }
 
@@ -266,7 +283,7 @@ static void make_room(struct tee_reader *r)
     const uint64_t tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
     if (TEE_RING - (tail - r->head) >= ROOM) {
         atomic_store_explicit(&s->room_wanted, false, memory_order_relaxed);
-        send(r->fd, "", 1, MSG_NOSIGNAL); /* one that is gone, or was told before, needs none */
+        send(r->fd, "", 1, MSG_NOSIGNAL); /* one that is gone needs none */
     }
 }
 
@@ -292,7 +309,8 @@ const struct tee_head *tee_next(struct tee_reader *r)
 void tee_reader_close(struct tee_reader *r)
 {
     close(r->fd);
+    close(r->kick);
     munmap(r->shared, sizeof *r->shared);
     r->shared = NULL;
-    r->fd = -1;
+    r->fd = r->kick = -1;
 }

@@ -4,8 +4,8 @@
  *
  * A note is a struct tee_head and the bytes that it tells of. The observer says from which
  * position on it wants to be kicked: with the next note after a silence, and then, while it
- * looks by itself a few times a second, before the ring is full. A kick is a byte through a
- * socket, whose other end also tells of the other process's death. A ring that has been read
+ * looks by itself a few times a second, before the ring is full. A socket says that there is
+ * room again, and that the other process is gone. A ring that has been read
  * to its end begins again at the front of its memory, so that a slow conversation touches few
  * pages of it.
  *
@@ -47,8 +47,8 @@ struct tee_head {
 
 enum {
     TEE_CHUNK = 65536,  /* bytes of one note at most */
-    TEE_RING = 262144,  /* bytes of the ring */
-    TEE_MANY = 65536,   /* bytes that gather at most until somebody is kicked for them */
+    TEE_RING = 524288,  /* bytes of the ring */
+    TEE_MANY = 131072,  /* bytes that gather at most until somebody is kicked for them */
     TEE_WAIT_MS = 20,   /* that is ever waited for room */
     TEE_WAIT_SHARE = 5, /* of so many nanoseconds one may be waited */
 };
@@ -58,7 +58,7 @@ struct tee_shared;
 /* The sending end. */
 struct tee {
     struct tee_shared *shared;
-    int fd;                     /* -1: no observer */
+    int fd, kick;               /* the socket, an eventfd; -1: no observer */
     uint64_t tail;              /* where the next note goes */
     uint64_t base;              /* the position at the ring's front, or whole rings before it */
     uint64_t credit, credit_at; /* ns that may be waited, as of then */
@@ -71,7 +71,7 @@ struct tee {
 /* The receiving end. */
 struct tee_reader {
     struct tee_shared *shared;
-    int fd;
+    int fd, kick;
     uint64_t head;  /* read up to here */
     uint64_t next;  /* behind the note handed out last */
     uint64_t known; /* there are notes up to here */
@@ -98,7 +98,7 @@ void tee_ready(struct tee_reader *r, size_t bytes);
  * False when there are already. */
 bool tee_arm(struct tee_reader *r, unsigned unread);
 
-/* fd is readable: takes the kicks. Whether there were any; the end is one, too. */
+/* fd or kick is readable. Whether it was kicked; the end is a kick, too. */
 bool tee_kicked(struct tee_reader *r);
 
 /* Learns how far the notes have come, for tee_next(). Whether there are any. */
