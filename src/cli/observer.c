@@ -17,6 +17,7 @@
 enum {
     NICE = 5,         /* the conversation comes first */
     LOOK_MS = 200,    /* how long notes gather */
+    BUSY = 8192,      /* bytes of notes in this time that only a busy conversation has */
     TICK_MS = 1000,   /* while requests wait */
     USAGE_MS = 5000,  /* between looks at the server's processes */
     FLUSH_MS = 1000,  /* at the end, with the daemon there */
@@ -125,13 +126,15 @@ static void take_note(struct observer *o, const struct tee_head *note)
  * ring's worth at most, so that nothing else that is due is late. */
 static void look(struct observer *o)
 {
-    const uint64_t most = o->tee->head + TEE_RING;
+    const uint64_t from = o->tee->head;
     const struct tee_head *note;
-    while (o->tee->head < most && tee_look(o->tee)) {
+    while (o->tee->head - from < TEE_RING && tee_look(o->tee)) {
         o->news = true;
         while ((note = tee_next(o->tee)))
             take_note(o, note);
     }
+    if (o->tee->head - from > BUSY)
+        tee_ready(o->tee, TEE_MANY + TEE_MANY / 2);
 }
 
 /* ---- the loop ---- */
@@ -188,23 +191,22 @@ static bool wait_for_kick(struct observer *o)
     const bool armed = tee_arm(o->tee, unread);
     struct pollfd p[] = {
         {.fd = o->tee->fd, .events = POLLIN},
+        {.fd = o->tee->kick, .events = POLLIN},
         {.fd = report_fd(o->report), .events = POLLIN},
     };
     const int left = time_left(o, clock_now(), report_poll(o->report));
-    const int n = poll(p, 2, armed ? left : 0);
-    return !armed || (n > 0 && p[0].revents && tee_kicked(o->tee));
+    const int n = poll(p, sizeof p / sizeof *p, armed ? left : 0);
+    return !armed || (n > 0 && (p[0].revents || p[1].revents) && tee_kicked(o->tee));
 }
 
 static void turn(struct observer *o)
 {
-    const bool quiet = !o->look_due.mono, kicked = wait_for_kick(o), fast = kicked && !quiet;
+    const bool quiet = !o->look_due.mono, kicked = wait_for_kick(o);
     const struct when now = clock_now();
-    if (fast)
-        tee_ready(o->tee, TEE_RING / 2);
-    if (fast || is_due(o->look_due, now))
-        look(o);
-    else if (kicked)
+    if (kicked && quiet)
         o->look_due = later(now, LOOK_MS);
+    else if (kicked || is_due(o->look_due, now))
+        look(o);
     keep_house(o, now);
 }
 
@@ -220,7 +222,7 @@ static bool begin(struct observer *o)
     if (!o->report || mcp_session_init(&o->session, &limits, report_sink(), o->report) != 0)
         return false;
     recording_begin(&o->recording, o->options->record, o->options->service, now);
-    tee_ready(o->tee, TEE_RING / 8);
+    tee_ready(o->tee, 2 * BUSY);
     o->usage_due = later(now, USAGE_MS / 10);
     return true;
 }

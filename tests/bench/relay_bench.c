@@ -38,6 +38,7 @@ enum {
     MESSAGE = 160, /* bytes, with the newline */
     BUFFER = 65536,
     FIRST_ID = 10000000, /* all ids have as many digits */
+    LOOK_US = 400000,    /* in which an observer has surely looked at the last of it */
     PROCESSOR = 1,       /* the daemon has another */
 };
 
@@ -304,6 +305,7 @@ static void play_round(struct peer *p, unsigned round, char *const *command)
     play(p, round, SPARSE);
     p->relay_us[round] = (double)(cpu_ns(p->pid) - relay_ns) / 1000 / (PINGS + SPARSE_PINGS);
     if (observer) {
+        usleep(LOOK_US);
         p->observer_us[round] =
             (double)(cpu_ns(observer) - observer_ns) / 1000 / (PINGS + SPARSE_PINGS);
         p->observer_kib = private_kib(observer);

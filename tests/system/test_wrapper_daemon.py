@@ -413,6 +413,24 @@ def test_the_observer_is_woken_by_time_and_not_by_messages(daemon, wrapped):
     one.end()
 
 
+def kicks_not_taken(pid):
+    """The counts of its eventfds: those through which it is kicked, and its library's own."""
+    texts = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()]
+    return [count for text in texts for count in re.findall(r"eventfd-count: +(\w+)", text)
+            if int(count, 16)]
+
+
+def test_the_observer_takes_its_kicks(daemon, wrapped):
+    """Else it would see what it is told only when it is up for something else."""
+    one = wrapped()
+    one.initialize()
+    observer = observer_of(one.process)
+    for _ in range(2000):
+        one.call("any")
+    until(lambda: not kicks_not_taken(observer), "the observer to take its kicks")
+    one.end()
+
+
 def test_an_observer_that_follows_another_reports_what_is_new(daemon, wrapped):
     client = wrapped()
     client.initialize()
