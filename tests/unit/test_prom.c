@@ -180,7 +180,10 @@ static const struct shown doubles[] = {
 static void labels_of(char *to, size_t size, unsigned i)
 {
     const int n = (int)(i * 7 % 200);
-    snprintf(to, size, n ? "i=\"%u%.*s\"" : "", i, n,
+    *to = '\0';
+    if (n == 0)
+        return;
+    snprintf(to, size, "i=\"%u%.*s\"", i, n,
              "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
              "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
              "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
