@@ -46,6 +46,8 @@ class Server:
             pass
 
     def close(self):
+        if self.listener.fileno() < 0:
+            return
         self.listener.shutdown(socket.SHUT_RDWR)  # else a thread goes on to accept, and from
         self.listener.close()                     # whoever has the number of the descriptor next
 
